@@ -1,0 +1,35 @@
+# `make demo` and `make test` do all the set-up by themselves.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test check format clean
+
+$(READY): pyproject.toml constraints.txt requirements-bare.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "adloom needs Python 3.11 or newer, this is %d.%d; set PYTHON=/path/to/python3.11" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-bare.txt
+	@touch $@
+
+demo: $(READY)          ## the shipped products, rendered, judged, exported; prints where to look
+	$(BIN)/python -m demo
+
+test: $(READY)          ## all tests; starts and stops the servers they need
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(READY)         ## format, lint, layers, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/basedpyright --level error
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:                  ## remove the venv and what demo and tests left (not ADLOOM_HOME)
+	-$(BIN)/python -m demo --stop 2>/dev/null
+	rm -rf $(VENV) .demo build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,120 @@
+"""The campaign specification: what to make, as a frozen value."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from adloom.finishing_spec import FinishingSpec, ImageFormat
+from adloom.gates import DEFAULT_GATES, Gate
+from adloom.geometry import FORMATS, Size
+from adloom.render_spec import Sampler
+
+
+class Refresh(StrEnum):
+    """Which products a run takes: never rendered ones, those that changed, or all selected.
+
+    Whatever is chosen, a render that exists is reused.
+    """
+
+    NEW = "new"
+    CHANGED = "changed"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which products: all given conditions must hold; an empty one holds for all.
+
+    `categories` match by whole words of the category path; `external_ids` are exact.
+    """
+
+    sources: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ()
+    external_ids: tuple[str, ...] = ()
+    in_stock_only: bool = False
+    photo_roles: tuple[str, ...] = ("main",)
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finishing:
+    """The campaign's choices of finishing; the format adds the canvas."""
+
+    detail_lock: bool = True
+    encoding: ImageFormat = ImageFormat.WEBP
+    quality: int = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Bounds of one run; None is no bound. A plan beyond it is refused before anything starts."""
+
+    max_renders: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignSpec:
+    slug: str
+    title: str
+    scenes: tuple[str, ...]
+    formats: tuple[str, ...]
+    selection: Selection = Selection()
+    variants: int = 1
+    draws: int = 1
+    seed: int = 0
+    refresh: Refresh = Refresh.ALL
+    model: str = "mini"
+    steps: int | None = None
+    guidance: float | None = None
+    reference_scale: float | None = None
+    finishing: Finishing = Finishing()
+    gates: tuple[Gate, ...] = DEFAULT_GATES
+    budget: Budget = Budget()
+    min_mask_confidence: float = 0.5
+
+    def sampler_for(self, scene: Sampler) -> Sampler:
+        """The scene's sampler with what the campaign overrides."""
+        given = {
+            "steps": self.steps,
+            "guidance": self.guidance,
+            "reference_scale": self.reference_scale,
+        }
+        return replace(scene, **{k: v for k, v in given.items() if v is not None})
+
+    def finishing_for(self, format_slug: str) -> FinishingSpec:
+        canvas: Size = FORMATS[format_slug].canvas
+        return FinishingSpec(
+            canvas.width,
+            canvas.height,
+            detail_lock=self.finishing.detail_lock,
+            encoding=self.finishing.encoding,
+            quality=self.finishing.quality,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def content_hash(self) -> str:
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "CampaignSpec":
+        """The inverse of `to_json`, also after a round trip through jsonb."""
+        plain = dict(values)
+        chosen: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in plain["selection"].items()
+        }
+        plain["selection"] = Selection(**chosen)
+        finishing = dict(plain["finishing"])
+        finishing["encoding"] = ImageFormat(finishing["encoding"])
+        plain["finishing"] = Finishing(**finishing)
+        plain["gates"] = tuple(Gate(**g) for g in plain["gates"])
+        plain["budget"] = Budget(**plain["budget"])
+        plain["refresh"] = Refresh(plain["refresh"])
+        plain["scenes"] = tuple(plain["scenes"])
+        plain["formats"] = tuple(plain["formats"])
+        return cls(**plain)

@@ -1,0 +1,165 @@
+"""Campaigns as they are written in YAML, and their JSON Schema."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from adloom.campaign import Budget, CampaignSpec, Finishing, Refresh, Selection
+from adloom.finishing_spec import ImageFormat
+from adloom.gates import DEFAULT_GATES, Gate
+from adloom.geometry import FORMATS
+from adloom.scenes import Slug
+from adloom.scores import Metric, Stage
+from adloom.yaml_spec import parse_yaml, validated
+
+_SCORES = tuple(f"{stage}.{metric}" for stage in Stage for metric in Metric)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Selection(_Strict):
+    sources: list[Slug] = Field([], description="catalogue sources; empty: all")
+    categories: list[str] = Field([], description="words of the category path; empty: all")
+    brands: list[str] = []
+    external_ids: list[str] = []
+    in_stock_only: bool = False
+    photo_roles: Annotated[list[Literal["main", "additional"]], Field(min_length=1)] = ["main"]
+    limit: Annotated[int, Field(ge=1)] | None = None
+
+
+class _Finishing(_Strict):
+    detail_lock: bool = True
+    encoding: Literal["webp", "jpeg", "png"] = "webp"
+    quality: Annotated[int, Field(ge=1, le=100)] = 90
+
+
+class _Budget(_Strict):
+    max_renders: Annotated[int, Field(ge=1)] | None = None
+
+
+class _Gate(_Strict):
+    score: str
+    min: float | None = None
+    max: float | None = None
+    margin: Annotated[float, Field(ge=0.0)] = 0.0
+
+    @field_validator("score")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in _SCORES:
+            raise ValueError(f"there is no score '{name}'; there are {', '.join(_SCORES)}")
+        return name
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "_Gate":
+        if self.min is None and self.max is None:
+            raise ValueError("a gate needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}: nothing could pass")
+        return self
+
+
+class CampaignDocument(_Strict):
+    """A campaign as it is written in YAML. `adloom campaign schema` prints its JSON Schema."""
+
+    campaign: Slug = Field(description="name of the campaign; a new spec under it replaces the old")
+    title: Annotated[str, StringConstraints(max_length=200)] = ""
+    selection: _Selection = _Selection()
+    scenes: Annotated[list[Slug], Field(min_length=1, description="slugs of scene templates")]
+    formats: Annotated[list[str], Field(min_length=1, description=", ".join(FORMATS))]
+    variants: Annotated[int, Field(ge=1, le=100)] = 1
+    draws: Annotated[int, Field(ge=1, le=20)] = Field(
+        1, description="how many seeds a rejected slot may be given in all"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    refresh: Literal["new", "changed", "all"] = "all"
+    model: Annotated[str, StringConstraints(min_length=1)] = "mini"
+    steps: Annotated[int, Field(ge=1, le=200)] | None = None
+    guidance: Annotated[float, Field(ge=1.0, le=30.0)] | None = None
+    reference_scale: Annotated[float, Field(ge=0.0, le=4.0)] | None = None
+    finishing: _Finishing = _Finishing()
+    gates: list[_Gate] | None = Field(None, description="none given: the default gates")
+    budget: _Budget = _Budget()
+    min_mask_confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+
+    @field_validator("formats")
+    @classmethod
+    def _known_formats(cls, slugs: list[str]) -> list[str]:
+        for slug in slugs:
+            if slug not in FORMATS:
+                raise ValueError(f"there is no format '{slug}'; there are {', '.join(FORMATS)}")
+        return _without_repeats(slugs)
+
+    @field_validator("scenes")
+    @classmethod
+    def _unique_scenes(cls, slugs: list[str]) -> list[str]:
+        return _without_repeats(slugs)
+
+    def spec(self) -> CampaignSpec:
+        gates = (
+            DEFAULT_GATES
+            if self.gates is None
+            else tuple(Gate(**g.model_dump()) for g in self.gates)
+        )
+        chosen, finishing = self.selection, self.finishing
+        return CampaignSpec(
+            slug=self.campaign,
+            title=self.title or self.campaign,
+            scenes=tuple(self.scenes),
+            formats=tuple(self.formats),
+            selection=Selection(
+                sources=tuple(chosen.sources),
+                categories=tuple(chosen.categories),
+                brands=tuple(chosen.brands),
+                external_ids=tuple(chosen.external_ids),
+                in_stock_only=chosen.in_stock_only,
+                photo_roles=tuple(chosen.photo_roles),
+                limit=chosen.limit,
+            ),
+            variants=self.variants,
+            draws=self.draws,
+            seed=self.seed,
+            refresh=Refresh(self.refresh),
+            model=self.model,
+            steps=self.steps,
+            guidance=self.guidance,
+            reference_scale=self.reference_scale,
+            finishing=Finishing(
+                finishing.detail_lock, ImageFormat(finishing.encoding), finishing.quality
+            ),
+            gates=gates,
+            budget=Budget(self.budget.max_renders),
+            min_mask_confidence=self.min_mask_confidence,
+        )
+
+
+def _without_repeats(values: list[str]) -> list[str]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"'{value}' occurs twice")
+    return values
+
+
+def parse_campaign(text: str, *, where: str) -> CampaignSpec:
+    """A campaign from YAML text; `where` names the file in errors.
+
+    Raises SpecError naming file, line and field of each problem.
+    """
+    document = parse_yaml(text, where=where)
+    return validated(CampaignDocument, document, where=where).spec()
+
+
+def campaign_json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of the campaign file, for editors."""
+    schema = CampaignDocument.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return schema

@@ -1,0 +1,192 @@
+"""The one family of errors.
+
+Every error says what was wrong, where, and how to mend it. Whether trying again can help is part
+of the class (`retryable`), and so is the command line's exit code.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class AdloomError(Exception):
+    """Something went wrong in adloom."""
+
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self, message: str | None = None, *, where: str | None = None, hint: str | None = None
+    ) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.where = where
+        self.hint = hint
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text} ({self.hint})" if self.hint else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.message, self.where, self.hint))
+
+    @property
+    def error_class(self) -> str:
+        """The stable name under which a failure is recorded and selected for a retry."""
+        return type(self).__name__
+
+
+def _rebuild(
+    cls: type[AdloomError], message: str, where: str | None, hint: str | None
+) -> AdloomError:
+    return cls(message, where=where, hint=hint)
+
+
+class InvalidInputError(AdloomError):
+    """The input cannot be used."""
+
+    exit_code = 2
+
+
+class FeedError(InvalidInputError):
+    """The product feed cannot be read."""
+
+
+class FeedTruncatedError(FeedError):
+    """The product feed ended before its end."""
+
+    retryable = True
+
+
+class ShrinkRefusedError(FeedError):
+    """The feed would deactivate too many products."""
+
+
+class AddressRefusedError(InvalidInputError):
+    """The address is private or not allowed."""
+
+
+class PhotoError(InvalidInputError):
+    """The photo cannot be used."""
+
+
+class MaskError(InvalidInputError):
+    """The mask cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a specification: where and what."""
+
+    line: int | None
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"line {self.line}: " if self.line is not None else ""
+        return f"{place}{self.field}: {self.message}"
+
+
+class SpecError(InvalidInputError):
+    """The specification cannot be used."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        problems: tuple[Problem, ...] = (),
+    ) -> None:
+        self.problems = problems
+        if problems:
+            message = "; ".join(str(p) for p in problems)
+        super().__init__(message, where=where, hint=hint)
+
+
+class SceneError(SpecError):
+    """The scene pack cannot be used."""
+
+
+class NotFoundError(AdloomError):
+    """There is no such thing."""
+
+    exit_code = 3
+
+
+class ConfigurationError(AdloomError):
+    """A setting is missing or wrong."""
+
+    exit_code = 4
+
+
+class UnavailableError(AdloomError):
+    """A service that adloom needs does not answer."""
+
+    retryable = True
+    exit_code = 4
+
+
+class DatabaseUnavailableError(UnavailableError):
+    """The database does not answer."""
+
+
+class SchemaMismatchError(ConfigurationError):
+    """The database's schema is not the one this version of adloom needs."""
+
+
+class ConflictError(AdloomError):
+    """The stored state has changed or contradicts what was asked."""
+
+
+class LeaseLostError(AdloomError):
+    """The batch's lease is held by another worker; nothing was written."""
+
+
+class StorageError(AdloomError):
+    """The object store refused."""
+
+    exit_code = 4
+
+
+class StorageUnavailableError(UnavailableError):
+    """The object store does not answer."""
+
+
+class StorageDeniedError(StorageError):
+    """The object store refused the credentials."""
+
+
+class BucketMissingError(StorageError):
+    """The bucket does not exist."""
+
+
+class ObjectMissingError(StorageError):
+    """The object does not exist."""
+
+
+class ObjectExistsError(StorageError):
+    """An object of that key exists already, with other content."""
+
+
+class ModelError(AdloomError):
+    """The model or its weights cannot be used."""
+
+    exit_code = 4
+
+
+class RenderError(AdloomError):
+    """The render failed."""
+
+
+class RenderArgumentError(RenderError, ValueError):
+    """An argument of the renderer cannot be used."""
+
+
+class OutOfMemoryError(RenderError):
+    """The device ran out of memory."""
+
+    retryable = True
+
+
+class FinishingRefusedError(RenderError):
+    """The render's product disagrees with the placed mask; detail lock was refused."""

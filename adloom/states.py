@@ -1,0 +1,58 @@
+"""The states that rows go through. Enums here, enums in Postgres."""
+
+from enum import StrEnum
+
+
+class RenderState(StrEnum):
+    PENDING = "pending"
+    LEASED = "leased"
+    RENDERED = "rendered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class BatchState(StrEnum):
+    PENDING = "pending"
+    LEASED = "leased"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class RunState(StrEnum):
+    PLANNING = "planning"
+    RENDERING = "rendering"
+    JUDGING = "judging"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Trigger(StrEnum):
+    MANUAL = "manual"
+    SCHEDULE = "schedule"
+    RETRY = "retry"
+
+
+class Disposition(StrEnum):
+    """Whether a run item's render had to be made or was there already."""
+
+    NEW = "new"
+    REUSED = "reused"
+
+
+class Outcome(StrEnum):
+    """How a run item stands. All but `open` are ends; only `failed` can be opened again."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    NEEDS_REVIEW = "needs_review"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"  # a rejected draw that was followed by the next one
+
+
+class ReviewDecision(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
