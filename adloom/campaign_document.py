@@ -27,8 +27,8 @@ class _Strict(BaseModel):
 
 
 class _Selection(_Strict):
-    sources: list[Slug] = Field([], description="catalogue sources; empty: all")
-    categories: list[str] = Field([], description="words of the category path; empty: all")
+    sources: list[Slug] = Field(default=[], description="catalogue sources; empty: all")
+    categories: list[str] = Field(default=[], description="words of the category path; empty: all")
     brands: list[str] = []
     external_ids: list[str] = []
     in_stock_only: bool = False
@@ -78,7 +78,7 @@ class CampaignDocument(_Strict):
     formats: Annotated[list[str], Field(min_length=1, description=", ".join(FORMATS))]
     variants: Annotated[int, Field(ge=1, le=100)] = 1
     draws: Annotated[int, Field(ge=1, le=20)] = Field(
-        1, description="how many seeds a rejected slot may be given in all"
+        default=1, description="how many seeds a rejected slot may be given in all"
     )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     refresh: Literal["new", "changed", "all"] = "all"
@@ -87,7 +87,7 @@ class CampaignDocument(_Strict):
     guidance: Annotated[float, Field(ge=1.0, le=30.0)] | None = None
     reference_scale: Annotated[float, Field(ge=0.0, le=4.0)] | None = None
     finishing: _Finishing = _Finishing()
-    gates: list[_Gate] | None = Field(None, description="none given: the default gates")
+    gates: list[_Gate] | None = Field(default=None, description="none given: the default gates")
     budget: _Budget = _Budget()
     min_mask_confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 

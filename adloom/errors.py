@@ -186,7 +186,3 @@ class OutOfMemoryError(RenderError):
     """The device ran out of memory."""
 
     retryable = True
-
-
-class FinishingRefusedError(RenderError):
-    """The render's product disagrees with the placed mask; detail lock was refused."""

@@ -57,7 +57,7 @@ def fill(template: str, words: ProductWords) -> str:
         "title": words.title.lower(),
         "category": category_word(words.category),
         "brand": words.brand,
-        "colours": " and ".join(words.colours),
+        "colours": " and ".join(words.colours[:2]),
     }
     parts: list[str] = []
     for literal, name, _, _ in string.Formatter().parse(template):

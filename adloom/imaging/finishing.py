@@ -1,0 +1,164 @@
+"""Finishing: a raw render becomes the delivered image.
+
+Upscale the render to the canvas; lay the photo's own product over it, in the render's light
+(detail lock); refuse the lock where the render shows no such product at that place.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import nan
+
+import cv2
+import numpy as np
+
+from adloom.errors import MaskError
+from adloom.finishing_spec import FinishingSpec
+from adloom.geometry import Box, CoverMap, Size, cover
+from adloom.imaging.arrays import OPAQUE, Mask, Plane, Rgb, as_alpha, check_cutout
+from adloom.imaging.background import grained, upscaled, without_product
+from adloom.imaging.light import Light, light_of, lit
+from adloom.imaging.warp import placed_mask, placed_photo
+
+
+class DetailLock(StrEnum):
+    """What became of detail lock."""
+
+    APPLIED = "applied"
+    OFF = "off"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A finished image: (H, W, 3) canvas pixels; (H, W) alpha in 0..1 of the placed product;
+    agreement (IoU) of the render's product with the placed mask, NaN where it was not measured."""
+
+    image: Rgb
+    product_alpha: Plane
+    agreement: float
+    detail_lock: DetailLock
+
+
+def finish(
+    raw: Rgb,
+    raw_product_mask: Mask | None,
+    photo: Rgb,
+    mask: Mask,
+    bbox: Box,
+    native_box: Box,
+    spec: FinishingSpec,
+) -> Finished:
+    """Finishes one native render `raw` after `spec`; the same arguments give the same pixels.
+
+    `raw_product_mask`: (h, w) the product that the render itself shows, as an extractor sees it;
+    `photo`, `mask`, `bbox`: the cutout, photo px; `native_box`: where the product was placed.
+
+    Raises MaskError where photo, mask and box, or render and its mask, do not belong together;
+    ValueError where detail lock is asked for without `raw_product_mask`.
+    """
+    check_cutout(photo, mask, bbox)
+    native, canvas = _size(raw), Size(spec.canvas_width, spec.canvas_height)
+    to_canvas = cover(native, canvas)
+    box = to_canvas.to_canvas(native_box)
+    agreement = nan
+    if raw_product_mask is not None:
+        agreement = agreement_of(raw_product_mask, placed_mask(mask, bbox, native_box, native))
+    elif spec.detail_lock:
+        raise ValueError("detail lock needs raw_product_mask, the mask of the render's own product")
+
+    if not spec.detail_lock or raw_product_mask is None or agreement < spec.min_agreement:
+        image = grained(upscaled(raw, to_canvas, canvas), to_canvas.scale)
+        alpha = as_alpha(placed_mask(mask, bbox, box, canvas))
+        lock = DetailLock.REFUSED if spec.detail_lock else DetailLock.OFF
+        return Finished(image, alpha, agreement, lock)
+
+    colours, native_alpha = placed_photo(photo, mask, bbox, native_box, native)
+    placed = np.rint(native_alpha * 255).astype(np.uint8)
+    background = upscaled(without_product(raw, raw_product_mask, placed), to_canvas, canvas)
+    light = _light(raw, raw_product_mask, colours, native_alpha, spec)
+    colours, alpha = placed_photo(photo, mask, bbox, box, canvas)
+    alpha = soft_edge(alpha, spec.edge_px)
+    image = _locked(grained(background, to_canvas.scale), colours, alpha, light, to_canvas)
+    return Finished(image, alpha, agreement, DetailLock.APPLIED)
+
+
+def agreement_of(own_mask: Mask, placed: Mask) -> float:
+    """IoU in 0..1 of two masks of one size; 0 where both are empty. Raises MaskError."""
+    if own_mask.shape != placed.shape:
+        raise MaskError(
+            f"the render's product mask has shape {own_mask.shape}, the render {placed.shape}",
+            hint="extract the mask at the render's own size",
+        )
+    a, b = own_mask >= OPAQUE, placed >= OPAQUE
+    union = np.count_nonzero(a | b)
+    return np.count_nonzero(a & b) / union if union else 0.0
+
+
+def soft_edge(alpha: Plane, edge_px: float) -> Plane:
+    """The alpha with an edge about `edge_px` wide that lies inside the old one."""
+    if edge_px <= 0:
+        return alpha
+    side = 2 * max(1, round(edge_px / 2)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    blurred = cv2.GaussianBlur(cv2.erode(alpha, disc), (0, 0), edge_px / 2)
+    return np.asarray(np.minimum(alpha, blurred), np.float32)
+
+
+def _light(
+    raw: Rgb, own_mask: Mask, colours: Rgb, native_alpha: Plane, spec: FinishingSpec
+) -> Light:
+    """The render's light, read well inside the product, where no background bleeds in."""
+    both = (own_mask >= OPAQUE) & (native_alpha > 0.5)
+    inside = cv2.erode(both.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
+    enough = np.count_nonzero(inside) >= 0.4 * np.count_nonzero(both)
+    return light_of(
+        raw,
+        colours,
+        (inside if enough else both).astype(np.float32),
+        gain_min=spec.gain_min,
+        gain_max=spec.gain_max,
+        shift_max=spec.chroma_shift_max,
+    )
+
+
+def _locked(background: Rgb, colours: Rgb, alpha: Plane, light: Light, to_canvas: CoverMap) -> Rgb:
+    """The product laid over the background under the native light; works on its box alone."""
+    rows, columns = np.nonzero(alpha.any(1))[0], np.nonzero(alpha.any(0))[0]
+    if rows.size == 0:
+        return background
+    area = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    product = lit(
+        colours[area],
+        _magnified(light.gain, to_canvas, area),
+        _magnified(light.shift, to_canvas, area),
+    )
+    image = background.copy()
+    under = background[area].astype(np.float32)
+    mixed = under + (product - under) * alpha[area][..., None]
+    image[area] = np.rint(np.clip(mixed, 0, 255)).astype(np.uint8)
+    return image
+
+
+def _magnified(plane: Plane, to_canvas: CoverMap, area: tuple[slice, slice]) -> Plane:
+    """A native map, bilinear, on a part of the canvas."""
+    rows, columns = area
+    scale = to_canvas.scale
+    # Pixel centres: native = (canvas + 0.5 + offset) / scale - 0.5.
+    matrix = np.array(
+        [
+            [1 / scale, 0, (columns.start + 0.5 + to_canvas.offset_x) / scale - 0.5],
+            [0, 1 / scale, (rows.start + 0.5 + to_canvas.offset_y) / scale - 0.5],
+        ]
+    )
+    magnified = cv2.warpAffine(
+        plane,
+        matrix,
+        (columns.stop - columns.start, rows.stop - rows.start),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(magnified, np.float32)
+
+
+def _size(picture: Rgb) -> Size:
+    return Size(picture.shape[1], picture.shape[0])

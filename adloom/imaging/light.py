@@ -1,0 +1,89 @@
+"""The render's light on the photo's product.
+
+What the model drew right about the product is its light, which is smooth; what it draws wrong is
+detail. So of the rendered product only the low frequencies are kept: a gain (its low-passed
+luminance over the photo's) and a small shift of colour (in the a, b plane of CIE Lab).
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import cv2
+import numpy as np
+
+from adloom.imaging.arrays import Plane, Rgb, luma
+
+_SMOOTH = 0.16  # the low-pass's sigma, as a share of the product's size
+_FLOOR = 8.0  # levels: keeps the ratio of two blacks at 1
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Native maps: `gain` (H, W) is a factor, `shift` (H, W, 2) is added to Lab's a and b."""
+
+    gain: Plane
+    shift: Plane
+
+
+def light_of(
+    render: Rgb,
+    photo: Rgb,
+    weight: Plane,
+    *,
+    gain_min: float,
+    gain_max: float,
+    shift_max: float,
+) -> Light:
+    """The light of `render` relative to `photo`, both native and in place.
+
+    `weight` (H, W) in 0..1 says where both show the product; means are taken there alone. The
+    gain lies in [gain_min, gain_max] and never blows out what the photo still resolves; the
+    shift is at most `shift_max` long (ΔE at equal luminance).
+    """
+    sigma = max(1.0, _SMOOTH * sqrt(float(weight.sum())))
+    rendered, original = _smooth(luma(render), weight, sigma), _smooth(luma(photo), weight, sigma)
+    gain = np.clip((rendered + _FLOOR) / (original + _FLOOR), gain_min, gain_max)
+    gain = np.minimum(gain, _headroom(photo, weight, sigma))
+    lit = np.clip(photo * gain[..., None], 0, 255).astype(np.float32)
+    shift = _smooth(_ab(render.astype(np.float32)) - _ab(lit), weight, sigma)
+    length = np.linalg.norm(shift, axis=2, keepdims=True)
+    shift *= np.minimum(1, shift_max / np.maximum(length, 1e-6))
+    return Light(gain, shift)
+
+
+def lit(colours: Rgb, gain: Plane, shift: Plane) -> Plane:
+    """(H, W, 3) 0..255 the colours under a light of the same height and width."""
+    brighter = np.clip(colours * gain[..., None], 0, 255).astype(np.float32)
+    if not np.any(np.abs(shift) > 0.05):
+        return brighter
+    lab = cv2.cvtColor(brighter / 255, cv2.COLOR_RGB2Lab)
+    lab[..., 1:] += shift
+    tinted = np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.float32)
+    return np.clip(tinted, 0, 1) * np.float32(255)
+
+
+def _smooth(plane: Plane, weight: Plane, sigma: float) -> Plane:
+    """Gaussian mean over the weighted pixels; where none is near, the mean of all of them."""
+    mass = np.asarray(cv2.GaussianBlur(weight, (0, 0), sigma), np.float32)
+    inked = plane * (weight if plane.ndim == 2 else weight[..., None])
+    total = np.asarray(cv2.GaussianBlur(inked, (0, 0), sigma), np.float32)
+    mean = inked.sum((0, 1)) / max(float(weight.sum()), 1e-6)
+    if plane.ndim == 3:
+        mass = mass[..., None]
+    # A trace of the overall mean steadies the quotient where the product is far away.
+    quotient: Plane = np.divide(total + 1e-3 * mean, mass + 1e-3, dtype=np.float32)
+    return quotient
+
+
+def _headroom(photo: Rgb, weight: Plane, sigma: float) -> Plane:
+    """The gain at which the brightest channel nearby reaches white; at least 1."""
+    brightest = np.maximum(np.maximum(photo[..., 0], photo[..., 1]), photo[..., 2])
+    brightest = brightest * (weight > 0.5).astype(np.uint8)
+    side = 2 * round(sigma / 2) + 1
+    nearby = cv2.dilate(brightest, np.ones((side, side), np.uint8)).astype(np.float32)
+    smooth = cv2.GaussianBlur(nearby, (0, 0), sigma / 2)
+    return np.maximum(1, 252 / np.maximum(np.maximum(smooth, nearby), 1)).astype(np.float32)
+
+
+def _ab(rgb: Plane) -> Plane:
+    return np.asarray(cv2.cvtColor(rgb / 255, cv2.COLOR_RGB2Lab), np.float32)[..., 1:]

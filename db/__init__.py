@@ -1,0 +1,1 @@
+"""The database: schema, migrations, and queries by subject. SQLAlchemy stays within."""

@@ -1,0 +1,1 @@
+"""Queries by subject: a transaction and values in, frozen values out."""

@@ -1,0 +1,155 @@
+"""Batches: pending renders cut into pieces of work, and how they stand."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from adloom.errors import NotFoundError
+from adloom.records import BatchRecord
+from adloom.states import BatchState, RenderState
+from db.engine import Transaction
+
+_BATCH = """
+SELECT b.id, b.run_id, b.state, b.size, b.lease_owner, b.lease_epoch,
+    b.state = 'leased' AND b.lease_expires_at < now() AS expired, b.attempts,
+    b.prefect_flow_run_id, b.error_class, b.error_message
+FROM batch b
+"""
+
+# What the run needs and no live batch holds. A render that is `leased` in a batch which has ended
+# was put there while the batch ended: it is as free as a pending one. Rows that another
+# coordinator cuts at this moment are skipped; it is needed by both, and cut once.
+_FREE = text("""
+SELECT r.id, r.batch_group, r.reference FROM render r
+WHERE r.state IN ('pending', 'leased')
+    AND EXISTS (SELECT FROM run_item i
+        WHERE i.run_id = :run AND i.render_id = r.id AND i.outcome = 'open')
+    AND NOT EXISTS (SELECT FROM batch b
+        WHERE b.id = r.batch_id AND b.state IN ('pending', 'leased'))
+ORDER BY r.id
+FOR NO KEY UPDATE OF r SKIP LOCKED
+""")
+
+# By group, in the order of references, so that a batch's reference features serve all its scenes.
+_CUT = text("""
+WITH free AS (
+    SELECT r.id, r.batch_group, row_number() OVER (
+        PARTITION BY r.batch_group ORDER BY r.reference, r.id) - 1 AS place
+    FROM render r WHERE r.id = ANY (CAST(:renders AS bigint[]))
+), piece AS (
+    SELECT batch_group, place / :size AS part, count(*) AS size,
+        nextval(pg_get_serial_sequence('batch', 'id')) AS id
+    FROM free GROUP BY 1, 2 ORDER BY 1, 2
+), made AS (
+    INSERT INTO batch (id, workspace_id, run_id, size)
+    SELECT p.id, u.workspace_id, u.id, p.size FROM piece p JOIN run u ON u.id = :run
+), placed AS (
+    UPDATE render r SET state = 'pending', batch_id = p.id, batch_position = f.place % :size
+    FROM free f JOIN piece p ON p.batch_group = f.batch_group AND p.part = f.place / :size
+    WHERE r.id = f.id
+)
+SELECT id FROM piece ORDER BY id
+""")
+
+_NEEDED_BY = text(f"""{_BATCH}
+WHERE b.state IN ('pending', 'leased') AND b.id IN (
+    SELECT r.batch_id FROM run_item i JOIN render r ON r.id = i.render_id
+    WHERE i.run_id = :run AND i.outcome = 'open' AND r.state IN ('pending', 'leased'))
+ORDER BY b.id
+""")
+
+_BY_ID = text(f"{_BATCH} WHERE b.id = ANY (CAST(:batches AS bigint[])) ORDER BY b.id")
+_OF_RUN = text(f"{_BATCH} WHERE b.run_id = :run ORDER BY b.id")
+
+_SET_FLOW_RUN = text("UPDATE batch SET prefect_flow_run_id = :flow_run WHERE id = :batch")
+
+_REMAINING = text("""
+SELECT state, count(*) AS n FROM render
+WHERE id IN (SELECT render_id FROM run_item WHERE run_id = :run AND outcome = 'open')
+GROUP BY state
+""")
+
+_EXHAUSTED = text("""
+UPDATE batch SET state = 'failed', ended_at = now(), lease_epoch = lease_epoch + 1,
+    lease_owner = NULL, lease_expires_at = NULL, error_class = 'LeaseLostError',
+    error_message = 'claimed ' || attempts || ' times and never finished'
+WHERE workspace_id = :ws AND attempts >= :max_attempts
+    AND (state = 'pending' OR (state = 'leased' AND lease_expires_at < now()))
+RETURNING id
+""")
+
+_FAIL_RENDERS = text("""
+UPDATE render r SET state = 'failed', ended_at = now(), attempts = r.attempts + b.attempts,
+    error_class = b.error_class, error_retryable = true,
+    error_message = 'batch ' || b.id || ' was ' || b.error_message
+FROM batch b
+WHERE b.id = r.batch_id AND b.id = ANY (CAST(:batches AS bigint[]))
+    AND r.state IN ('pending', 'leased')
+""")
+
+
+def cut(tx: Transaction, run_id: int, *, size: int) -> tuple[BatchRecord, ...]:
+    """Cuts the pending renders that a run needs, and that no live batch holds, into batches.
+
+    A batch is of one native size, dtype and weights, at most `size` renders, ordered by reference.
+    Call it again whenever a batch has ended: it also picks up what others dropped.
+    """
+    free = [row.id for row in tx.execute(_FREE, {"run": run_id})]
+    if not free:
+        return ()
+    values = {"run": run_id, "renders": free, "size": size}
+    batches = list(tx.execute(_CUT, values).scalars())
+    return _records(tx.execute(_BY_ID, {"batches": batches}))
+
+
+def needed_by(tx: Transaction, run_id: int) -> tuple[BatchRecord, ...]:
+    """Live batches that hold renders this run waits for, whichever run cut them."""
+    return _records(tx.execute(_NEEDED_BY, {"run": run_id}))
+
+
+def get(tx: Transaction, batch_id: int) -> BatchRecord:
+    """Raises NotFoundError."""
+    found = _records(tx.execute(_BY_ID, {"batches": [batch_id]}))
+    if not found:
+        raise NotFoundError(f"no batch {batch_id}")
+    return found[0]
+
+
+def of_run(tx: Transaction, run_id: int) -> tuple[BatchRecord, ...]:
+    """All batches that a run has cut, ended ones included."""
+    return _records(tx.execute(_OF_RUN, {"run": run_id}))
+
+
+def set_flow_run(tx: Transaction, batch_id: int, flow_run_id: str) -> None:
+    tx.execute(_SET_FLOW_RUN, {"batch": batch_id, "flow_run": flow_run_id})
+
+
+def remaining(tx: Transaction, run_id: int) -> dict[RenderState, int]:
+    """How the renders of a run's open items stand; none pending or leased: all are made."""
+    return {RenderState(r.state): r.n for r in tx.execute(_REMAINING, {"run": run_id})}
+
+
+def fail_exhausted(tx: Transaction, ws: int, *, max_attempts: int) -> int:
+    """Fails batches that were claimed `max_attempts` times and never ended; returns how many."""
+    batches = list(tx.execute(_EXHAUSTED, {"ws": ws, "max_attempts": max_attempts}).scalars())
+    tx.execute(_FAIL_RENDERS, {"batches": batches})
+    return len(batches)
+
+
+def _records(rows: Any) -> tuple[BatchRecord, ...]:
+    return tuple(
+        BatchRecord(
+            id=r.id,
+            run_id=r.run_id,
+            state=BatchState(r.state),
+            renders=r.size,
+            lease_owner=r.lease_owner,
+            lease_epoch=r.lease_epoch,
+            expired=bool(r.expired),
+            attempts=r.attempts,
+            flow_run_id=r.prefect_flow_run_id,
+            error_class=r.error_class,
+            error_message=r.error_message,
+        )
+        for r in rows
+    )

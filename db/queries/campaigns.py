@@ -1,0 +1,82 @@
+"""Campaigns as last applied."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from adloom.campaign import CampaignSpec
+from adloom.records import CampaignRecord, Change
+from db.engine import Transaction
+from db.near import not_found
+from db.text import as_json
+
+_BEFORE = text("""
+SELECT content_hash FROM campaign WHERE workspace_id = :ws AND slug = :slug FOR NO KEY UPDATE
+""")
+
+_APPLY = text("""
+INSERT INTO campaign (workspace_id, slug, title, spec, content_hash)
+VALUES (:ws, :slug, :title, CAST(:spec AS jsonb), :content_hash)
+ON CONFLICT (workspace_id, slug) DO UPDATE SET title = excluded.title, spec = excluded.spec,
+    content_hash = excluded.content_hash, updated_at = now()
+""")
+
+_PIN = text("""
+UPDATE campaign SET model_revision = :revision WHERE workspace_id = :ws AND slug = :slug
+""")
+
+_SELECT = text("""
+SELECT c.id, c.spec, c.created_at, c.updated_at, c.model_revision,
+    (SELECT max(r.id) FROM run r WHERE r.campaign_id = c.id) AS last_run_id
+FROM campaign c WHERE c.workspace_id = :ws AND (CAST(:slug AS text) IS NULL OR c.slug = :slug)
+ORDER BY c.slug
+""")
+
+_SLUGS = text("SELECT slug FROM campaign WHERE workspace_id = :ws")
+
+
+def apply(tx: Transaction, ws: int, spec: CampaignSpec) -> Change:
+    """Stores a campaign under its slug, new or in place of what it said before."""
+    before = tx.execute(_BEFORE, {"ws": ws, "slug": spec.slug}).scalar_one_or_none()
+    if before == spec.content_hash:
+        return Change.UNCHANGED
+    tx.execute(
+        _APPLY,
+        {
+            "ws": ws,
+            "slug": spec.slug,
+            "title": spec.title,
+            "spec": as_json(spec.to_json()),
+            "content_hash": spec.content_hash,
+        },
+    )
+    return Change.CREATED if before is None else Change.CHANGED
+
+
+def pin_model(tx: Transaction, ws: int, slug: str, revision: str | None) -> None:
+    """Pins the campaign to weights of this hash, or unpins it. Raises NotFoundError."""
+    get(tx, ws, slug)
+    tx.execute(_PIN, {"ws": ws, "slug": slug, "revision": revision})
+
+
+def get(tx: Transaction, ws: int, slug: str) -> CampaignRecord:
+    """Raises NotFoundError with near matches."""
+    row = tx.execute(_SELECT, {"ws": ws, "slug": slug}).one_or_none()
+    if row is None:
+        raise not_found("campaign", [slug], tx.execute(_SLUGS, {"ws": ws}).scalars())
+    return _record(row)
+
+
+def list_all(tx: Transaction, ws: int) -> tuple[CampaignRecord, ...]:
+    return tuple(_record(row) for row in tx.execute(_SELECT, {"ws": ws, "slug": None}))
+
+
+def _record(row: Any) -> CampaignRecord:
+    return CampaignRecord(
+        row.id,
+        CampaignSpec.from_json(row.spec),
+        row.created_at,
+        row.updated_at,
+        row.last_run_id,
+        row.model_revision,
+    )

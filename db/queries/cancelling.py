@@ -1,0 +1,60 @@
+"""Cancelling a run without taking a render from another that needs it."""
+
+from sqlalchemy import text
+
+from adloom.records import CancelCounts
+from db.engine import Transaction
+
+_LOCK_RUN = text("SELECT 1 FROM run WHERE id = :run FOR NO KEY UPDATE")
+
+_CANCEL_ITEMS = text("""
+UPDATE run_item SET outcome = 'cancelled', ended_at = now()
+WHERE run_id = :run AND outcome = 'open'
+RETURNING render_id
+""")
+
+# Locked before the question who needs them is asked: the answer then cannot change (add_items
+# takes the same lock before it says that it needs them).
+_LOCK_RENDERS = text("""
+SELECT id FROM render
+WHERE id = ANY (CAST(:renders AS bigint[])) AND state IN ('pending', 'leased')
+ORDER BY id FOR NO KEY UPDATE
+""")
+
+_CANCEL_RENDERS = text("""
+UPDATE render r SET state = 'cancelled', ended_at = now()
+WHERE r.id = ANY (CAST(:renders AS bigint[])) AND r.state IN ('pending', 'leased')
+    AND NOT EXISTS (SELECT FROM run_item i WHERE i.render_id = r.id AND i.outcome = 'open')
+RETURNING r.id
+""")
+
+_CANCEL_BATCHES = text("""
+UPDATE batch SET state = 'cancelled', ended_at = now() WHERE run_id = :run AND state = 'pending'
+RETURNING id
+""")
+
+_FREE_RENDERS = text("""
+UPDATE render SET batch_id = NULL, batch_position = NULL
+WHERE batch_id = ANY (CAST(:batches AS bigint[])) AND state = 'pending'
+""")
+
+_END_RUN = text("""
+UPDATE run SET state = 'cancelled', ended_at = now()
+WHERE id = :run AND state IN ('planning', 'rendering', 'judging')
+""")
+
+
+def cancel(tx: Transaction, run_id: int) -> CancelCounts:
+    """Ends a run's open items, and the renders that no other open item needs.
+
+    Batches that nobody has begun end too, and what others need of them is free to be cut anew. A
+    batch being worked on goes on with what is still needed of it.
+    """
+    tx.execute(_LOCK_RUN, {"run": run_id})
+    renders = list(tx.execute(_CANCEL_ITEMS, {"run": run_id}).scalars())
+    tx.execute(_LOCK_RENDERS, {"renders": sorted(set(renders))})
+    cancelled = tx.execute(_CANCEL_RENDERS, {"renders": renders}).all()
+    batches = list(tx.execute(_CANCEL_BATCHES, {"run": run_id}).scalars())
+    tx.execute(_FREE_RENDERS, {"batches": batches})
+    tx.execute(_END_RUN, {"run": run_id})
+    return CancelCounts(len(renders), len(cancelled), len(batches))

@@ -1,0 +1,66 @@
+"""The lease of the one coordinator that drives a run."""
+
+from sqlalchemy import text
+
+from adloom.errors import LeaseLostError
+from adloom.records import RunLease
+from db.engine import Transaction
+
+_CLAIM = text("""
+UPDATE run SET lease_owner = :owner, lease_epoch = lease_epoch + 1,
+    lease_expires_at = now() + make_interval(secs => :ttl)
+WHERE id = :run AND (lease_owner IS NULL OR lease_expires_at < now())
+RETURNING lease_epoch, lease_expires_at
+""")
+
+_HEARTBEAT = text("""
+UPDATE run SET lease_expires_at = now() + make_interval(secs => :ttl)
+WHERE id = :run AND lease_epoch = :epoch AND lease_owner = :owner
+RETURNING lease_epoch, lease_expires_at
+""")
+
+_CHECK = text("""
+SELECT 1 FROM run WHERE id = :run AND lease_epoch = :epoch AND lease_owner = :owner FOR SHARE
+""")
+
+_RELEASE = text("""
+UPDATE run SET lease_owner = NULL, lease_expires_at = NULL
+WHERE id = :run AND lease_epoch = :epoch AND lease_owner = :owner
+""")
+
+
+def claim(tx: Transaction, run_id: int, owner: str, ttl_s: float) -> RunLease | None:
+    """Takes hold of a run for `ttl_s`; None while another's lease has not run out."""
+    values = {"run": run_id, "owner": owner, "ttl": ttl_s}
+    row = tx.execute(_CLAIM, values).one_or_none()
+    return None if row is None else RunLease(run_id, owner, *row)
+
+
+def heartbeat(tx: Transaction, lease: RunLease, ttl_s: float) -> RunLease:
+    """Holds on for another `ttl_s`. Raises LeaseLostError."""
+    row = tx.execute(_HEARTBEAT, {**_key(lease), "ttl": ttl_s}).one_or_none()
+    if row is None:
+        raise _lost(lease)
+    return RunLease(lease.run_id, lease.owner, *row)
+
+
+def check(tx: Transaction, lease: RunLease) -> None:
+    """Raises LeaseLostError unless the lease still holds; it then does until the commit."""
+    if tx.execute(_CHECK, _key(lease)).one_or_none() is None:
+        raise _lost(lease)
+
+
+def release(tx: Transaction, lease: RunLease) -> None:
+    """Lets go; a lease that was lost already is no matter."""
+    tx.execute(_RELEASE, _key(lease))
+
+
+def _key(lease: RunLease) -> dict[str, object]:
+    return {"run": lease.run_id, "epoch": lease.epoch, "owner": lease.owner}
+
+
+def _lost(lease: RunLease) -> LeaseLostError:
+    return LeaseLostError(
+        f"'{lease.owner}' no longer coordinates this run; nothing was written",
+        where=f"run {lease.run_id}",
+    )

@@ -1,0 +1,89 @@
+"""Scene templates, campaigns, and the slots they ask for."""
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from adloom.catalog import PhotoRole
+from adloom.states import ReviewDecision
+from db.schema.base import Base, Created, Id, Json, WorkspaceId, enum_of
+from db.schema.catalog import PHOTO_ROLE
+
+REVIEW_DECISION = enum_of(ReviewDecision, "review_decision")
+
+
+class SceneTemplate(Base):
+    """A version of a scene; its content never changes."""
+
+    __tablename__ = "scene_template"
+    __table_args__ = (UniqueConstraint("workspace_id", "slug", "version"),)
+    id: Mapped[Id]
+    workspace_id: Mapped[WorkspaceId]
+    slug: Mapped[str]
+    version: Mapped[int]
+    pack: Mapped[str]
+    title: Mapped[str]
+    body: Mapped[Json]
+    content_hash: Mapped[str]
+    created_at: Mapped[Created]
+
+
+class Campaign(Base):
+    """What to make, as last applied. `model_revision` pins the weights, by their hash."""
+
+    __tablename__ = "campaign"
+    __table_args__ = (UniqueConstraint("workspace_id", "slug"),)
+    id: Mapped[Id]
+    workspace_id: Mapped[WorkspaceId]
+    slug: Mapped[str]
+    title: Mapped[str]
+    spec: Mapped[Json]
+    content_hash: Mapped[str]
+    model_revision: Mapped[str | None]
+    created_at: Mapped[Created]
+    updated_at: Mapped[Created]
+
+
+class Creative(Base):
+    """A slot of a campaign. Its current render and rendition are those last approved."""
+
+    __tablename__ = "creative"
+    __table_args__ = (
+        UniqueConstraint(
+            "workspace_id",
+            "campaign_id",
+            "product_id",
+            "photo_role",
+            "scene_slug",
+            "format_slug",
+            "variant",
+            name="uq_creative_slot",
+        ),
+        CheckConstraint("variant >= 0", name="variant_range"),
+        Index(None, "product_id"),
+    )
+    id: Mapped[Id]
+    workspace_id: Mapped[WorkspaceId]
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
+    photo_role: Mapped[PhotoRole] = mapped_column(PHOTO_ROLE)
+    scene_slug: Mapped[str]
+    format_slug: Mapped[str]
+    variant: Mapped[int]
+    current_render_id: Mapped[int | None] = mapped_column(ForeignKey("render.id"))
+    current_rendition_id: Mapped[int | None] = mapped_column(ForeignKey("rendition.id"))
+    created_at: Mapped[Created]
+
+
+class Review(Base):
+    """A person's word on one image of a creative. Append-only: a trigger refuses changes."""
+
+    __tablename__ = "review"
+    __table_args__ = (Index(None, "creative_id", "image_sha256", "id"),)
+    id: Mapped[Id]
+    workspace_id: Mapped[WorkspaceId]
+    creative_id: Mapped[int] = mapped_column(ForeignKey("creative.id"))
+    image_sha256: Mapped[str]
+    reviewer: Mapped[str]
+    decision: Mapped[ReviewDecision] = mapped_column(REVIEW_DECISION)
+    reason: Mapped[str]
+    created_at: Mapped[Created]
