@@ -1,0 +1,103 @@
+"""Lines -> records of fields, so that one bad quote costs one row and not the rest of the feed.
+
+A quoted field may hold line breaks. An opening quote that nobody closes would swallow every row
+up to the next quote; a snapshot would then take those products for gone. So a record over several
+lines must prove itself: if it never closes, closes in the middle of a field, grows beyond bounds or
+has too many fields, its first line alone is refused and reading goes on with its second.
+"""
+
+import csv
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from adloom.catalog import RejectedRow
+from adloom.feed_rows import FeedRow, RowReason, shown_id
+
+MAX_RECORD_LINES = 500
+MAX_RECORD_CHARS = 120_000
+"""Below the csv module's limit for one field, 131072."""
+
+
+@dataclass(slots=True)
+class _Lines:
+    """The lines of a feed with the possibility to put some back."""
+
+    source: Iterator[str]
+    back: deque[str]
+    number: int = 0
+
+    def take(self) -> str | None:
+        line = self.back.popleft() if self.back else next(self.source, None)
+        if line is not None:
+            self.number += 1
+        return line
+
+    def put_back(self, lines: list[str]) -> None:
+        self.back.extendleft(reversed(lines))
+        self.number -= len(lines)
+
+
+class RecordReader:
+    """Reads the records of a delimited feed one by one."""
+
+    def __init__(self, lines: Iterator[str], delimiter: str, width: int | None = None) -> None:
+        self._lines = _Lines(lines, deque())
+        self._delimiter = delimiter
+        self.width = width
+        self.last_line_open = False
+        """Whether the record read last ended without a line break: the end of the file."""
+
+    def records(self) -> Iterator[FeedRow | RejectedRow]:
+        """All records that are not blank."""
+        while (first := self._lines.take()) is not None:
+            if first.strip(" \t\n\r,;|\ufeff"):
+                yield self._record(first)
+
+    def _record(self, first: str) -> FeedRow | RejectedRow:
+        start = self._lines.number
+        taken = [first]
+        fields = self._parse(taken)
+        self.last_line_open = not taken[-1].endswith("\n")
+        if fields is not None and len(taken) == 1:
+            return FeedRow(start, fields)
+        if fields is not None and (self.width is None or len(fields) <= self.width):
+            return FeedRow(start, fields)
+        self._lines.put_back(taken[1:])
+        self.last_line_open = False
+        too_long = len(first) > MAX_RECORD_CHARS
+        return RejectedRow(
+            start,
+            shown_id(first.split(self._delimiter)[0].strip('"')),
+            RowReason.ROW_TOO_LONG if too_long else RowReason.UNCLOSED_QUOTE,
+            f"the row has more than {MAX_RECORD_CHARS} characters"
+            if too_long
+            else "a quoted field is never closed; double the quotes inside of quoted fields",
+        )
+
+    def _parse(self, taken: list[str]) -> list[str] | None:
+        """The record that begins with `taken[0]`; lines it needs are added to `taken`."""
+        closed = True
+
+        def lines() -> Iterator[str]:
+            nonlocal closed
+            yield taken[0]
+            chars = len(taken[0])
+            while len(taken) < MAX_RECORD_LINES and chars <= MAX_RECORD_CHARS:
+                line = self._lines.take()
+                if line is None:
+                    break
+                taken.append(line)
+                chars += len(line)
+                yield line
+            closed = False
+
+        if len(taken[0]) > MAX_RECORD_CHARS:
+            return None
+        try:
+            fields = next(csv.reader(lines(), delimiter=self._delimiter))
+            if len(taken) > 1:  # a stray quote is closed by the next field's opening one
+                fields = next(csv.reader(taken, delimiter=self._delimiter, strict=True))
+        except csv.Error:
+            return None
+        return fields if closed else None

@@ -1,0 +1,115 @@
+"""The product mask of a photo, and how far it can be trusted."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adloom.cutouts import MaskOrigin
+from adloom.errors import MaskError
+from adloom.geometry import Box
+from models.segmentation.confidence import MaskSigns, confidence, signs
+from models.segmentation.measures import LEAST_AREA, area_fraction, bounding_box, real_alpha
+from models.segmentation.refinement import at_working_size, refine, to_photo_size
+from models.segmentation.saliency import Saliency, installed_weights
+
+REVISION = 1
+"""Raised by every change that changes masks."""
+
+LEAST_SALIENCY = 0.3
+"""Nowhere above this: the network sees no product."""
+
+
+class MaskReason(StrEnum):
+    """Why a mask is not to be trusted, or there is none."""
+
+    NOTHING_FOUND = "NOTHING_FOUND"
+    TOUCHES_BORDER = "TOUCHES_BORDER"
+    FILLS_PHOTO = "FILLS_PHOTO"
+    UNCERTAIN_EDGE = "UNCERTAIN_EDGE"
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedMask:
+    """A photo's product mask: (H, W) uint8, 255 = product.
+
+    `confidence` in [0, 1] estimates the mask's IoU with the true one; 0 where nothing was found,
+    and then the mask is empty and `bbox` has no area. `bbox` is in photo px, `area_fraction` of
+    the photo. `reason` is empty for a mask that nothing speaks against.
+    """
+
+    mask: NDArray[np.uint8]
+    confidence: float
+    origin: MaskOrigin
+    bbox: Box
+    area_fraction: float
+    reason: str = ""
+
+
+class MaskExtractor:
+    """Extracts masks; keeps the network in memory. `version` names network and method."""
+
+    def __init__(self, saliency: Saliency) -> None:
+        self._saliency = saliency
+        self.version = f"u2netp-{saliency.weights_hash[:8]}+grabcut-{REVISION}"
+
+    @classmethod
+    def load(cls, weights: Path | None = None, *, threads: int = 1) -> "MaskExtractor":
+        """The extractor with a u2netp.onnx file, by default the installed package's.
+
+        `threads` bounds the network's CPU threads. Raises ModelError.
+        """
+        return cls(Saliency(weights or installed_weights(), threads))
+
+    def extract(self, photo: NDArray[np.uint8]) -> ExtractedMask:
+        """The mask of an (H, W, 3) or (H, W, 4) sRGB photo; real alpha is taken as it is.
+
+        A photo without a product gives an empty mask of confidence 0. Raises MaskError for an
+        array that is no photo.
+        """
+        if photo.ndim != 3 or photo.shape[2] not in (3, 4) or photo.dtype != np.uint8:
+            raise MaskError(
+                f"an array of shape {photo.shape} and type {photo.dtype} is no photo",
+                hint="give (H, W, 3) or (H, W, 4) uint8",
+            )
+        if photo.shape[2] == 4 and (alpha := real_alpha(photo[..., 3])) is not None:
+            return _measured(alpha, 1.0, MaskOrigin.ALPHA, "")
+        return self._extracted(np.ascontiguousarray(photo[..., :3]))
+
+    def _extracted(self, rgb: NDArray[np.uint8]) -> ExtractedMask:
+        height, width = rgb.shape[:2]
+        saliency = self._saliency(rgb)
+        small, coarse = at_working_size(rgb, saliency)
+        if saliency.max() < LEAST_SALIENCY or small.std() < 1:
+            return _nothing(height, width)
+        mask, agreement = refine(small, coarse)
+        if mask.mean() < LEAST_AREA:
+            return _nothing(height, width)
+        found = signs(mask, coarse, agreement)
+        value = confidence(found)
+        return _measured(
+            to_photo_size(mask, height, width), value, MaskOrigin.EXTRACTED, _reason(found, value)
+        )
+
+
+def _reason(found: MaskSigns, value: float) -> str:
+    if found.area > 0.9:
+        return MaskReason.FILLS_PHOTO
+    if found.border > 0.1:
+        return MaskReason.TOUCHES_BORDER
+    return MaskReason.UNCERTAIN_EDGE if value < 0.7 else ""
+
+
+def _nothing(height: int, width: int) -> ExtractedMask:
+    return ExtractedMask(
+        np.zeros((height, width), np.uint8), 0.0, MaskOrigin.EXTRACTED, Box(0, 0, 0, 0), 0.0,
+        MaskReason.NOTHING_FOUND,
+    )  # fmt: skip
+
+
+def _measured(
+    mask: NDArray[np.uint8], value: float, origin: MaskOrigin, reason: str
+) -> ExtractedMask:
+    return ExtractedMask(mask, value, origin, bounding_box(mask), area_fraction(mask), reason)
