@@ -1,0 +1,120 @@
+"""Our own Prefect server, kept on the same Postgres in a second database."""
+
+import contextlib
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from adloom.errors import UnavailableError
+from services.processes import Process, is_alive, log_tail, start_detached, stop, wait_until
+
+HOST = "127.0.0.1"
+_START_S = 240.0  # 4-7 s where nothing else runs; the first start makes its tables
+_STOP_S = 15.0
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_CLI_PROMPT": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PrefectServer:
+    """The server whose files are in `home` and which writes to `log`."""
+
+    home: Path
+    log: Path
+
+    def launch(self, database_url: str, port: int) -> Process:
+        """Starts the server's process on 127.0.0.1 and does not wait for it.
+
+        `database_url`: the `postgresql+asyncpg://` address of a database of its own. It is passed
+        in the process's environment only, where other users cannot read it.
+        """
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        env = {
+            **_without_prefect(os.environ),
+            **client_environment(api_url(port), self.home),
+            "PREFECT_API_DATABASE_CONNECTION_URL": database_url,
+            "PREFECT_SERVER_API_HOST": HOST,
+            "PREFECT_SERVER_API_PORT": str(port),
+            "PREFECT_SERVER_METRICS_ENABLED": "true",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        }
+        argv = [sys.executable, "-P", "-m", "prefect", "server", "start"]
+        return start_detached(
+            "prefect", [*argv, "--host", HOST, "--port", str(port)], log=self.log, env=env,
+            cwd=self.home,
+        )  # fmt: skip
+
+    def wait_until_healthy(self, process: Process, port: int) -> None:
+        """Returns when this very process answers. Raises UnavailableError with its log's end."""
+        if not wait_until(
+            lambda: not is_alive(process) or is_healthy(process, port), _START_S, every_s=0.1
+        ):
+            raise UnavailableError(
+                f"the Prefect server does not answer after {_START_S:.0f} s",
+                where=str(self.log),
+                hint="see its log, then try `adloom down` and `adloom up`",
+            )
+        if not is_alive(process):
+            raise UnavailableError(
+                f"the Prefect server ended at its start:\n{log_tail(self.log)}",
+                where=str(self.log),
+            )
+
+
+def stop_server(process: Process) -> bool:
+    """True if the server went by itself."""
+    return stop(process, grace_s=_STOP_S)
+
+
+def api_url(port: int) -> str:
+    return f"http://{HOST}:{port}/api"
+
+
+def client_environment(prefect_api_url: str, home: Path) -> dict[str, str]:
+    """What a process needs in its environment to run flows against our server, and quietly."""
+    return {**_QUIET, "PREFECT_API_URL": prefect_api_url, "PREFECT_HOME": str(home)}
+
+
+def is_healthy(process: Process, port: int) -> bool:
+    """Whether the process listens on the port and its API answers."""
+    with contextlib.suppress(psutil.Error):
+        listening = {
+            c.laddr.port
+            for c in psutil.Process(process.pid).net_connections("tcp")
+            if c.status == psutil.CONN_LISTEN
+        }
+        return port in listening and answers(api_url(port))
+    return False
+
+
+def answers(prefect_api_url: str) -> bool:
+    """Whether a Prefect API is there."""
+    try:
+        return httpx.get(f"{prefect_api_url}/health", timeout=5.0).status_code == 200
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return False
+
+
+def free_port(preferred: int | None) -> int:
+    """A port that nothing listens on: the preferred one if possible."""
+    for port in (preferred, 0):
+        if port is None:
+            continue
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    raise UnavailableError("there is no free port", where=HOST)
+
+
+def _without_prefect(environment: "os._Environ[str]") -> dict[str, str]:
+    return {k: v for k, v in environment.items() if not k.startswith("PREFECT_")}
