@@ -1,0 +1,1 @@
+"""RefAdGen: a product picture, a scene text and a product mask -> an advertising picture."""

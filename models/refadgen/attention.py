@@ -1,0 +1,152 @@
+"""The Attention Fusion Module (eq. 1 of RefAdGen, arXiv 2508.11695) as an attention processor.
+
+    out = to_out( softmax(Q K^T / sqrt d) V  +  lambda * softmax(Q K_ref^T / sqrt d) V_ref )
+
+It goes into every self-attention layer (`attn1`) of the Generation U-Net, found by name, so any
+configuration of diffusers' UNet2DConditionModel will do.
+
+Our addition, off by default: with `position_frequencies` > 0 the second attention's queries and
+keys also carry where they are in the product frame (`frames.fourier`), scaled by a learned factor
+per head. The logits then gain a_h^2 * sum_j cos(w_j du): each head looks around the place of the
+reference that corresponds to its own, and a small model copies from its first steps on.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SHARP, MEDIUM, BROAD = 4.0, 1.0, 0.1  # initial a_h^2; 4 looks about one sixteenth of the frame far
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """What the AFMs need in one forward of the Generation U-Net on a batch of B.
+
+    keys, values: by layer name, (B, heads, N_ref, d); positions: Fourier features (B, N, P) by
+    the layer's number of tokens N, empty where the model has none; scale: lambda.
+    """
+
+    keys: Mapping[str, Tensor]
+    values: Mapping[str, Tensor]
+    positions: Mapping[int, Tensor]
+    scale: float
+
+
+class FusionProcessor(nn.Module):
+    """The AFM of one attn1 layer: self-attention plus attention to the reference's tokens."""
+
+    def __init__(self, layer: str, attn: Attention, position_frequencies: int = 0) -> None:
+        super().__init__()
+        self.layer = layer
+        self.heads = attn.heads
+        _, to_k, _ = projections(attn)
+        self.to_k_ref = nn.Linear(to_k.in_features, to_k.out_features, bias=False)
+        self.to_v_ref = nn.Linear(to_k.in_features, to_k.out_features, bias=False)
+        self.log_sharpness: nn.Parameter | None = None
+        if position_frequencies:
+            self.log_sharpness = nn.Parameter(_initial_sharpness(attn.heads).log())
+
+    @torch.no_grad()
+    def copy_projections(self, attn: Attention) -> None:
+        """Start from the layer's own projections, as the paper does."""
+        _, to_k, to_v = projections(attn)
+        self.to_k_ref.weight.copy_(to_k.weight)
+        self.to_v_ref.weight.copy_(to_v.weight)
+
+    def project(self, hidden: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+        """K_ref, V_ref (B, heads, N_ref, d) of the Reference U-Net's hidden state (B, N_ref, C);
+        positions: Fourier features (N_ref, P) of its tokens."""
+        key, value = (split_heads(to(hidden), self.heads) for to in (self.to_k_ref, self.to_v_ref))
+        if self.log_sharpness is not None:
+            assert positions is not None
+            key = self._with_positions(key, positions.expand(len(key), -1, -1))
+        return key, value
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,  # noqa: ARG002  (diffusers passes it by name)
+        fusion: Fusion | None = None,
+    ) -> Tensor:
+        assert encoder_hidden_states is None
+        assert attention_mask is None
+        q, k, v = (split_heads(to(hidden_states), attn.heads) for to in projections(attn))
+        out = F.scaled_dot_product_attention(q, k, v)
+        if fusion is not None and fusion.scale != 0:
+            out = out + fusion.scale * self._reference_attention(q, fusion)
+        assert attn.to_out is not None
+        return attn.to_out[1](attn.to_out[0](join_heads(out)))
+
+    def _reference_attention(self, q: Tensor, fusion: Fusion) -> Tensor:
+        k_ref, v_ref = fusion.keys[self.layer], fusion.values[self.layer]
+        if self.log_sharpness is None:
+            return F.scaled_dot_product_attention(q, k_ref, v_ref)
+        # The content's logits keep their 1/sqrt d; those of the positions have their own scale.
+        q = self._with_positions(q * q.shape[-1] ** -0.5, fusion.positions[q.shape[-2]])
+        return F.scaled_dot_product_attention(q, k_ref, v_ref, scale=1.0)
+
+    def _with_positions(self, x: Tensor, positions: Tensor) -> Tensor:
+        """Append a_h * phi(u) to queries or keys: (B, heads, N, d) -> (B, heads, N, d + P)."""
+        assert self.log_sharpness is not None
+        gain = (0.5 * self.log_sharpness).exp()[:, None, None]
+        return torch.cat([x, (gain * positions[:, None]).to(x.dtype)], dim=-1)
+
+
+class TextProcessor(AttnProcessor2_0):
+    """attn2's processor: accepts the AFM's argument, which reaches every layer, and ignores it."""
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        fusion: Fusion | None = None,  # noqa: ARG002
+    ) -> Tensor:
+        return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+
+
+def projections(attn: Attention) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+    """A layer's to_q, to_k, to_v, which diffusers declares as optional."""
+    return cast(tuple[nn.Linear, nn.Linear, nn.Linear], (attn.to_q, attn.to_k, attn.to_v))
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(B, N, heads * d) -> (B, heads, N, d)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """(B, heads, N, d) -> (B, N, heads * d)."""
+    return x.transpose(1, 2).flatten(-2)
+
+
+def self_attentions(unet: UNet2DConditionModel) -> Iterator[tuple[str, Attention]]:
+    """Every self-attention layer with its name, in the order of the modules."""
+    return _attentions(unet, ".attn1")
+
+
+def text_attentions(unet: UNet2DConditionModel) -> Iterator[tuple[str, Attention]]:
+    return _attentions(unet, ".attn2")
+
+
+def _attentions(unet: UNet2DConditionModel, ending: str) -> Iterator[tuple[str, Attention]]:
+    for name, module in unet.named_modules():
+        if isinstance(module, Attention) and name.endswith(ending):
+            yield name, module
+
+
+def _initial_sharpness(heads: int) -> Tensor:
+    """a_h^2: half of the heads sharp, a quarter broad, the rest between."""
+    sharp, broad = (heads + 1) // 2, heads // 4
+    return torch.tensor([SHARP] * sharp + [MEDIUM] * (heads - sharp - broad) + [BROAD] * broad)

@@ -1,0 +1,101 @@
+"""The Generation U-Net: diffusers' U-Net with the mask as one more input channel and AFMs."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+# diffusers reloads a component by looking for ModelMixin beside its class.
+from diffusers.models.modeling_utils import ModelMixin as ModelMixin
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import Tensor
+
+from models.refadgen.attention import (
+    Fusion,
+    FusionProcessor,
+    TextProcessor,
+    self_attentions,
+    text_attentions,
+)
+from models.refadgen.frames import fourier, generation_positions, reference_positions
+
+
+class GenerationUNet(UNet2DConditionModel):
+    """Takes concat(z_t, M'): `in_channels` counts the mask, `out_channels` does not.
+
+    The AFMs are installed here, so that `save_pretrained` and `from_pretrained` carry them.
+    position_frequencies: 0 is the paper's AFM, more adds positions in the product frame.
+    """
+
+    def __init__(self, *, position_frequencies: int = 0, **config: Any) -> None:
+        super().__init__(**config)
+        self.register_to_config(position_frequencies=position_frequencies)
+        for name, attn in list(self_attentions(self)):
+            processor = FusionProcessor(name, attn, position_frequencies)
+            processor.copy_projections(attn)
+            attn.set_processor(processor)  # pyright: ignore[reportArgumentType]
+        for _, attn in list(text_attentions(self)):
+            attn.set_processor(TextProcessor())  # pyright: ignore[reportArgumentType]
+        with torch.no_grad():
+            self.conv_in.weight[:, -1].zero_()  # the mask says nothing at first
+
+    @staticmethod
+    def _get_init_keys(input_class: type) -> set[str]:
+        inherited = inspect.signature(UNet2DConditionModel.__init__).parameters
+        own = inspect.signature(input_class.__init__).parameters
+        return {*inherited, *own} - {"config"}
+
+    @property
+    def fusion_processors(self) -> dict[str, FusionProcessor]:
+        """The AFM of every self-attention layer, by the layer's name."""
+        return {name: attn.processor for name, attn in self_attentions(self)}  # pyright: ignore[reportReturnType]
+
+    @property
+    def downscale(self) -> int:
+        """How often the latent's sides are halved, as a factor."""
+        return 2 ** (len(self.config["block_out_channels"]) - 1)
+
+    def project_references(
+        self, hidden: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """K_ref and V_ref of every layer from the Reference U-Net's hidden states (B, N, C)."""
+        keys: dict[str, Tensor] = {}
+        values: dict[str, Tensor] = {}
+        for name, processor in self.fusion_processors.items():
+            h = hidden[name]
+            keys[name], values[name] = processor.project(h, self._reference_phi(h))
+        return keys, values
+
+    def frame_positions(
+        self, frames: Tensor, size: tuple[int, int], latent_px: int
+    ) -> dict[int, Tensor]:
+        """Fourier features of the canvas' tokens in the product frames (B, 3), for every level:
+        number of tokens -> (B, N, P). size: the latent's (height, width)."""
+        count = self.config["position_frequencies"]
+        if not count:
+            return {}
+        height, width = size
+        positions: dict[int, Tensor] = {}
+        factor = 1
+        for _ in self.config["block_out_channels"]:
+            u = generation_positions(frames, height, width, float(latent_px * factor))
+            positions[height * width] = fourier(u, count)
+            height, width, factor = (height + 1) // 2, (width + 1) // 2, factor * 2
+        return positions
+
+    def predict(
+        self, z: Tensor, mask: Tensor, t: Tensor | int, text: Tensor, fusion: Fusion | None
+    ) -> Tensor:
+        """One forward: z (B, C, h, w), mask (B, 1, h, w), t () or (B,), text (B, L, D)."""
+        kwargs = {"fusion": fusion}
+        return self(
+            torch.cat([z, mask], dim=1), t, text, cross_attention_kwargs=kwargs, return_dict=False
+        )[0]
+
+    def _reference_phi(self, hidden: Tensor) -> Tensor | None:
+        count = self.config["position_frequencies"]
+        if not count:
+            return None
+        side = round(hidden.shape[1] ** 0.5)
+        return fourier(reference_positions(side, hidden.device), count)

@@ -1,0 +1,47 @@
+"""The word vocabulary: what it knows, what it warns of, how long a prompt may be."""
+
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from models.refadgen.tokens import PAD, count_tokens, token_ids, unknown_words, word_tokenizer
+
+
+@pytest.fixture
+def tokenizer() -> PreTrainedTokenizerFast:
+    return word_tokenizer(["a", "red", "T-shirt", "on", "sand"], 8)
+
+
+def test_prompts_are_padded_and_cut_to_the_same_length(tokenizer: PreTrainedTokenizerFast) -> None:
+    ids = token_ids(tokenizer, ["a red t-shirt", "a " * 50, ""])
+    assert ids.shape == (3, 8)
+    words = tokenizer.convert_ids_to_tokens(ids[0].tolist())
+    assert words == ["<start>", "a", "red", "t-shirt", "<end>", PAD, PAD, PAD]
+    assert tokenizer.convert_ids_to_tokens(ids[1].tolist())[-1] == "<end>"
+
+
+def test_case_and_commas_do_not_matter_to_words(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert unknown_words(tokenizer, "A Red t-shirt, on sand") == ()
+    ids = token_ids(tokenizer, ["RED", "red"])
+    assert ids[0].tolist() == ids[1].tolist()
+
+
+def test_unknown_words_are_named_once_in_order(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert unknown_words(tokenizer, "a Plumbus on red plush, plush") == ("Plumbus", "plush")
+
+
+def test_the_whole_prompt_is_counted_even_if_it_will_be_cut(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    assert count_tokens(tokenizer, "a red") == 4
+    assert count_tokens(tokenizer, "a " * 20) == 22
+
+
+def test_it_survives_saving(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    tokenizer.save_pretrained(tmp_path)
+    again = AutoTokenizer.from_pretrained(tmp_path)
+    prompt = "a Red plumbus, on sand"
+    assert token_ids(again, [prompt]).tolist() == token_ids(tokenizer, [prompt]).tolist()
+    assert unknown_words(again, prompt) == ("plumbus",)
+    assert again.model_max_length == 8

@@ -1,0 +1,133 @@
+"""`python -m training COMMAND`: draw samples, train, look, export. See docs/training.md."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from models.refadgen.autoencoder import MiniAutoencoder
+from models.refadgen.mini import build_mini
+from models.refadgen.pipeline import RefAdGenPipeline
+from models.refadgen.renderer import RefAdGenRenderer
+from training import evaluation
+from training import shards as sample_shards
+from training.evaluation import Sampler
+from training.latents import encode_shard, load_buckets, save_buckets
+from training.sheets import write_rows, write_sheet
+from training.train import Trainer, Training
+from training.train_autoencoder import AutoencoderTraining, train
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+BUCKETS = "buckets.pt"
+SHARES = {(128, 128): 0.35, (128, 160): 0.25, (96, 176): 0.2, (176, 96): 0.2}
+
+Folder = Annotated[Path, typer.Argument(file_okay=False)]
+
+
+@app.command()
+def shards(
+    out: Folder, count: int = 16000, split: str = "train", seed: int = 0, workers: int = 2
+) -> None:
+    """Draw samples with the scene generator into OUT."""
+    counts = {native: round(count * share) for native, share in SHARES.items()}
+    for line in sample_shards.draw_shards(out, counts, split=split, seed=seed, workers=workers):
+        typer.echo(line)
+
+
+@app.command()
+def autoencoder(
+    samples: Folder,
+    out: Folder,
+    minutes: float = 20.0,
+    steps: int = 6000,
+    decoder_of: Path | None = None,
+) -> None:
+    """Train mini's autoencoder on drawn SAMPLES into OUT, or only the decoder of another."""
+    train(
+        AutoencoderTraining(samples, out, steps=steps, max_minutes=minutes, decoder_of=decoder_of)
+    )
+
+
+@app.command()
+def initialise(vae: Folder, out: Folder, seed: int = 0) -> None:
+    """Write an untrained mini around a trained autoencoder into OUT."""
+    from training.scenes_synth import CAPTION_WORDS
+
+    pipeline = build_mini(CAPTION_WORDS, seed, MiniAutoencoder.from_pretrained(vae))
+    pipeline.save_pretrained(out)
+
+
+@app.command()
+def encode(model: Folder, samples: Folder, out: Folder) -> None:
+    """Encode drawn SAMPLES with MODEL's autoencoder and tokenizer into OUT."""
+    pipeline = RefAdGenPipeline.from_pretrained(model)
+    out.mkdir(parents=True, exist_ok=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=False):
+        buckets = [encode_shard(pipeline, shard) for shard in sample_shards.read_shards(samples)]
+    save_buckets(out / BUCKETS, buckets)
+
+
+@app.command("train")
+def train_model(
+    model: Folder,
+    encoded: Folder,
+    out: Folder,
+    minutes: float = 60.0,
+    steps: int = 20000,
+    batch: int = 16,
+    lr: float = 1e-3,
+    seed: int = 0,
+    resume: bool = False,
+) -> None:
+    """Train MODEL on ENCODED samples; checkpoints, losses and averaged weights go to OUT."""
+    cfg = Training(steps=steps, batch=batch, lr=lr, seed=seed, max_minutes=minutes)
+    pipeline = RefAdGenPipeline.from_pretrained(model)
+    trainer = Trainer(pipeline, load_buckets(encoded / BUCKETS), cfg, out)
+    if resume:
+        trainer.resume()
+    trainer.run()
+
+
+@app.command()
+def sheet(model: Folder, samples: Folder, out: Path, rows: int = 8, seed: int = 0) -> None:
+    """Render held-out SAMPLES beside their originals into the picture OUT."""
+    write_sheet(
+        RefAdGenPipeline.from_pretrained(model), sample_shards.read_shards(samples), out, rows, seed
+    )
+
+
+@app.command()
+def evaluate(
+    model: Folder,
+    images: Folder,
+    alphas: Folder,
+    out: Annotated[Path | None, typer.Option(help="a picture of all renders")] = None,
+    steps: int = 20,
+    guidance: float = 4.0,
+    reference_scale: float = 1.0,
+) -> None:
+    """Identity with the right and a swapped reference, for photos IMAGES with masks ALPHAS."""
+    judged = evaluation.evaluate(
+        RefAdGenRenderer.load(model),
+        evaluation.read_products(images, alphas),
+        evaluation.PROMPTS,
+        Sampler(steps, guidance, reference_scale),
+    )
+    if out is not None:
+        write_rows(judged.rows, out)
+    typer.echo(json.dumps(judged.summary()))
+
+
+@app.command()
+def export(model: Folder, out: Folder, vae: Path | None = None) -> None:
+    """Write MODEL in float16 for shipping, with the autoencoder VAE if one is given."""
+    pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16)
+    if vae is not None:
+        pipeline.vae = MiniAutoencoder.from_pretrained(vae, dtype=torch.float16)
+    pipeline.save_pretrained(out)
+
+
+if __name__ == "__main__":
+    app()

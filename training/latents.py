@@ -1,0 +1,111 @@
+"""Training samples as the networks see them: encoded once, then held in memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.refadgen.pipeline import RefAdGenPipeline
+from models.refadgen.sampling import latent_mask
+from models.refadgen.tokens import token_ids
+from training.shards import Shard
+
+ENCODE_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """N samples of one native size. ads (N, C, h, w) and products (N, C, s, s) are latents,
+    masks (N, 1, h, w) in [0, 1], pixels (N, 3, p, p) uint8 the product pictures at the image
+    encoder's size, frames (N, 3), ids (N, L)."""
+
+    native: tuple[int, int]
+    ads: Tensor
+    products: Tensor
+    masks: Tensor
+    pixels: Tensor
+    frames: Tensor
+    ids: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A bucket's rows, in float32."""
+
+    ads: Tensor
+    products: Tensor
+    masks: Tensor
+    pixels: Tensor
+    frames: Tensor
+    ids: Tensor
+
+
+def unit_pictures(pictures: NDArray[np.uint8]) -> Tensor:
+    """uint8 (N, H, W, 3) -> (N, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
+
+
+@torch.no_grad()
+def encode_shard(pipeline: RefAdGenPipeline, shard: Shard) -> Bucket:
+    """Everything of a shard that no trained network touches."""
+    side = pipeline.image_encoder.config.image_size
+
+    def ads(part: slice) -> Tensor:
+        return pipeline.encode_picture(unit_pictures(shard.ads[part])).half()
+
+    def products(part: slice) -> Tensor:
+        return pipeline.encode_picture(unit_pictures(shard.products[part])).half()
+
+    def pixels(part: slice) -> Tensor:
+        small = F.interpolate(unit_pictures(shard.products[part]), (side, side), mode="area")
+        return (small * 255).round().byte()
+
+    latents = torch.cat(list(_chunks(ads, len(shard))))
+    masks = torch.from_numpy(np.ascontiguousarray(shard.masks))[:, None].float() / 255
+    how = pipeline.config["mask_resize"]
+    return Bucket(
+        shard.native,
+        ads=latents,
+        products=torch.cat(list(_chunks(products, len(shard)))),
+        masks=latent_mask(masks, (latents.shape[-2], latents.shape[-1]), how).half(),
+        pixels=torch.cat(list(_chunks(pixels, len(shard)))),
+        frames=torch.from_numpy(np.ascontiguousarray(shard.frames)),
+        ids=token_ids(pipeline.tokenizer, shard.captions),
+    )
+
+
+def _chunks(work: Callable[[slice], Tensor], count: int) -> Iterator[Tensor]:
+    for start in range(0, count, ENCODE_BATCH):
+        yield work(slice(start, min(count, start + ENCODE_BATCH)))
+
+
+def save_buckets(path: Path, buckets: list[Bucket]) -> None:
+    fields = ("native", *(f for f in Bucket.__slots__ if f != "native"))
+    torch.save([{f: getattr(b, f) for f in fields} for b in buckets], path)
+
+
+def load_buckets(path: Path) -> list[Bucket]:
+    return [Bucket(**fields) for fields in torch.load(path, weights_only=True)]
+
+
+def draw_batch(buckets: list[Bucket], size: int, rng: np.random.Generator) -> Batch:
+    """`size` random rows of one bucket, buckets in proportion to their rows."""
+    weights = np.array([len(b) for b in buckets], float)
+    bucket = buckets[int(rng.choice(len(buckets), p=weights / weights.sum()))]
+    rows = torch.from_numpy(rng.integers(len(bucket), size=size))
+    return Batch(
+        ads=bucket.ads[rows].float(),
+        products=bucket.products[rows].float(),
+        masks=bucket.masks[rows].float(),
+        pixels=bucket.pixels[rows].float() / 255,
+        frames=bucket.frames[rows],
+        ids=bucket.ids[rows],
+    )

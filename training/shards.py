@@ -1,0 +1,101 @@
+"""Training samples on disk: drawn once by the scene generator, read back as memory maps.
+
+A folder holds one set of arrays per native size: `{W}x{H}.{ads,masks,products,frames}.npy` and
+`{W}x{H}.captions.json`.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+NATIVES: tuple[tuple[int, int], ...] = ((128, 128), (128, 160), (96, 176), (176, 96))
+ARRAYS = ("ads", "masks", "products", "frames")
+BLOCK = 256  # samples drawn with one seed
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Samples of one native size: ads and masks (N, H, W[, 3]), products (N, S, S, 3), uint8."""
+
+    native: tuple[int, int]
+    ads: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    products: NDArray[np.uint8]
+    frames: NDArray[np.float32]
+    captions: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+
+def draw_block(native: tuple[int, int], split: str, seed: int, count: int) -> Shard:
+    """Draw `count` samples; the same arguments give the same samples."""
+    from training.scenes_synth import sample
+
+    rng = np.random.default_rng([seed, *native, split == "train"])
+    drawn = [sample(rng, native, split) for _ in range(count)]  # pyright: ignore[reportArgumentType]
+    return Shard(
+        native,
+        np.stack([s.ad for s in drawn]),
+        np.stack([s.mask for s in drawn]),
+        np.stack([s.product for s in drawn]),
+        np.array([s.frame for s in drawn], np.float32),
+        [s.caption for s in drawn],
+    )
+
+
+def concatenate(shards: Sequence[Shard]) -> Shard:
+    """One shard of all samples; every shard must have the same native size."""
+    natives = {s.native for s in shards}
+    if len(natives) != 1:
+        raise ValueError(f"shards of one native size expected, got {sorted(natives)}")
+    arrays = {name: np.concatenate([getattr(s, name) for s in shards]) for name in ARRAYS}
+    return Shard(natives.pop(), captions=[c for s in shards for c in s.captions], **arrays)
+
+
+def write_shard(folder: Path, shard: Shard) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{shard.native[0]}x{shard.native[1]}"
+    for name in ARRAYS:
+        np.save(folder / f"{stem}.{name}.npy", getattr(shard, name))
+    (folder / f"{stem}.captions.json").write_text(json.dumps(list(shard.captions)))
+
+
+def read_shards(folder: Path) -> list[Shard]:
+    """Every shard of the folder, memory-mapped; FileNotFoundError where there is none."""
+    found: list[Shard] = []
+    for captions in sorted(folder.glob("*.captions.json")):
+        stem = captions.name.split(".")[0]
+        width, height = (int(n) for n in stem.split("x"))
+        arrays = {n: np.load(folder / f"{stem}.{n}.npy", mmap_mode="r") for n in ARRAYS}
+        found.append(Shard((width, height), captions=json.loads(captions.read_text()), **arrays))
+    if not found:
+        raise FileNotFoundError(
+            f"no shards in {folder}: draw them with `python -m training shards`"
+        )
+    return found
+
+
+def draw_shards(
+    folder: Path,
+    counts: dict[tuple[int, int], int],
+    *,
+    split: str,
+    seed: int,
+    workers: int,
+) -> Iterable[str]:
+    """Draw and write one shard per native size; yields a line of progress for each."""
+    with ProcessPoolExecutor(workers) as pool:
+        for native, count in counts.items():
+            blocks = range(0, count, BLOCK)
+            futures = [
+                pool.submit(draw_block, native, split, seed + 1000 * i, min(BLOCK, count - start))
+                for i, start in enumerate(blocks)
+            ]
+            write_shard(folder, concatenate([f.result() for f in futures]))
+            yield f"{native[0]}x{native[1]}: {count} samples"
