@@ -1,0 +1,1 @@
+"""The command line: arguments in, calls of tasks, flows and services, tables or JSON out."""

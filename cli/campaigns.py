@@ -1,0 +1,81 @@
+"""`adloom campaign …`: what to make."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import JsonOption, emit, stdout, table
+from cli.session import environment
+
+app = typer.Typer(help="Campaigns: what to make.", no_args_is_help=True)
+
+
+@app.command("apply")
+def apply(
+    file: Annotated[Path, typer.Argument(help="The campaign's YAML file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check a campaign file and store it; a spec that cannot work is refused."""
+    from tasks import campaigns as tasks
+
+    with environment() as env:
+        applied = tasks.apply_file(env, file)
+    emit(applied, as_json, lambda: stdout.print(
+        f"campaign [b]{applied.slug}[/] {applied.change}: {applied.scenes} scenes × "
+        f"{applied.formats} formats × {applied.variants} variants"
+    ))  # fmt: skip
+
+
+@app.command("plan")
+def plan(
+    campaign: Annotated[str, typer.Argument(help="The campaign's name.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Dry run: what a run would make, reuse and skip, and about how long it takes."""
+    from tasks import campaigns as tasks
+
+    with environment() as env:
+        estimate = tasks.estimate(env, campaign)
+
+    def human() -> None:
+        stdout.print(
+            f"[b]{estimate.campaign}[/]: {estimate.slots} creatives from {estimate.products} "
+            f"products; {estimate.reused} renders exist, {estimate.to_render} to make"
+        )
+        if estimate.to_render:
+            stdout.print(f"about {estimate.minutes:.1f} minutes {estimate.basis}")
+        if estimate.over_budget:
+            stdout.print(f"[red]beyond the budget[/] of {estimate.max_renders} renders")
+        for reason, count in estimate.skipped.items():
+            stdout.print(f"skipped: {count} products, {reason}", markup=False)
+        for warning in estimate.warnings:
+            stdout.print(f"warning: {warning}", markup=False)
+
+    emit(estimate, as_json, human)
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """List the stored campaigns."""
+    from tasks import campaigns as tasks
+
+    with environment() as env:
+        campaigns = tasks.list_campaigns(env)
+
+    def human() -> None:
+        table(None, ("campaign", "title", "scenes", "formats", "variants", "changed"), [
+            (c.slug, c.title, c.scenes, c.formats, c.variants, c.changed_at) for c in campaigns
+        ])  # fmt: skip
+
+    emit({"campaigns": campaigns}, as_json, human)
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of a campaign file, for editors."""
+    from adloom.campaign_document import campaign_json_schema
+
+    sys.stdout.write(json.dumps(campaign_json_schema(), indent=2) + "\n")

@@ -1,0 +1,104 @@
+"""`adloom catalog …`: sources, syncs, products, masks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import JsonOption, emit, stdout, table
+from cli.session import environment
+
+app = typer.Typer(help="Catalogue sources and their products.", no_args_is_help=True)
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="Name of the source: a-z, 0-9, -.")],
+    location: Annotated[str, typer.Option(help="Path or http(s) address of the feed.")],
+    kind: Annotated[str, typer.Option(help="Kind of source.")] = "feed",
+    delta: Annotated[
+        bool, typer.Option("--delta", help="The feed holds changes, not all products.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a catalogue source, or change the location of one that is there."""
+    from tasks import catalog as tasks
+
+    with environment() as env:
+        source = tasks.add_source(env, name, kind, location, delta=delta)
+    emit(source, as_json, lambda: stdout.print(f"source [b]{name}[/]: {source.location}"))
+
+
+@app.command("sync")
+def sync(
+    name: Annotated[str, typer.Argument(help="Name of the source.")],
+    allow_shrink: Annotated[
+        bool, typer.Option(help="Deactivate missing products even if over 20 %.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the source, store changed products and photos, extract their masks."""
+    with environment():
+        from flows.sync_catalog import sync_catalog
+        from tasks.flow_runs import run_flow_here
+
+        report = run_flow_here(sync_catalog, source=name, allow_shrink=allow_shrink)
+
+    def human() -> None:
+        c = report.counts
+        stdout.print(
+            f"{c.rows} rows: {c.added} added, {c.changed} changed, {c.unchanged} unchanged, "
+            f"{c.rejected} rejected; {c.deactivated} products deactivated"
+        )
+        stdout.print(
+            f"photos: {c.photos_new} new, {c.photos_rejected} refused; "
+            f"cutouts: {report.cutouts} new, {report.cutouts_doubtful} of low confidence"
+        )
+        if report.problems:
+            table("What was refused", ("where", "product", "reason", "detail"), [
+                (p.where, p.external_id, p.reason, p.detail) for p in report.problems
+            ])  # fmt: skip
+
+    emit(report, as_json, human)
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="Name of the source.")],
+    limit: Annotated[int, typer.Option(min=1, help="At most this many products.")] = 50,
+    problems: Annotated[bool, typer.Option("--problems", help="Only products with some.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a source's products, their photos, masks and problems."""
+    from tasks import catalog as tasks
+
+    with environment() as env:
+        products = tasks.show_products(env, name, limit=limit, only_problems=problems)
+
+    def human() -> None:
+        table(f"Products of {name}", ("id", "title", "category", "photos", "mask", "problems"), [
+            (p.external_id, p.title, p.category, p.photos, p.mask, "; ".join(p.problems))
+            for p in products
+        ])  # fmt: skip
+
+    emit({"source": name, "products": products}, as_json, human)
+
+
+@app.command("mask")
+def mask(
+    name: Annotated[str, typer.Argument(help="Name of the source.")],
+    product: Annotated[str, typer.Argument(help="The product's id in the feed.")],
+    file: Annotated[
+        Path, typer.Argument(help="A grey picture of the photo's size; white: product.")
+    ],
+    role: Annotated[str, typer.Option(help="Which photo: main or additional.")] = "main",
+    as_json: JsonOption = False,
+) -> None:
+    """Give a product's photo a mask of your own; it overrides the extracted one."""
+    from tasks import cutouts as tasks
+
+    with environment() as env:
+        cutout = tasks.set_mask(env, name, product, file, role=role)
+    emit(cutout, as_json, lambda: stdout.print(
+        f"mask of [b]{product}[/] set; {100 * cutout.area_fraction:.0f} % of the photo is product"
+    ))  # fmt: skip

@@ -1,0 +1,62 @@
+"""`adloom`: the entry point and the commands that concern the whole installation."""
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import structlog
+import typer
+
+from adloom import __version__
+from adloom.errors import AdloomError
+from cli import campaigns, catalog, creatives, runs, scenes, stack
+from cli.console import EXIT_CODES, report, stderr
+
+app = typer.Typer(
+    name="adloom",
+    help="Turns a product catalogue into approved ad creatives.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(catalog.app, name="catalog")
+app.add_typer(scenes.app, name="scenes")
+app.add_typer(campaigns.app, name="campaign")
+app.add_typer(creatives.app, name="creatives")
+stack.register(app)
+runs.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        sys.stdout.write(f"adloom {__version__}\n")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake ends in one clear line and a documented exit code."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        code = app(standalone_mode=False)
+    except AdloomError as error:
+        if os.environ.get("ADLOOM_DEBUG"):
+            raise
+        code = report(error)
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        stderr.print("interrupted; what is stored stays, and the next run goes on from there")
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""`adloom up | down | status | doctor | gc`: the installation itself."""
+
+from typing import Annotated
+
+import typer
+
+from cli.console import JsonOption, emit, stdout, table
+from cli.session import environment
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this module's commands to the root."""
+    for function in (up, down, status, doctor, gc):
+        app.command(function.__name__)(function)
+
+
+def up(as_json: JsonOption = False) -> None:
+    """Start Postgres and Prefect, bring the schema up to date, install the shipped scenes."""
+    from db.migrate import upgrade
+    from services import stack
+    from tasks.scenes import SHIPPED_PACK, add_pack
+    from tasks.settings import Settings
+
+    settings = Settings.load()
+    running = stack.up(settings, migrate=upgrade)
+    with environment() as env:
+        add_pack(env, SHIPPED_PACK)
+        env.store.check()
+    emit(
+        {"home": settings.home, "prefect": running.prefect_api_url},
+        as_json,
+        lambda: stdout.print(
+            f"adloom is up. Home: {settings.home}\n"
+            f"Prefect's pages: {running.prefect_api_url.removesuffix('/api')}"
+        ),
+    )
+
+
+def down(as_json: JsonOption = False) -> None:
+    """Stop everything that was started for this installation."""
+    from services import stack
+    from tasks.settings import Settings
+
+    gentle = stack.down(Settings.load())
+    emit({"stopped": True, "gentle": gentle}, as_json, lambda: stdout.print(
+        "adloom is down" if gentle else "adloom is down; something had to be killed"
+    ))  # fmt: skip
+
+
+def status(as_json: JsonOption = False) -> None:
+    """Show what runs."""
+    from services import stack
+    from tasks.settings import Settings
+
+    found = stack.status(Settings.load())
+
+    def human() -> None:
+        table(None, ("service", "state", "address", "pid", "log"), [
+            (s.name, s.state.value, s.address, s.pid, s.log) for s in found
+        ])  # fmt: skip
+
+    emit({"services": found}, as_json, human)
+    if not all(s.state.value in ("running", "external") for s in found):
+        raise typer.Exit(4)
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Check everything a run needs, and say how to mend what is wrong."""
+    from cli.checks import run_checks
+
+    checks = run_checks()
+
+    def human() -> None:
+        for check in checks:
+            mark = "[green]ok[/]  " if check.ok else "[red]bad[/] "
+            stdout.print(f"{mark} [b]{check.name:9}[/] ", end="")
+            stdout.print(check.detail, markup=False, soft_wrap=True)
+
+    emit({"checks": checks}, as_json, human)
+    if not all(check.ok for check in checks):
+        raise typer.Exit(4)
+
+
+def gc(
+    dry_run: Annotated[bool, typer.Option(help="Only count; remove nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove objects older than 24 hours that no row points to."""
+    from tasks import gc as tasks
+
+    with environment() as env:
+        done = tasks.collect(env, dry_run=dry_run)
+    emit(done, as_json, lambda: stdout.print(
+        f"{done.seen} objects: {done.removed} "
+        f"{'would be removed' if dry_run else 'removed'} ({done.bytes / 1e6:.1f} MB), "
+        f"{done.kept_young} unreferenced ones are younger than 24 hours and stay"
+    ))  # fmt: skip

@@ -1,0 +1,40 @@
+"""Catalogue in: rows, photos, masks."""
+
+from dataclasses import dataclass, replace
+
+from prefect import flow
+
+from adloom.catalog import SyncCounts
+from tasks import steps
+from tasks.catalog import IntakeProblem, finish_sync
+from tasks.environment import current
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync did; `problems` are the first of what was refused."""
+
+    source: str
+    counts: SyncCounts
+    cutouts: int
+    cutouts_doubtful: int
+    cutouts_failed: int
+    problems: tuple[IntakeProblem, ...]
+
+
+@flow(name="sync-catalog", flow_run_name="sync-{source}")
+async def sync_catalog(source: str, allow_shrink: bool = False) -> SyncReport:
+    """Reads a source's rows, fetches changed photos, extracts missing masks."""
+    rows = await steps.read_rows(source, allow_shrink)
+    photos = await steps.fetch_photos(source)
+    counts = replace(rows.counts, photos_new=photos.new, photos_rejected=photos.refused)
+    finish_sync(current(), rows.sync_id, counts)
+    masks = await steps.extract_cutouts()
+    return SyncReport(
+        source,
+        counts,
+        masks.extracted,
+        masks.doubtful,
+        masks.failed,
+        (*rows.problems, *photos.problems),
+    )

@@ -1,0 +1,183 @@
+"""Catalogue sources: added, synced, shown."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from adloom.catalog import Delivery, ProductRecord, RejectedRow, SyncCounts
+from adloom.errors import AdloomError, InvalidInputError
+from adloom.records import ProductView, StoredSource, UpsertCounts
+from catalog_connectors import open_source
+from db.queries import catalog, cutouts, syncs
+from tasks.environment import Environment
+
+CHUNK = 1000
+SHOWN_PROBLEMS = 50
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeProblem:
+    """Something that was refused on the way in, and why."""
+
+    where: str
+    external_id: str | None
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowsReport:
+    """What reading the rows of a source did."""
+
+    sync_id: int
+    counts: SyncCounts
+    problems: tuple[IntakeProblem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProductLine:
+    """One product as `catalog show` lists it."""
+
+    external_id: str
+    title: str
+    category: str
+    active: bool
+    photos: int
+    mask: str
+    problems: tuple[str, ...] = field(default=())
+
+
+def add_source(
+    env: Environment, slug: str, kind: str, location: str, *, delta: bool = False
+) -> StoredSource:
+    """Stores a source under its name; the same name again replaces it.
+
+    Raises InvalidInputError for a name or location that cannot be used.
+    """
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
+        raise InvalidInputError(
+            f"'{slug}' is no name for a source", hint="use a-z, 0-9 and single hyphens"
+        )
+    if "://" not in location:
+        path = Path(location).expanduser().resolve()
+        if not path.is_file():
+            raise InvalidInputError("there is no such file", where=str(path))
+        location = str(path)
+    delivery = Delivery.DELTA if delta else Delivery.SNAPSHOT
+    open_source(kind, location, allow_private=env.allow_private_addresses)
+    with env.database.transaction() as tx:
+        return catalog.add_source(
+            tx, env.workspace_id, slug=slug, kind=kind, location=location, delivery=delivery
+        )
+
+
+def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> RowsReport:
+    """Streams a source into products, chunk by chunk; only a complete snapshot deactivates.
+
+    Raises NotFoundError for an unknown source, FeedError for an unreadable one,
+    ShrinkRefusedError where too many products would vanish; the sync's row keeps the error.
+    """
+    with env.database.transaction() as tx:
+        source = catalog.get_source(tx, env.workspace_id, slug)
+        sync_id = syncs.begin(tx, env.workspace_id, source.id)
+    counts = SyncCounts()
+    try:
+        opened = open_source(
+            source.kind,
+            source.location,
+            allow_private=env.allow_private_addresses,
+            options={**source.options, "delivery": source.delivery.value},
+        )
+        problems: list[IntakeProblem] = []
+        for chunk in chunks(opened.records(), CHUNK):
+            counts = _store_chunk(env, sync_id, chunk, counts, problems)
+        if opened.delivery is Delivery.SNAPSHOT:
+            with env.database.transaction() as tx:
+                gone = syncs.deactivate_missing(tx, sync_id, allow_shrink=allow_shrink)
+            counts = replace(counts, deactivated=gone)
+    except AdloomError as error:
+        with env.database.transaction() as tx:
+            syncs.finish(tx, sync_id, counts, error=error)
+        raise
+    return RowsReport(sync_id, counts, tuple(problems))
+
+
+def finish_sync(env: Environment, sync_id: int, counts: SyncCounts) -> None:
+    """Writes a sync's final counts, photos included."""
+    with env.database.transaction() as tx:
+        syncs.finish(tx, sync_id, counts)
+
+
+def _store_chunk(
+    env: Environment,
+    sync_id: int,
+    chunk: list[ProductRecord | RejectedRow],
+    counts: SyncCounts,
+    problems: list[IntakeProblem],
+) -> SyncCounts:
+    records = [r for r in chunk if isinstance(r, ProductRecord)]
+    rejected = [r for r in chunk if isinstance(r, RejectedRow)]
+    with env.database.transaction() as tx:
+        done = syncs.upsert_products(tx, sync_id, records) if records else UpsertCounts()
+        if rejected:
+            syncs.record_rejections(tx, sync_id, rejected)
+    for row in rejected[: SHOWN_PROBLEMS - len(problems)]:
+        problems.append(IntakeProblem(f"line {row.line}", row.external_id, row.reason, row.detail))
+    return replace(
+        counts,
+        rows=counts.rows + len(chunk),
+        added=counts.added + done.added,
+        changed=counts.changed + done.changed,
+        unchanged=counts.unchanged + done.unchanged,
+        rejected=counts.rejected + len(rejected),
+    )
+
+
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of at most `size` items, in order, none of them empty."""
+    stream = iter(items)
+    while chunk := list(islice(stream, size)):
+        yield chunk
+
+
+def show_products(
+    env: Environment, slug: str, *, limit: int, only_problems: bool = False
+) -> tuple[ProductLine, ...]:
+    """The products of a source with photos, mask and problems."""
+    with env.database.transaction() as tx:
+        catalog.get_source(tx, env.workspace_id, slug)
+        found = catalog.products(
+            tx, env.workspace_id, source=slug, with_problems_only=only_problems, limit=limit
+        )
+        masks = {
+            p.photo_sha256: cutouts.current(tx, env.workspace_id, p.photo_sha256)
+            for view in found
+            for p in view.photos[:1]
+            if p.photo_sha256 is not None
+        }
+
+    def line(view: ProductView) -> ProductLine:
+        main = view.photos[0].photo_sha256 if view.photos else None
+        mask = masks.get(main) if main else None
+        return ProductLine(
+            view.external_id,
+            view.title,
+            view.category,
+            view.active,
+            sum(p.photo_sha256 is not None for p in view.photos),
+            f"{mask.origin} {mask.confidence:.2f}" if mask else "none",
+            tuple(f"{p.reason}: {p.detail}" for p in view.problems),
+        )
+
+    return tuple(line(view) for view in found)
+
+
+def require_source(env: Environment, slug: str) -> StoredSource:
+    """The source, or NotFoundError naming near matches."""
+    with env.database.transaction() as tx:
+        return catalog.get_source(tx, env.workspace_id, slug)

@@ -1,0 +1,61 @@
+"""What every task works on: database, object store, workspace, and how to render.
+
+A flow that Prefect starts gets no secrets as parameters: it opens its environment from the settings
+of its own process (`current`). The command line opens one and puts it in place (`use`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.engine import Database
+from storage.protocol import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How this process renders. `threads` 0: as many as the machine has."""
+
+    weights_root: Path
+    device: str = "cpu"
+    dtype: str = "float32"
+    threads: int = 0
+    micro_batch: int = 4
+    batch_size: int = 32
+    lease_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    database: Database
+    store: ObjectStore
+    workspace: str
+    workspace_id: int
+    rendering: Rendering
+    owner: str
+    allow_private_addresses: bool = False
+
+
+_current: Environment | None = None
+
+
+def current() -> Environment:
+    """The environment of this process: the one in use, else one opened from the settings."""
+    global _current
+    if _current is None:
+        from tasks.opening import open_from_settings  # imports this module
+
+        _current = open_from_settings()
+    return _current
+
+
+@contextmanager
+def use(environment: Environment) -> Iterator[Environment]:
+    """Makes `environment` the current one for the duration of the block."""
+    global _current
+    before, _current = _current, environment
+    try:
+        yield environment
+    finally:
+        _current = before

@@ -1,0 +1,95 @@
+"""The models that stay in memory: one renderer, one mask extractor, one scorer per process.
+
+torch and its kin take seconds to import: they are imported when a model is first asked for, so that
+a command that needs none starts at once.
+"""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adloom.errors import ModelError, NotFoundError
+from adloom.planning import RendererIdentity
+from tasks.environment import Rendering
+
+if TYPE_CHECKING:
+    from models.refadgen.renderer import RefAdGenRenderer
+    from models.scoring.scorer import Scorer
+    from models.segmentation import MaskExtractor
+
+_lock = threading.Lock()
+_loaded: dict[tuple[object, ...], Any] = {}
+
+
+def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
+    """The renderer of a campaign's `model`, loaded once.
+
+    `model` is a folder's path, or the name of a folder below the weights' root. Raises
+    NotFoundError naming what is there, ModelError for weights that cannot be loaded.
+    """
+    from models.refadgen.renderer import RefAdGenRenderer
+
+    path = weights_path(model, rendering.weights_root)
+    with _lock:
+        key = ("renderer", str(path), rendering.device, rendering.dtype)
+        if key not in _loaded:
+            _loaded[key] = RefAdGenRenderer.load(
+                path, device=rendering.device, dtype=rendering.dtype
+            )
+        return _loaded[key]
+
+
+def weights_path(model: str, root: Path) -> Path:
+    """The diffusers-format folder that a campaign's `model` names."""
+    for candidate in (Path(model).expanduser(), root / model):
+        if (candidate / "model_index.json").is_file():
+            return candidate.resolve()
+    there = sorted(p.parent.name for p in root.glob("*/model_index.json"))
+    raise NotFoundError(
+        f"no weights '{model}'",
+        where=str(root),
+        hint=f"there are: {', '.join(there) or 'none'}; or name a diffusers-format folder",
+    )
+
+
+def identity(model: str, rendering: Rendering) -> RendererIdentity:
+    """What planning must know of a campaign's model."""
+    loaded = renderer(model, rendering)
+    return RendererIdentity(
+        weights_hash=loaded.weights_hash,
+        dtype=loaded.dtype,
+        unit_px=loaded.native_unit,
+        max_tokens=loaded.max_tokens,
+        count_tokens=loaded.count_tokens,
+    )
+
+
+def checked(loaded: "RefAdGenRenderer", weights_hash: str) -> "RefAdGenRenderer":
+    """The renderer, if its weights are those that a spec was planned with; else ModelError."""
+    if loaded.weights_hash != weights_hash:
+        raise ModelError(
+            f"the spec was planned with weights {weights_hash[:12]}, here are "
+            f"{loaded.weights_hash[:12]}",
+            hint="run the campaign again: it is planned anew with the weights at hand",
+        )
+    return loaded
+
+
+def extractor(rendering: Rendering) -> "MaskExtractor":
+    from models.segmentation import MaskExtractor
+
+    with _lock:
+        if ("extractor",) not in _loaded:
+            _loaded[("extractor",)] = MaskExtractor.load(threads=rendering.threads or 1)
+        return _loaded[("extractor",)]
+
+
+def scorer(rendering: Rendering) -> "Scorer":
+    from models.scoring.scorer import Scorer
+
+    with _lock:
+        if ("scorer",) not in _loaded:
+            _loaded[("scorer",)] = Scorer.load(
+                device=rendering.device, threads=rendering.threads or None
+            )
+        return _loaded[("scorer",)]

@@ -1,0 +1,21 @@
+"""Failed items, selected and opened again."""
+
+from adloom.errors import NotFoundError
+from adloom.records import ReopenCounts
+from db.queries import retrying
+from tasks.environment import Environment
+from tasks.runs import require_run
+
+
+def reopen(env: Environment, run_id: int, *, error_class: str | None = None) -> ReopenCounts:
+    """Opens a run's failed items again; their renders become pending, attempts kept.
+
+    Raises NotFoundError if there is no such run, or nothing failed in it (of that class).
+    """
+    require_run(env, run_id)
+    with env.database.transaction() as tx:
+        failed = retrying.failed_items(tx, env.workspace_id, run_id=run_id, error_class=error_class)
+        if not failed:
+            kind = f" with {error_class}" if error_class else ""
+            raise NotFoundError(f"no item of run {run_id} failed{kind}: there is nothing to retry")
+        return retrying.reopen(tx, env.workspace_id, [f.run_item_id for f in failed])

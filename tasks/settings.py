@@ -1,0 +1,142 @@
+"""What an installation of adloom is told: environment variables, or a file of them.
+
+Every field is the variable `ADLOOM_<FIELD>`. `ADLOOM_ENV_FILE` may name a file of such lines; the
+process's own environment wins over it. Credentials for S3 are not settings: they come from the
+standard AWS environment and configuration.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from adloom.errors import ConfigurationError
+from storage import StorageLocation
+from tasks.environment import Rendering
+
+PREFIX = "ADLOOM_"
+_WEIGHTS = Path(__file__).parents[1] / "weights"
+_WORKSPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_POSTGRES = re.compile(r"postgres(?:ql)?(?:\+psycopg)?://.+", re.DOTALL)
+_HTTP = re.compile(r"https?://[^/]+.*")
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (resolve() follows links)
+
+
+def _workspace(name: str) -> str:
+    if not _WORKSPACE.fullmatch(name):
+        raise ValueError("must be of lower-case letters, digits, - and _, at most 63")
+    return name
+
+
+def _postgres_url(url: SecretStr) -> SecretStr:
+    if not _POSTGRES.fullmatch(url.get_secret_value()):
+        raise ValueError("must look like postgresql://user:password@host:5432/database")
+    return url
+
+
+def _http_url(url: str) -> str:
+    if not _HTTP.fullmatch(url):
+        raise ValueError("must be an http:// or https:// address")
+    return url.rstrip("/")
+
+
+FolderPath = Annotated[Path, AfterValidator(_absolute)]
+HttpAddress = Annotated[str, AfterValidator(_http_url)]
+
+
+class Settings(BaseSettings):
+    """An installation's settings. Use `Settings.load()`, which reports mistakes in our words."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    home: FolderPath = Field(default=Path("~/.adloom"), validate_default=True)
+    """Where database, objects, logs and state are kept."""
+    database_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = None
+    """A Postgres (14 or newer) to use in place of the embedded one."""
+    storage_url: str | None = None
+    """`file:///folder` or `s3://bucket/prefix`; the default is a folder in `home`."""
+    s3_endpoint: HttpAddress | None = None
+    """An S3-compatible server; the default is AWS."""
+    prefect_api_url: HttpAddress | None = None
+    """A Prefect server to use in place of our own, such as `http://host:4200/api`."""
+    workspace: Annotated[str, AfterValidator(_workspace)] = "default"
+    weights: FolderPath = _WEIGHTS
+    device: str = "cpu"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    threads: int = Field(default=0, ge=0)
+    """Processor threads for rendering; 0: as many as the machine has."""
+    micro_batch: int = Field(default=4, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    lease_s: float = Field(default=60.0, ge=1.0)
+    """How long a batch stays a silent worker's before another may take it."""
+    allow_private_addresses: bool = False
+    """Whether feeds and photos may be fetched from private networks."""
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Reads the environment; `given` wins over it.
+
+        Raises ConfigurationError that names the variable, never showing a secret.
+        """
+        try:
+            return cls(_env_file=_env_file(), **given)  # pyright: ignore[reportCallIssue]
+        except ValidationError as error:
+            raise _configuration_error(error) from None
+
+    def storage(self) -> StorageLocation:
+        """Where the objects are."""
+        url = self.storage_url or (self.home / "objects").as_uri()
+        return StorageLocation(url, endpoint=self.s3_endpoint)
+
+    def rendering(self) -> Rendering:
+        """How this installation renders."""
+        return Rendering(
+            weights_root=self.weights,
+            device=self.device,
+            dtype=self.dtype,
+            threads=self.threads,
+            micro_batch=self.micro_batch,
+            batch_size=self.batch_size,
+            lease_s=self.lease_s,
+        )
+
+
+def _env_file() -> Path | None:
+    named = os.environ.get(f"{PREFIX}ENV_FILE")
+    if not named:
+        return None
+    path = _absolute(Path(named))
+    try:
+        path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}",
+            where=f"{PREFIX}ENV_FILE",
+        ) from error
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    unknown = sorted(n for n in dotenv_values(path, interpolate=False) if n.upper() not in known)
+    if unknown:
+        raise ConfigurationError(
+            f"{', '.join(unknown)} is no setting of adloom",
+            where=str(path),
+            hint="the file may set " + ", ".join(sorted(known)) + "; export AWS_* variables",
+        )
+    return path
+
+
+def _configuration_error(error: ValidationError) -> ConfigurationError:
+    problems = [
+        (f"{PREFIX}{str(p['loc'][0]).upper()}" if p["loc"] else PREFIX, p["msg"])
+        for p in error.errors(include_input=False, include_url=False)
+    ]
+    named = [f"{name} {message.removeprefix('Value error, ')}" for name, message in problems]
+    return ConfigurationError("; ".join(named), hint="correct the variable or unset it")

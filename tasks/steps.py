@@ -1,0 +1,78 @@
+"""The units of work as Prefect tasks: an id in, a plain value out, transient errors retried.
+
+Each runs in a thread, so that the flow's event loop stays free, and works on the environment of
+this process. There is one task run per step or batch, never one per image.
+"""
+
+import asyncio
+from typing import Any
+
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from adloom.errors import AdloomError
+from adloom.states import Outcome
+from tasks import catalog, cutouts, finishing, generate, photos, runs
+from tasks.environment import current
+
+RETRIES: dict[str, Any] = {"retries": 2, "retry_delay_seconds": [1, 5], "retry_jitter_factor": 0.5}
+
+
+async def is_transient(_task: Any, _run: Any, state: State[Any]) -> bool:
+    """Whether trying again can help: the error's class says so."""
+    try:
+        await state.aresult()
+    except AdloomError as error:
+        return error.retryable
+    except Exception:
+        return False
+    return False
+
+
+@task(name="read-rows", retry_condition_fn=is_transient, **RETRIES)
+async def read_rows(source: str, allow_shrink: bool) -> catalog.RowsReport:
+    return await asyncio.to_thread(catalog.read_rows, current(), source, allow_shrink=allow_shrink)
+
+
+@task(name="fetch-photos", retry_condition_fn=is_transient, **RETRIES)
+async def fetch_photos(source: str) -> photos.PhotosReport:
+    def work() -> photos.PhotosReport:
+        env = current()
+        return photos.fetch_photos(env, catalog.require_source(env, source).id)
+
+    return await asyncio.to_thread(work)
+
+
+@task(name="extract-cutouts", retry_condition_fn=is_transient, **RETRIES)
+async def extract_cutouts() -> cutouts.CutoutsReport:
+    return await asyncio.to_thread(cutouts.extract_missing, current())
+
+
+@task(name="plan-run", retry_condition_fn=is_transient, **RETRIES)
+async def plan_run(run_id: int) -> int:
+    """Returns how many slots the run has."""
+
+    def work() -> int:
+        env = current()
+        return runs.plan_run(env, runs.require_run(env, run_id)).slots
+
+    return await asyncio.to_thread(work)
+
+
+@task(name="render-batch")
+async def render_batch(batch_id: int, model: str) -> generate.BatchReport:
+    return await asyncio.to_thread(generate.generate, current(), batch_id, model=model)
+
+
+@task(name="finish-missing", retry_condition_fn=is_transient, **RETRIES)
+async def finish_missing(run_id: int) -> int:
+    return await asyncio.to_thread(finishing.finish_missing, current(), run_id)
+
+
+@task(name="judge", retry_condition_fn=is_transient, **RETRIES)
+async def judge(run_id: int) -> dict[Outcome, int]:
+    def work() -> dict[Outcome, int]:
+        env = current()
+        return runs.judge_run(env, runs.require_run(env, run_id))
+
+    return await asyncio.to_thread(work)

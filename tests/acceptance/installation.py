@@ -1,0 +1,78 @@
+"""An installation of adloom in a temporary folder, driven by the commands a user types."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SALEOR = ROOT.parent / "shared" / "data" / "saleor"
+ADLOOM = Path(sys.executable).with_name("adloom")
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Installation:
+    home: Path
+    env: dict[str, str]
+
+    def call(self, *arguments: str, **env: str) -> Answer:
+        """Runs `adloom ARGUMENTS` and returns what it printed, whatever its exit code."""
+        done = subprocess.run(
+            [str(ADLOOM), *arguments],
+            env={**self.env, **env},
+            cwd=ROOT,
+            check=False,
+            text=True,
+            capture_output=True,
+            timeout=280,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *arguments: str) -> Any:
+        """Runs `adloom ARGUMENTS --json`, which must succeed, and returns its document."""
+        answer = self.call(*arguments, "--json")
+        assert answer.code == 0, f"adloom {' '.join(arguments)}: {answer.err}\n{answer.out}"
+        return answer.json
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Starts `adloom ARGUMENTS` in a process of its own, to be killed or waited for."""
+        log = (self.home / "started.log").open("ab")
+        with log:
+            return subprocess.Popen(
+                [str(ADLOOM), *arguments], env=self.env, cwd=ROOT, stdout=log, stderr=log
+            )
+
+
+def new_installation(folder: Path, **env: str) -> Installation:
+    """An installation whose every file lies in `folder`; `up` has not been called."""
+    home = folder / "home"
+    home.mkdir(parents=True)
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ADLOOM_", "PREFECT_"))}
+    return Installation(home, {**inherited, "ADLOOM_HOME": str(home), "HOME": str(folder), **env})
+
+
+def campaign_yaml(name: str, scenes: list[str], **more: Any) -> str:
+    """A small campaign: few steps, one format, gates that early weights can pass."""
+    spec = {
+        "campaign": name,
+        "scenes": scenes,
+        "formats": ["1:1"],
+        "steps": 3,
+        "gates": [{"score": "model.identity", "min": 0.0}],
+        **more,
+    }
+    return json.dumps(spec)  # JSON is YAML
