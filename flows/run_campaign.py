@@ -35,16 +35,17 @@ async def execute(run: RunRecord, *, plan: bool) -> None:
         try:
             if plan:
                 await steps.plan_run(run.id)
-            async with RunArtifacts(env, run) as artifacts:
-                again = True
-                while again:
-                    await _render(run, artifacts)
-                    lease.check()
-                    await steps.finish_missing(run.id)
-                    await steps.judge(run.id)
-                    again = await asyncio.to_thread(runs.draw_again, env, run) > 0
-                await asyncio.to_thread(runs.complete, env, run)
-                await artifacts.report(await asyncio.to_thread(reports.run_report, env, run.id))
+            artifacts = RunArtifacts(env, run)
+            await artifacts.start()
+            again = True
+            while again:
+                await _render(run, artifacts)
+                lease.check()
+                await steps.finish_missing(run.id)
+                await steps.judge(run.id)
+                again = await asyncio.to_thread(runs.draw_again, env, run) > 0
+            await asyncio.to_thread(runs.complete, env, run)
+            await artifacts.report(await asyncio.to_thread(reports.run_report, env, run.id))
         except AdloomError as error:
             if not error.retryable:
                 await asyncio.to_thread(runs.fail, env, run.id, error)

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
-from types import TracebackType
-from typing import Self
 from uuid import UUID
 
+import httpx
+import structlog
 from prefect.artifacts import (
     acreate_image_artifact,
     acreate_progress_artifact,
@@ -26,39 +28,38 @@ from tasks.pictures import flatten
 from tasks.reports import RunReport
 from tasks.runs import in_flight
 
+log = structlog.get_logger(__name__)
 SHEET_ROWS = 8
 
 
 class RunArtifacts:
-    """The artifacts of one run; entering makes its progress bar."""
+    """The artifacts of one run; `start` makes its progress bar.
+
+    They are for looking at: a Prefect server that does not answer leaves them out and stops no run.
+    """
 
     def __init__(self, env: Environment, run: RunRecord) -> None:
         self._env, self._run = env, run
         self._bar: UUID | None = None
         self._total = 0
 
-    async def __aenter__(self) -> Self:
+    async def start(self) -> None:
+        """Makes the progress bar."""
         self._total = await asyncio.to_thread(in_flight, self._env, self._run.id)
-        self._bar = await acreate_progress_artifact(
-            progress=0.0 if self._total else 100.0,
-            key=f"run-{self._run.id}-progress",
-            description=f"{self._total} renders to make for run {self._run.id}",
-        )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
+        with _only_for_looking():
+            self._bar = await acreate_progress_artifact(
+                progress=0.0 if self._total else 100.0,
+                key=f"run-{self._run.id}-progress",
+                description=f"{self._total} renders to make for run {self._run.id}",
+            )
 
     async def progress(self) -> None:
         """Moves the bar to the share of renders that are there."""
         left = await asyncio.to_thread(in_flight, self._env, self._run.id)
         self._total = max(self._total, left)
-        if self._bar is not None and self._total:
+        if self._bar is None or not self._total:
+            return
+        with _only_for_looking():
             await aupdate_progress_artifact(
                 self._bar, progress=100.0 * (self._total - left) / self._total
             )
@@ -66,25 +67,41 @@ class RunArtifacts:
     async def report(self, made: RunReport) -> None:
         """The yield table and a contact sheet of some of the run's creatives."""
         run = self._run.id
-        await acreate_table_artifact(
-            [
-                {
-                    "scene": y.scene, "items": y.items, "approved": y.approved,
-                    "needs review": y.needs_review, "rejected": y.rejected, "failed": y.failed,
-                    "yield": f"{100 * y.share:.0f} %",
-                }
-                for y in made.yields
-            ],
-            key=f"run-{run}-yield",
-            description=f"Yield by scene of run {run} of {self._run.campaign}",
-        )  # fmt: skip
+        rows = [
+            {
+                "scene": y.scene,
+                "items": y.items,
+                "approved": y.approved,
+                "needs review": y.needs_review,
+                "rejected": y.rejected,
+                "failed": y.failed,
+                "yield": f"{100 * y.share:.0f} %",
+            }
+            for y in made.yields
+        ]
+        with _only_for_looking():
+            await acreate_table_artifact(
+                rows,
+                key=f"run-{run}-yield",
+                description=f"Yield by scene of run {run} of {self._run.campaign}",
+            )
         sheet = await asyncio.to_thread(_contact_sheet, self._env, run)
-        if sheet is not None:
+        if sheet is None:
+            return
+        with _only_for_looking():
             await acreate_image_artifact(
                 "data:image/jpeg;base64," + base64.b64encode(sheet).decode(),
                 key=f"run-{run}-contact-sheet",
                 description=f"photo | raw | finished, from run {run} of {self._run.campaign}",
             )
+
+
+@contextmanager
+def _only_for_looking() -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError as error:
+        log.warning("no artifact: Prefect does not answer", error=str(error))
 
 
 def _contact_sheet(env: Environment, run_id: int) -> bytes | None:

@@ -19,8 +19,8 @@ from tasks.catalog import chunks
 from tasks.environment import Environment
 
 CHUNK = 1000
-SECONDS_PER_STEP = 0.045
-"""Rough cost of a guided step of `mini` on two CPU cores, until a run of its own was timed."""
+SECONDS_PER_STEP, SECONDS_PER_RENDER = 0.02, 0.6
+"""Rough costs of `mini` on two CPU cores: a guided step; masks, scores and finishing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,7 @@ def estimate(env: Environment, slug: str) -> Estimate:
     return Estimate(
         slug, len(products), slots, there, len(missing), dict(skipped),
         tuple(f"{text} ({n} creatives)" for text, n in warnings.most_common(10)),
-        steps * SECONDS_PER_STEP / 60, "on two CPU cores with `mini`",
+        (steps * SECONDS_PER_STEP + len(missing) * SECONDS_PER_RENDER) / 60,
+        "on two CPU cores with `mini`",
         limit, limit is not None and len(missing) > limit,
     )  # fmt: skip

@@ -23,7 +23,7 @@ class Rendering:
     threads: int = 0
     micro_batch: int = 4
     batch_size: int = 32
-    lease_s: float = 60.0
+    lease_s: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.errors import AdloomError
+from adloom.errors import AdloomError, LeaseLostError, RenderError
 from adloom.finishing_spec import FinishingSpec
 from adloom.geometry import Size, cover
 from adloom.imaging.encode import decode, encode
@@ -65,10 +65,14 @@ class Finisher:
         for finishing in finishings:
             try:
                 self._rendition(render_id, spec, raw, shown, product, finishing, lease)
+            except LeaseLostError:
+                raise
             except AdloomError as error:
                 if error.retryable:
                     raise
                 self._record(render_id, finishing, error, lease)
+            except ValueError as error:
+                self._record(render_id, finishing, RenderError(f"finishing: {error}"), lease)
 
     def _rendition(
         self,

@@ -13,7 +13,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from adloom.errors import AdloomError, ConflictError, LeaseLostError, ObjectExistsError
+from adloom.errors import AdloomError, ConflictError, LeaseLostError, ObjectExistsError, RenderError
 from adloom.finishing_spec import ImageFormat
 from adloom.imaging.encode import decode, encode
 from adloom.keys import render_key
@@ -73,6 +73,10 @@ def generate(
         except AdloomError as error:
             _give_up(env, lease, error)
             raise
+        except Exception as error:
+            unexpected = RenderError(f"{type(error).__name__}: {error}", where=f"batch {batch_id}")
+            _give_up(env, lease, unexpected)
+            raise unexpected from error
     with env.database.transaction() as tx:
         leases.finish(tx, lease)
     return replace(report, seconds=time.perf_counter() - started)

@@ -34,7 +34,10 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
         key = ("renderer", str(path), rendering.device, rendering.dtype)
         if key not in _loaded:
             _loaded[key] = RefAdGenRenderer.load(
-                path, device=rendering.device, dtype=rendering.dtype
+                path,
+                device=rendering.device,
+                dtype=rendering.dtype,
+                threads=rendering.threads,
             )
         return _loaded[key]
 

@@ -1,12 +1,19 @@
 """Runs: begun or gone on with, planned, judged, completed, cancelled, listed."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from adloom.errors import AdloomError, ConflictError, InvalidInputError, LeaseLostError
+from adloom.errors import (
+    AdloomError,
+    ConflictError,
+    DatabaseUnavailableError,
+    InvalidInputError,
+    LeaseLostError,
+)
 from adloom.gates import Decision, Reason, Verdict, gate_set_hash, judge
 from adloom.planning import PlannedItem, SkippedProduct
 from adloom.records import (
@@ -84,13 +91,10 @@ def begin(env: Environment, slug: str, *, trigger: Trigger, flow_run_id: str | N
     weights_hash = resident.identity(spec.model, env.rendering).weights_hash
     with env.database.transaction() as tx:
         last = runs.latest(tx, env.workspace_id, slug)
-        if last is not None and last.state not in ENDED:
-            lease = run_leases.claim(tx, last.id, env.owner, env.rendering.lease_s)
-            if lease is None:
-                raise ConflictError(
-                    f"run {last.id} of campaign '{slug}' is being executed by another process",
-                    hint=f"wait for it, or: adloom cancel {last.id}",
-                )
+    interrupted = last is not None and last.state not in ENDED
+    lease = _claimed(env, last.id) if last is not None and interrupted else None
+    with env.database.transaction() as tx:
+        if last is not None and lease is not None:
             if last.spec == spec and last.weights_hash == weights_hash:
                 run_leases.release(tx, lease)
                 if flow_run_id:
@@ -112,25 +116,35 @@ def begin(env: Environment, slug: str, *, trigger: Trigger, flow_run_id: str | N
 @contextmanager
 def held(env: Environment, run_id: int) -> Iterator[Heartbeat[RunLease]]:
     """Holds the run's lease for the duration of the block. Raises ConflictError if it is taken."""
-    with env.database.transaction() as tx:
-        lease = run_leases.claim(tx, run_id, env.owner, env.rendering.lease_s)
-    if lease is None:
-        raise ConflictError(
-            f"run {run_id} is being executed by another process",
-            hint=f"wait for it, or: adloom cancel {run_id}",
-        )
+    lease = _claimed(env, run_id)
 
     def beat(held: RunLease) -> RunLease:
         with env.database.transaction() as tx:
             return run_leases.heartbeat(tx, held, env.rendering.lease_s)
 
-    with Heartbeat(lease, beat, every_s=env.rendering.lease_s / 3) as heartbeat:
-        yield heartbeat
-    with env.database.transaction() as tx:
-        try:
+    heartbeat = Heartbeat(lease, beat, every_s=env.rendering.lease_s / 3)
+    try:
+        with heartbeat:
+            yield heartbeat
+    finally:
+        with suppress(LeaseLostError, DatabaseUnavailableError), env.database.transaction() as tx:
             run_leases.release(tx, heartbeat.lease)
-        except LeaseLostError:
-            return
+
+
+def _claimed(env: Environment, run_id: int) -> RunLease:
+    """The run's lease, waiting as long as that of a process that was killed can last."""
+    deadline = time.monotonic() + env.rendering.lease_s + 1
+    while True:
+        with env.database.transaction() as tx:
+            lease = run_leases.claim(tx, run_id, env.owner, env.rendering.lease_s)
+        if lease is not None:
+            return lease
+        if time.monotonic() > deadline:
+            raise ConflictError(
+                f"run {run_id} is being executed by another process",
+                hint=f"wait for it, or: adloom cancel {run_id}",
+            )
+        time.sleep(0.5)
 
 
 def plan_run(env: Environment, run: RunRecord) -> PlanCounts:

@@ -47,6 +47,11 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def default_home() -> Path:
+    """`~/.adloom`; for root a folder that the embedded Postgres' own user may enter."""
+    return Path("/var/lib/adloom") if os.geteuid() == 0 else Path("~/.adloom")
+
+
 FolderPath = Annotated[Path, AfterValidator(_absolute)]
 HttpAddress = Annotated[str, AfterValidator(_http_url)]
 
@@ -58,7 +63,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
     )
 
-    home: FolderPath = Field(default=Path("~/.adloom"), validate_default=True)
+    home: FolderPath = Field(default_factory=default_home, validate_default=True)
     """Where database, objects, logs and state are kept."""
     database_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = None
     """A Postgres (14 or newer) to use in place of the embedded one."""
@@ -76,7 +81,7 @@ class Settings(BaseSettings):
     """Processor threads for rendering; 0: as many as the machine has."""
     micro_batch: int = Field(default=4, ge=1)
     batch_size: int = Field(default=32, ge=1)
-    lease_s: float = Field(default=60.0, ge=1.0)
+    lease_s: float = Field(default=20.0, ge=1.0)
     """How long a batch stays a silent worker's before another may take it."""
     allow_private_addresses: bool = False
     """Whether feeds and photos may be fetched from private networks."""

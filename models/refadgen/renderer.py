@@ -90,8 +90,14 @@ class RefAdGenRenderer:
         device: str = "cpu",
         dtype: str = "float32",
         cached_references: int = CACHED_REFERENCES,
+        threads: int = 0,
     ) -> "RefAdGenRenderer":
-        """Load a diffusers-format folder; ModelError where it, the device or dtype is unusable."""
+        """Load a diffusers-format folder; ModelError where it, the device or dtype is unusable.
+
+        `threads`: CPU threads of this process's torch; 0 leaves them as they are.
+        """
+        if threads:
+            torch.set_num_threads(threads)
         if dtype not in DTYPES:
             raise ModelError(f"dtype {dtype!r}", where="dtype", hint=f"one of {', '.join(DTYPES)}")
         digest = weights_hash(Path(path))

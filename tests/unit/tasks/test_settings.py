@@ -17,7 +17,17 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def test_nothing_set_gives_an_installation_in_the_home_folder(tmp_path: Path) -> None:
+def test_root_has_a_home_that_the_embedded_postgres_may_enter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert Settings.load().home == Path("/var/lib/adloom")
+
+
+def test_nothing_set_gives_an_installation_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     settings = Settings.load()
     assert settings.home == tmp_path / ".adloom"
     assert settings.storage().url == (tmp_path / ".adloom" / "objects").as_uri()
