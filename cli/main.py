@@ -4,14 +4,13 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import structlog
 import typer
 
 from adloom import __version__
 from adloom.errors import AdloomError
 from cli import campaigns, catalog, creatives, runs, scenes, stack
-from cli.console import EXIT_CODES, report, stderr
+from cli.console import EXIT_CODES, report
 
 app = typer.Typer(
     name="adloom",
@@ -44,18 +43,11 @@ def main() -> None:
     """Runs the command line; a user's mistake ends in one clear line and a documented exit code."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        code = app(standalone_mode=False)
+        app()
     except AdloomError as error:
         if os.environ.get("ADLOOM_DEBUG"):
             raise
-        code = report(error)
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except (KeyboardInterrupt, click.Abort):
-        stderr.print("interrupted; what is stored stays, and the next run goes on from there")
-        code = 130
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(report(error))
 
 
 if __name__ == "__main__":
