@@ -186,3 +186,10 @@ class OutOfMemoryError(RenderError):
     """The device ran out of memory."""
 
     retryable = True
+
+
+def as_render_error(error: Exception) -> AdloomError:
+    """An error of ours as it is; any other as a RenderError that names its class."""
+    if isinstance(error, AdloomError):
+        return error
+    return RenderError(f"{type(error).__name__}: {error}")

@@ -5,13 +5,14 @@ import asyncio
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from adloom.errors import AdloomError
-from adloom.records import RunRecord
-from adloom.states import Trigger
+from adloom.errors import AdloomError, LeaseLostError, UnavailableError
+from adloom.records import RunLease, RunRecord
+from adloom.states import RunState, Trigger
 from flows.generate_batch import generate_batch
 from tasks import batching, reports, runs, steps
 from tasks.artifacts import RunArtifacts
 from tasks.environment import current
+from tasks.heartbeat import Heartbeat
 
 
 @flow(name="run-campaign", flow_run_name="{campaign}")
@@ -24,7 +25,7 @@ async def run_campaign(campaign: str, trigger: str = "manual") -> int:
     run = await asyncio.to_thread(
         runs.begin, env, campaign, trigger=Trigger(trigger), flow_run_id=flow_run.id or None
     )
-    await execute(run, plan=True)
+    await execute(run, plan=run.state is RunState.PLANNING)
     return run.id
 
 
@@ -35,30 +36,45 @@ async def execute(run: RunRecord, *, plan: bool) -> None:
         try:
             if plan:
                 await steps.plan_run(run.id)
-            artifacts = RunArtifacts(env, run)
-            await artifacts.start()
-            again = True
-            while again:
-                await _render(run, artifacts)
-                lease.check()
-                await steps.finish_missing(run.id)
-                await steps.judge(run.id)
-                again = await asyncio.to_thread(runs.draw_again, env, run) > 0
-            await asyncio.to_thread(runs.complete, env, run)
-            await artifacts.report(await asyncio.to_thread(reports.run_report, env, run.id))
+            await _make(run, lease)
+        except LeaseLostError:
+            raise  # another process executes the run now: it is not ours to fail
         except AdloomError as error:
             if not error.retryable:
                 await asyncio.to_thread(runs.fail, env, run.id, error)
             raise
 
 
-async def _render(run: RunRecord, artifacts: RunArtifacts) -> None:
+async def _make(run: RunRecord, lease: Heartbeat[RunLease]) -> None:
+    env = current()
+    artifacts = RunArtifacts(env, run)
+    await artifacts.start()
+    again = True
+    while again:
+        await _render(run, lease, artifacts)
+        lease.check()
+        await steps.finish_missing(run.id)
+        await steps.judge(run.id)
+        if await asyncio.to_thread(runs.has_ended, env, run.id):
+            return
+        drawn = await asyncio.to_thread(runs.draw_again, env, run)
+        again = drawn > 0 or await asyncio.to_thread(runs.in_flight, env, run.id) > 0
+    await asyncio.to_thread(runs.complete, env, run)
+    await artifacts.report(await asyncio.to_thread(reports.run_report, env, run.id))
+
+
+async def _render(run: RunRecord, lease: Heartbeat[RunLease], artifacts: RunArtifacts) -> None:
     """Renders until none of the run's renders is to come, here or in another process."""
     env = current()
     while True:
         for batch in await asyncio.to_thread(batching.next_batches, env, run.id):
+            lease.check()
+            if await asyncio.to_thread(runs.has_ended, env, run.id):
+                return
             try:
                 await generate_batch(batch.id, run.spec.model)
+            except UnavailableError:
+                raise  # the run stays as it is and is gone on with later
             except AdloomError as error:
                 # The batch is failed or handed back; its renders say so, and the run goes on.
                 get_run_logger().warning("batch %s: %s", batch.id, error)

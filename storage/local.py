@@ -51,7 +51,9 @@ class LocalStore:
                 if self._create(path, data):
                     return PutResult(created=True, sha256=sha256, bytes=len(data))
                 if stored := self.head(key):
-                    return adopt(stored, data, sha256, str(path))
+                    adopted = adopt(stored, data, sha256, str(path))
+                    os.utime(path)  # young again: no clean-up takes it before its row is there
+                    return adopted
         raise StorageUnavailableError("the object comes and goes", where=str(path))
 
     def get(self, key: str) -> bytes:

@@ -130,6 +130,11 @@ def estimate(env: Environment, slug: str) -> Estimate:
     """Dry run of a campaign: inserts nothing."""
     with env.database.transaction() as tx:
         spec = campaigns.get(tx, env.workspace_id, slug).spec
+    return estimate_of(env, spec)
+
+
+def estimate_of(env: Environment, spec: CampaignSpec) -> Estimate:
+    """Dry run of a specification, stored or not."""
     skipped: Counter[str] = Counter()
     warnings: Counter[str] = Counter()
     products: set[int] = set()
@@ -150,7 +155,7 @@ def estimate(env: Environment, slug: str) -> Estimate:
                     steps += item.spec.sampler.steps
     limit = spec.budget.max_renders
     return Estimate(
-        slug, len(products), slots, there, len(missing), dict(skipped),
+        spec.slug, len(products), slots, there, len(missing), dict(skipped),
         tuple(f"{text} ({n} creatives)" for text, n in warnings.most_common(10)),
         (steps * SECONDS_PER_STEP + len(missing) * SECONDS_PER_RENDER) / 60,
         "on two CPU cores with `mini`",

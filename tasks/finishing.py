@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.errors import AdloomError, LeaseLostError, RenderError
+from adloom.errors import AdloomError, LeaseLostError, as_render_error
 from adloom.finishing_spec import FinishingSpec
 from adloom.geometry import Size, cover
 from adloom.imaging.encode import decode, encode
@@ -55,24 +55,36 @@ class Finisher:
         A finishing that fails is recorded on the render with its error class; the others go on.
         Raises LeaseLostError, and what the database or the object store raise when unavailable.
         """
-        product = self.pictures.get(spec.photo_sha256, spec.mask_sha256)
-        shown = own_mask(raw, spec.product_box, lambda r: self.extractor.extract(r).mask)
-        model = self.scorer.score_render(
-            raw, product.rgb, product.mask, product.bbox, spec.product_box, shown
-        )
-        with self.env.database.transaction() as tx:
-            scores.put(tx, render_id, model, finish_hash=None, lease=lease)
+        try:
+            product = self.pictures.get(spec.photo_sha256, spec.mask_sha256)
+            shown = own_mask(raw, spec.product_box, lambda r: self.extractor.extract(r).mask)
+            model = self.scorer.score_render(
+                raw, product.rgb, product.mask, product.bbox, spec.product_box, shown
+            )
+            with self.env.database.transaction() as tx:
+                scores.put(tx, render_id, model, finish_hash=None, lease=lease)
+        except Exception as error:
+            self.record_unless_transient(render_id, finishings, error, lease)
+            return
         for finishing in finishings:
             try:
                 self._rendition(render_id, spec, raw, shown, product, finishing, lease)
-            except LeaseLostError:
-                raise
-            except AdloomError as error:
-                if error.retryable:
-                    raise
-                self._record(render_id, finishing, error, lease)
-            except ValueError as error:
-                self._record(render_id, finishing, RenderError(f"finishing: {error}"), lease)
+            except Exception as error:
+                self.record_unless_transient(render_id, (finishing,), error, lease)
+
+    def record_unless_transient(
+        self,
+        render_id: int,
+        finishings: tuple[FinishingSpec, ...],
+        caught: Exception,
+        lease: Lease | None,
+    ) -> None:
+        """One picture that cannot be finished stops no other; an outage or a lost lease does."""
+        error = as_render_error(caught)
+        if error.retryable or isinstance(error, LeaseLostError):
+            raise error from caught
+        for finishing in finishings:
+            self._record(render_id, finishing, error, lease)
 
     def _rendition(
         self,
@@ -144,16 +156,7 @@ def finish_missing(env: Environment, run_id: int) -> int:
 def _finish_stored(env: Environment, finisher: Finisher, item: FinishWork) -> None:
     try:
         raw = decode(env.store.get(item.object_key))
-        finisher.finish(item.render_id, item.spec, raw, (item.finishing,))
     except AdloomError as error:
-        if error.retryable:
-            raise
-        with env.database.transaction() as tx:
-            renditions.record_failure(
-                tx,
-                item.render_id,
-                item.finishing.finish_hash,
-                error_class=error.error_class,
-                message=str(error),
-                retryable=error.retryable,
-            )
+        finisher.record_unless_transient(item.render_id, (item.finishing,), error, None)
+        return
+    finisher.finish(item.render_id, item.spec, raw, (item.finishing,))

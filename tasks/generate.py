@@ -7,13 +7,22 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from adloom.errors import AdloomError, ConflictError, LeaseLostError, ObjectExistsError, RenderError
+from adloom.errors import (
+    AdloomError,
+    ConflictError,
+    DatabaseUnavailableError,
+    LeaseLostError,
+    ObjectExistsError,
+    UnavailableError,
+    as_render_error,
+)
 from adloom.finishing_spec import ImageFormat
 from adloom.imaging.encode import decode, encode
 from adloom.keys import render_key
@@ -74,7 +83,7 @@ def generate(
             _give_up(env, lease, error)
             raise
         except Exception as error:
-            unexpected = RenderError(f"{type(error).__name__}: {error}", where=f"batch {batch_id}")
+            unexpected = as_render_error(error)
             _give_up(env, lease, unexpected)
             raise unexpected from error
     with env.database.transaction() as tx:
@@ -83,9 +92,14 @@ def generate(
 
 
 def _give_up(env: Environment, lease: Lease, error: AdloomError) -> None:
-    """Hands a batch back if trying again can help, else fails it with the error."""
-    with env.database.transaction() as tx:
-        if error.retryable and batches.get(tx, lease.batch_id).attempts < RETRY_BATCH_ATTEMPTS:
+    """Hands a batch back if trying again can help, else fails it with the error.
+
+    An outage of database or store is no fault of the batch and counts as no attempt.
+    """
+    with suppress(DatabaseUnavailableError), env.database.transaction() as tx:
+        if isinstance(error, UnavailableError):
+            leases.release(tx, lease, counts=False)
+        elif error.retryable and batches.get(tx, lease.batch_id).attempts < RETRY_BATCH_ATTEMPTS:
             leases.release(tx, lease)
         else:
             leases.fail(
@@ -143,8 +157,16 @@ class _Batch:
             if self.env.store.head(key) is None:
                 todo.append(item)
                 continue
-            content = self.env.store.get(key)
-            self._commit(item, content, decode(content), {"adopted": 1.0}, finishing)
+            try:
+                content = self.env.store.get(key)
+                picture = decode(content)
+            except AdloomError as error:
+                if error.retryable:
+                    raise
+                self._fail(item, error)
+                self.report = replace(self.report, failed=self.report.failed + 1)
+                continue
+            self._commit(item, content, picture, {"adopted": 1.0}, finishing)
             self.report = replace(self.report, adopted=self.report.adopted + 1)
         return todo
 
@@ -166,23 +188,27 @@ class _Batch:
         """The pictures of a micro-batch; what cannot be made alone is failed by itself (None)."""
         try:
             return list(render(specs, self.renderer, self.pictures))
-        except AdloomError as error:
+        except Exception as caught:
+            error = as_render_error(caught)
             if error.retryable:
-                raise
+                raise error from caught
             if len(specs) > 1:
                 alone = [self._rendered([s], [w]) for s, w in zip(specs, work, strict=True)]
                 return [made for one in alone for made in one]
-            with self.env.database.transaction() as tx:
-                leases.mark_failed(
-                    tx,
-                    self.lease,
-                    work[0].render_id,
-                    error_class=error.error_class,
-                    message=str(error),
-                    retryable=error.retryable,
-                )
-            log.warning("render failed", render=work[0].render_id, error=str(error))
+            self._fail(work[0], error)
             return [None]
+
+    def _fail(self, item: RenderWork, error: AdloomError) -> None:
+        with self.env.database.transaction() as tx:
+            leases.mark_failed(
+                tx,
+                self.lease,
+                item.render_id,
+                error_class=error.error_class,
+                message=str(error),
+                retryable=error.retryable,
+            )
+        log.warning("render failed", render=item.render_id, error=str(error))
 
     def _commit(
         self,

@@ -32,7 +32,9 @@ def micro_batches(specs: Sequence[RenderSpec], at_most: int) -> Iterator[list[Re
     """
     kinds: dict[tuple[object, ...], list[RenderSpec]] = {}
     for spec in specs:
-        kinds.setdefault((spec.native, spec.sampler, spec.weights_hash), []).append(spec)
+        kinds.setdefault((spec.native, spec.sampler, spec.weights_hash, spec.dtype), []).append(
+            spec
+        )
     for kind in kinds.values():
         for start in range(0, len(kind), at_most):
             yield kind[start : start + at_most]
@@ -46,7 +48,7 @@ def render(
     Raises ModelError if the specs were planned with other weights, RenderError for what cannot be
     rendered, ObjectMissingError when a photo or mask is gone.
     """
-    checked(renderer, specs[0].weights_hash)
+    checked(renderer, specs[0])
     try:
         return _render_at_once(specs, renderer, pictures)
     except OutOfMemoryError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from adloom.errors import ModelError, NotFoundError
 from adloom.planning import RendererIdentity
+from adloom.render_spec import RENDERER_VERSION, RenderSpec
 from tasks.environment import Rendering
 
 if TYPE_CHECKING:
@@ -67,12 +68,17 @@ def identity(model: str, rendering: Rendering) -> RendererIdentity:
     )
 
 
-def checked(loaded: "RefAdGenRenderer", weights_hash: str) -> "RefAdGenRenderer":
-    """The renderer, if its weights are those that a spec was planned with; else ModelError."""
-    if loaded.weights_hash != weights_hash:
+def checked(loaded: "RefAdGenRenderer", spec: RenderSpec) -> "RefAdGenRenderer":
+    """The renderer, if weights, dtype and version are those that a spec was planned with.
+
+    Raises ModelError: other pixels must never be stored under the spec's fingerprint.
+    """
+    planned = (spec.weights_hash, spec.dtype, spec.renderer_version)
+    if (loaded.weights_hash, loaded.dtype, RENDERER_VERSION) != planned:
         raise ModelError(
-            f"the spec was planned with weights {weights_hash[:12]}, here are "
-            f"{loaded.weights_hash[:12]}",
+            f"the spec was planned with weights {spec.weights_hash[:12]}, {spec.dtype}, renderer "
+            f"{spec.renderer_version}; here are {loaded.weights_hash[:12]}, {loaded.dtype}, "
+            f"{RENDERER_VERSION}",
             hint="run the campaign again: it is planned anew with the weights at hand",
         )
     return loaded

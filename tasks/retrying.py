@@ -2,7 +2,7 @@
 
 from adloom.errors import NotFoundError
 from adloom.records import ReopenCounts
-from db.queries import retrying
+from db.queries import retrying, runs
 from tasks.environment import Environment
 from tasks.runs import require_run
 
@@ -15,6 +15,8 @@ def reopen(env: Environment, run_id: int, *, error_class: str | None = None) -> 
     require_run(env, run_id)
     with env.database.transaction() as tx:
         failed = retrying.failed_items(tx, env.workspace_id, run_id=run_id, error_class=error_class)
+        if not failed and runs.go_on(tx, run_id):  # opened by a retry that was interrupted
+            return ReopenCounts(0, 0, (run_id,))
         if not failed:
             kind = f" with {error_class}" if error_class else ""
             raise NotFoundError(f"no item of run {run_id} failed{kind}: there is nothing to retry")

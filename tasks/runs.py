@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from adloom.campaign import Refresh
 from adloom.errors import (
     AdloomError,
     ConflictError,
@@ -20,7 +21,6 @@ from adloom.records import (
     CancelCounts,
     ItemVerdict,
     JudgeItem,
-    PlanCounts,
     RejectedItem,
     RunLease,
     RunRecord,
@@ -37,7 +37,7 @@ from adloom.states import (
 )
 from db.queries import batches, campaigns, cancelling, judging, run_leases, runs
 from tasks import resident
-from tasks.campaigns import planned
+from tasks.campaigns import estimate_of, planned
 from tasks.catalog import chunks
 from tasks.environment import Environment
 from tasks.heartbeat import Heartbeat
@@ -91,17 +91,17 @@ def begin(env: Environment, slug: str, *, trigger: Trigger, flow_run_id: str | N
     weights_hash = resident.identity(spec.model, env.rendering).weights_hash
     with env.database.transaction() as tx:
         last = runs.latest(tx, env.workspace_id, slug)
-    interrupted = last is not None and last.state not in ENDED
-    lease = _claimed(env, last.id) if last is not None and interrupted else None
+    lease = _claimed(env, last.id) if last is not None and last.state not in ENDED else None
     with env.database.transaction() as tx:
         if last is not None and lease is not None:
-            if last.spec == spec and last.weights_hash == weights_hash:
-                run_leases.release(tx, lease)
-                if flow_run_id:
-                    runs.set_flow_run(tx, last.id, flow_run_id)
-                return last
-            cancelling.cancel(tx, last.id)
+            now = runs.get(tx, env.workspace_id, last.id)  # it may have ended while we waited
             run_leases.release(tx, lease)
+            if now.state not in ENDED:
+                if now.spec == spec and now.weights_hash == weights_hash:
+                    if flow_run_id:
+                        runs.set_flow_run(tx, now.id, flow_run_id)
+                    return now
+                cancelling.cancel(tx, now.id)
         run_id = runs.create(
             tx,
             env.workspace_id,
@@ -147,36 +147,46 @@ def _claimed(env: Environment, run_id: int) -> RunLease:
         time.sleep(0.5)
 
 
-def plan_run(env: Environment, run: RunRecord) -> PlanCounts:
-    """Plans a run into items, chunk by chunk; what is there already is left as it is.
+def plan_run(env: Environment, run: RunRecord) -> int:
+    """Plans a run into items and returns how many slots it has.
 
-    Raises InvalidInputError if the plan is empty or beyond the campaign's budget.
+    Each chunk is committed by itself; what is there already is left as it is, so that planning can
+    be gone on with. Raises InvalidInputError if there is nothing to make, or if the plan is beyond
+    the campaign's budget: then nothing is planned.
     """
-    limit = run.spec.budget.max_renders
-    total = PlanCounts()
+    _require_budget(env, run)
     skipped: Counter[str] = Counter()
-    with env.database.transaction() as reading, env.database.transaction() as writing:
+    with env.database.transaction() as reading:
         for chunk in chunks(planned(reading, env, run.spec), CHUNK):
             left_out = [s for s in chunk if isinstance(s, SkippedProduct)]
             skipped.update(s.reason for s in left_out)
-            runs.record_skipped(writing, run.id, left_out)
-            items = [i for i in chunk if isinstance(i, PlannedItem)]
-            total = total + runs.add_items(writing, run.id, items)
-            if limit is not None and total.new > limit:
-                raise InvalidInputError(
-                    f"the plan needs more than its budget of {limit} new renders",
-                    where=f"campaign '{run.campaign}'",
-                    hint="raise budget.max_renders, or select fewer products, scenes or formats",
-                )
-        if not total.slots:
+            with env.database.transaction() as writing:
+                runs.record_skipped(writing, run.id, left_out)
+                runs.add_items(writing, run.id, [i for i in chunk if isinstance(i, PlannedItem)])
+    with env.database.transaction() as tx:
+        slots = runs.get(tx, env.workspace_id, run.id).planned_slots
+        if not slots and run.spec.refresh is Refresh.ALL:
             why = ", ".join(f"{n} × {r}" for r, n in skipped.items()) or "no product is selected"
             raise InvalidInputError(
                 f"nothing to make: {why}",
                 where=f"campaign '{run.campaign}'",
                 hint="see `adloom campaign plan` and `adloom catalog show`",
             )
-        runs.set_state(writing, run.id, RunState.RENDERING)
-    return total
+        runs.set_state(tx, run.id, RunState.RENDERING)
+    return slots
+
+
+def _require_budget(env: Environment, run: RunRecord) -> None:
+    limit = run.spec.budget.max_renders
+    if limit is None:
+        return
+    needed = estimate_of(env, run.spec).to_render
+    if needed > limit:
+        raise InvalidInputError(
+            f"the plan needs {needed} new renders, its budget is {limit}",
+            where=f"campaign '{run.campaign}'",
+            hint="raise budget.max_renders, or select fewer products, scenes or formats",
+        )
 
 
 def judge_run(env: Environment, run: RunRecord) -> dict[Outcome, int]:
@@ -241,7 +251,7 @@ def complete(env: Environment, run: RunRecord) -> RunSummary:
 
 def fail(env: Environment, run_id: int, error: AdloomError) -> None:
     """Records why a run could not go on; its items and renders stay as they are."""
-    with env.database.transaction() as tx:
+    with suppress(ConflictError), env.database.transaction() as tx:  # it may have been cancelled
         runs.set_state(tx, run_id, RunState.FAILED, error=error)
 
 
@@ -250,6 +260,11 @@ def cancel(env: Environment, run_id: int) -> CancelCounts:
     require_run(env, run_id)
     with env.database.transaction() as tx:
         return cancelling.cancel(tx, run_id)
+
+
+def has_ended(env: Environment, run_id: int) -> bool:
+    """Whether a run was ended, for example cancelled, while it was being executed."""
+    return require_run(env, run_id).state in ENDED
 
 
 def list_runs(env: Environment, limit: int) -> tuple[RunLine, ...]:

@@ -54,7 +54,7 @@ async def plan_run(run_id: int) -> int:
 
     def work() -> int:
         env = current()
-        return runs.plan_run(env, runs.require_run(env, run_id)).slots
+        return runs.plan_run(env, runs.require_run(env, run_id))
 
     return await asyncio.to_thread(work)
 

@@ -11,7 +11,7 @@ from db.engine import Transaction
 
 _BATCH = """
 SELECT b.id, b.run_id, b.state, b.size, b.lease_owner, b.lease_epoch,
-    b.state = 'leased' AND b.lease_expires_at < now() AS expired, b.attempts,
+    b.state = 'leased' AND b.lease_expires_at < clock_timestamp() AS expired, b.attempts,
     b.prefect_flow_run_id, b.error_class, b.error_message
 FROM batch b
 """
@@ -31,11 +31,15 @@ FOR NO KEY UPDATE OF r SKIP LOCKED
 """)
 
 # By group, in the order of references, so that a batch's reference features serve all its scenes.
+# The rows are locked by now; that they are free is asked again, since the first answer may be older
+# than a batch that another coordinator has committed meanwhile.
 _CUT = text("""
 WITH free AS (
     SELECT r.id, r.batch_group, row_number() OVER (
         PARTITION BY r.batch_group ORDER BY r.reference, r.id) - 1 AS place
-    FROM render r WHERE r.id = ANY (CAST(:renders AS bigint[]))
+    FROM render r WHERE r.id = ANY (CAST(:renders AS bigint[])) AND r.state IN ('pending', 'leased')
+        AND NOT EXISTS (SELECT FROM batch b
+            WHERE b.id = r.batch_id AND b.state IN ('pending', 'leased'))
 ), piece AS (
     SELECT batch_group, place / :size AS part, count(*) AS size,
         nextval(pg_get_serial_sequence('batch', 'id')) AS id
@@ -74,7 +78,7 @@ UPDATE batch SET state = 'failed', ended_at = now(), lease_epoch = lease_epoch +
     lease_owner = NULL, lease_expires_at = NULL, error_class = 'LeaseLostError',
     error_message = 'claimed ' || attempts || ' times and never finished'
 WHERE workspace_id = :ws AND attempts >= :max_attempts
-    AND (state = 'pending' OR (state = 'leased' AND lease_expires_at < now()))
+    AND (state = 'pending' OR (state = 'leased' AND lease_expires_at < clock_timestamp()))
 RETURNING id
 """)
 

@@ -7,6 +7,11 @@ from db.engine import Transaction
 
 _LOCK_RUN = text("SELECT 1 FROM run WHERE id = :run FOR NO KEY UPDATE")
 
+# Batches before renders, as a worker that claims one locks them.
+_LOCK_BATCHES = text("""
+SELECT id FROM batch WHERE run_id = :run AND state = 'pending' ORDER BY id FOR UPDATE
+""")
+
 _CANCEL_ITEMS = text("""
 UPDATE run_item SET outcome = 'cancelled', ended_at = now()
 WHERE run_id = :run AND outcome = 'open'
@@ -51,6 +56,7 @@ def cancel(tx: Transaction, run_id: int) -> CancelCounts:
     batch being worked on goes on with what is still needed of it.
     """
     tx.execute(_LOCK_RUN, {"run": run_id})
+    tx.execute(_LOCK_BATCHES, {"run": run_id})
     renders = list(tx.execute(_CANCEL_ITEMS, {"run": run_id}).scalars())
     tx.execute(_LOCK_RENDERS, {"renders": sorted(set(renders))})
     cancelled = tx.execute(_CANCEL_RENDERS, {"renders": renders}).all()

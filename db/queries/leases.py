@@ -17,8 +17,9 @@ from db.text import as_json, bounded
 
 _CLAIM = text("""
 UPDATE batch SET state = 'leased', lease_owner = :owner, lease_epoch = lease_epoch + 1,
-    lease_expires_at = now() + make_interval(secs => :ttl), attempts = attempts + 1
-WHERE id = :batch AND (state = 'pending' OR (state = 'leased' AND lease_expires_at < now()))
+    lease_expires_at = clock_timestamp() + make_interval(secs => :ttl), attempts = attempts + 1
+WHERE id = :batch AND (
+    state = 'pending' OR (state = 'leased' AND lease_expires_at < clock_timestamp()))
 RETURNING run_id, lease_epoch, lease_expires_at
 """)
 
@@ -31,7 +32,7 @@ SELECT 1 FROM batch WHERE id = :batch AND lease_epoch = :epoch AND state = 'leas
 """)
 
 _HEARTBEAT = text("""
-UPDATE batch SET lease_expires_at = now() + make_interval(secs => :ttl)
+UPDATE batch SET lease_expires_at = clock_timestamp() + make_interval(secs => :ttl)
 WHERE id = :batch AND lease_epoch = :epoch AND state = 'leased'
 RETURNING run_id, lease_epoch, lease_expires_at
 """)

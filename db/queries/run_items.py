@@ -68,7 +68,7 @@ UPDATE render r SET error_class = NULL, error_message = NULL, error_retryable = 
     state = CAST(CASE b.state WHEN 'leased' THEN 'leased' ELSE 'pending' END AS render_state)
 FROM render s LEFT JOIN batch b ON b.id = s.batch_id AND b.state IN ('pending', 'leased')
 WHERE s.id = r.id AND r.id = ANY (CAST(:ids AS bigint[]))
-    AND (r.state = 'cancelled' OR (r.state = 'failed' AND :reset_failed))
+    AND (r.state = 'cancelled' OR (r.state = 'failed' AND (:reset_failed OR r.error_retryable)))
 RETURNING r.id
 """)
 

@@ -8,13 +8,13 @@ from db.engine import Transaction
 
 _CLAIM = text("""
 UPDATE run SET lease_owner = :owner, lease_epoch = lease_epoch + 1,
-    lease_expires_at = now() + make_interval(secs => :ttl)
-WHERE id = :run AND (lease_owner IS NULL OR lease_expires_at < now())
+    lease_expires_at = clock_timestamp() + make_interval(secs => :ttl)
+WHERE id = :run AND (lease_owner IS NULL OR lease_expires_at < clock_timestamp())
 RETURNING lease_epoch, lease_expires_at
 """)
 
 _HEARTBEAT = text("""
-UPDATE run SET lease_expires_at = now() + make_interval(secs => :ttl)
+UPDATE run SET lease_expires_at = clock_timestamp() + make_interval(secs => :ttl)
 WHERE id = :run AND lease_epoch = :epoch AND lease_owner = :owner
 RETURNING lease_epoch, lease_expires_at
 """)

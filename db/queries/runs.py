@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from sqlalchemy import text
 
 from adloom.campaign import CampaignSpec
-from adloom.errors import AdloomError, NotFoundError
+from adloom.errors import AdloomError, ConflictError, NotFoundError
 from adloom.records import Conservation, RunRecord, RunSummary
 from adloom.states import Disposition, Outcome, RenderState, RunState, Trigger
 from db.engine import Transaction
@@ -20,6 +20,7 @@ __all__ = [
     "create",
     "existing",
     "get",
+    "go_on",
     "latest",
     "list_runs",
     "record_skipped",
@@ -37,7 +38,17 @@ RETURNING id
 _SET_STATE = text("""
 UPDATE run SET state = CAST(:state AS run_state), error_class = :error_class,
     error_message = :error_message, ended_at = CASE WHEN :ended THEN now() END
-WHERE id = :run
+WHERE id = :run AND state IN ('planning', 'rendering', 'judging')
+    AND NOT (CAST(:state AS text) = 'complete' AND EXISTS (
+        SELECT FROM run_item i WHERE i.run_id = run.id AND i.outcome = 'open'))
+RETURNING id
+""")
+
+_LIVE_AGAIN = text("""
+UPDATE run SET state = 'rendering', ended_at = NULL, error_class = NULL, error_message = NULL
+WHERE id = :run AND EXISTS (
+    SELECT FROM run_item i WHERE i.run_id = run.id AND i.outcome = 'open')
+RETURNING id
 """)
 
 _SET_FLOW_RUN = text("UPDATE run SET prefect_flow_run_id = :flow_run WHERE id = :run")
@@ -117,8 +128,11 @@ def create(
 def set_state(
     tx: Transaction, run_id: int, state: RunState, *, error: AdloomError | None = None
 ) -> None:
-    """Moves a run to `state`; an end sets its time, and `error` says why it failed."""
-    tx.execute(
+    """Moves a run to `state`; an end sets its time, and `error` says why it failed.
+
+    Raises ConflictError for a run that has ended, and for completing one with open items.
+    """
+    moved = tx.execute(
         _SET_STATE,
         {
             "run": run_id,
@@ -128,6 +142,15 @@ def set_state(
             "error_message": bounded(str(error)) if error else None,
         },
     )
+    if moved.one_or_none() is None:
+        raise ConflictError(
+            f"run {run_id} has ended, or has open items; it cannot become {state.value}"
+        )
+
+
+def go_on(tx: Transaction, run_id: int) -> bool:
+    """Makes a run with open items live again, ended or not; False if it has none."""
+    return tx.execute(_LIVE_AGAIN, {"run": run_id}).one_or_none() is not None
 
 
 def set_flow_run(tx: Transaction, run_id: int, flow_run_id: str) -> None:

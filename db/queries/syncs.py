@@ -98,6 +98,12 @@ FROM jsonb_to_recordset(CAST(:rows AS jsonb))
     AS t(line bigint, external_id text, reason text, detail text)
 """)
 
+# A product whose row is bad this time has not vanished: it stays as it was.
+_SEEN = text("""
+UPDATE product SET seen_sync_id = :sync
+WHERE source_id = :source AND workspace_id = :ws AND external_id = ANY (CAST(:ids AS text[]))
+""")
+
 # Products that this very sync added do not count: the guard asks what was there before.
 _SHRINK = text("""
 SELECT count(*) FILTER (WHERE p.created_at < s.started_at) AS before,
@@ -172,6 +178,7 @@ def record_rejections(tx: Transaction, sync_id: int, rows: Sequence[RejectedRow]
     tx.execute(_REJECT, {"ws": fence["ws"], "sync": sync_id, "rows": kept})
     reasons = before + Counter(r.reason for r in rows)
     tx.execute(_COUNT_REJECTIONS, {"sync": sync_id, "reasons": as_json(reasons)})
+    tx.execute(_SEEN, {**fence, "ids": [r.external_id for r in rows if r.external_id]})
 
 
 def deactivate_missing(

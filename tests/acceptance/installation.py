@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+DEMO_FEED = ROOT / "demo" / "products" / "feed.tsv"
 SALEOR = ROOT.parent / "shared" / "data" / "saleor"
 ADLOOM = Path(sys.executable).with_name("adloom")
 
@@ -63,6 +66,19 @@ def new_installation(folder: Path, **env: str) -> Installation:
     home.mkdir(parents=True)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ADLOOM_", "PREFECT_"))}
     return Installation(home, {**inherited, "ADLOOM_HOME": str(home), "HOME": str(folder), **env})
+
+
+def copy_shop(source: Path, folder: Path, products: Collection[str]) -> Path:
+    """Copies a feed's rows of `products`, and its photos, and returns the new feed."""
+    shutil.copytree(source.parent, folder, copy_function=shutil.copyfile)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    feed = folder / source.name
+    header, *rows = feed.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [row for row in rows if row.split("\t")[0] in products]
+    assert len(kept) == len(products)
+    feed.write_text(header + "".join(kept), encoding="utf-8")
+    return feed
 
 
 def campaign_yaml(name: str, scenes: list[str], **more: Any) -> str:

@@ -1,6 +1,5 @@
 """The whole path on real servers: a real catalogue in, approved creatives out, nothing twice."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.acceptance.installation import SALEOR, Installation, campaign_yaml, new_installation
+from tests.acceptance.installation import (
+    SALEOR,
+    Installation,
+    campaign_yaml,
+    copy_shop,
+    new_installation,
+)
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -21,21 +26,27 @@ pytestmark = [
 SCENES = ["marble-morning", "beach-day", "oak-living-room", "neon-street"]
 OTHERS = ["apple-juice", "mighty-mug"]
 PRODUCTS = ["white-plimsolls", "blue-plimsolls", "dash-force"]
-SELECTION = {"external_ids": PRODUCTS}
+BROKEN = "broken-photo"
+SELECTION = {"external_ids": [*PRODUCTS, BROKEN]}
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of part of the catalogue in a temporary folder, so that a test can change a photo."""
     folder = tmp_path_factory.mktemp("shop") / "saleor"
-    shutil.copytree(SALEOR, folder, copy_function=shutil.copyfile)
-    for path in [folder, *folder.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    feed = folder / "feed.tsv"
-    header, *rows = feed.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [r for r in rows if r.split("\t")[0] in (*PRODUCTS, *OTHERS)]
-    feed.write_text(header + "".join(kept), encoding="utf-8")
+    feed = copy_shop(SALEOR / "feed.tsv", folder, (*PRODUCTS, *OTHERS))
+    whole = (folder / "images" / "white-plimsolls-2.jpg").read_bytes()
+    (folder / "images" / "broken.jpg").write_bytes(whole[: len(whole) // 2])
+    with feed.open("a", encoding="utf-8") as rows:
+        rows.write(_row(BROKEN, "images/broken.jpg", "10.00 USD"))
+        rows.write(_row("absurd-price", "images/white-plimsolls-2.jpg", "cheap"))
     return folder
+
+
+def _row(external_id: str, photo: str, price: str) -> str:
+    fields = (external_id, "Title", "", "https://shop.example/p", photo, "", "in_stock", price,
+              "Brand", "Mug", "new", "", "no")  # fmt: skip
+    return "\t".join(fields) + "\n"
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +64,21 @@ def adloom(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Iterator[Ins
 def first_run(adloom: Installation, tmp_path_factory: pytest.TempPathFactory) -> dict:
     file = tmp_path_factory.mktemp("specs") / "spring.yaml"
     synced = adloom.ok("catalog", "sync", "saleor")
-    assert synced["counts"]["added"] == synced["counts"]["rows"] == len(PRODUCTS) + len(OTHERS)
+    counts = synced["counts"]
+    assert (counts["added"], counts["rejected"], counts["photos_rejected"]) == (
+        len(PRODUCTS) + len(OTHERS) + 1,
+        1,
+        1,
+    )
+    assert {p["external_id"]: p["reason"] for p in synced["problems"]} == {
+        BROKEN: "TRUNCATED",
+        "absurd-price": "BAD_PRICE",
+    }
     file.write_text(campaign_yaml("spring", SCENES, selection=SELECTION))
     adloom.ok("campaign", "apply", str(file))
     planned = adloom.ok("campaign", "plan", "spring")
     assert (planned["slots"], planned["reused"]) == (12, 0)
+    assert planned["skipped"] == {"PHOTO_PROBLEM": 1}
     return adloom.ok("run", "spring", "--wait")
 
 

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.installation import Installation, campaign_yaml, new_installation
+from tests.acceptance.installation import (
+    DEMO_FEED,
+    Installation,
+    campaign_yaml,
+    copy_shop,
+    new_installation,
+)
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("killed")]
 
-DEMO_FEED = Path(__file__).parents[2] / "demo" / "products" / "feed.tsv"
+PRODUCTS = ("zolla-soda", "tarn-bottle", "tamsin-tea", "korba-ball", "ebba-vase", "solveig-lamp")
 SCENES = ["marble-morning", "beach-day"]
 
 
@@ -23,9 +29,10 @@ def adloom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         ADLOOM_BATCH_SIZE="8",
         ADLOOM_MICRO_BATCH="2",
     )
+    feed = copy_shop(DEMO_FEED, tmp_path_factory.mktemp("shop") / "demo", PRODUCTS)
     installed.ok("up")
     try:
-        installed.ok("catalog", "add", "demo", "--location", str(DEMO_FEED))
+        installed.ok("catalog", "add", "demo", "--location", str(feed))
         installed.ok("catalog", "sync", "demo")
         yield installed
     finally:
@@ -43,8 +50,7 @@ def test_a_killed_run_is_gone_on_with_and_no_stored_render_is_made_again(
     adloom: Installation, tmp_path: Path
 ) -> None:
     file = tmp_path / "night.yaml"
-    selection = {"limit": 6}
-    file.write_text(campaign_yaml("night", SCENES, selection=selection, steps=8))
+    file.write_text(campaign_yaml("night", SCENES, steps=8))
     adloom.ok("campaign", "apply", str(file))
 
     process = adloom.start("run", "night", "--wait")

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.installation import Installation, campaign_yaml, new_installation
+from tests.acceptance.installation import (
+    DEMO_FEED,
+    Installation,
+    campaign_yaml,
+    copy_shop,
+    new_installation,
+)
 from tests.server_fixtures import S3Server
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("s3")]
 
-DEMO_FEED = Path(__file__).parents[2] / "demo" / "products" / "feed.tsv"
+PRODUCTS = ("zolla-soda", "tarn-bottle")
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +37,11 @@ def adloom(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Ite
 
 
 def test_a_run_keeps_its_objects_on_s3(adloom: Installation, tmp_path: Path) -> None:
-    adloom.ok("catalog", "add", "demo", "--location", str(DEMO_FEED))
+    feed = copy_shop(DEMO_FEED, tmp_path / "demo", PRODUCTS)
+    adloom.ok("catalog", "add", "demo", "--location", str(feed))
     adloom.ok("catalog", "sync", "demo")
     file = tmp_path / "s3.yaml"
-    file.write_text(campaign_yaml("s3", ["marble-morning", "beach-day"], selection={"limit": 2}))
+    file.write_text(campaign_yaml("s3", ["marble-morning", "beach-day"]))
     adloom.ok("campaign", "apply", str(file))
     made = adloom.ok("run", "s3", "--wait")
     assert made["adds_up"]

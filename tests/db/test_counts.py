@@ -114,7 +114,7 @@ def test_failures_keep_class_message_and_attempts_and_a_retry_makes_only_those(
 
 def test_a_new_run_meets_failed_renders_as_failed_unless_it_asks_for_them(world: World) -> None:
     first = world.run(campaign())
-    world.render_all(first, fails=lambda n: n == 1)
+    world.render_all(first, fails=lambda n: n == 1, retryable=False)
     world.judge(first)
 
     nightly = world.run(campaign())
@@ -124,6 +124,33 @@ def test_a_new_run_meets_failed_renders_as_failed_unless_it_asks_for_them(world:
 
     asking = world.run(campaign(), reset_failed=True)
     assert world.render_all(asking) == 1
+
+
+def test_a_new_run_tries_again_what_failed_for_want_of_a_service(world: World) -> None:
+    first = world.run(campaign())
+    world.render_all(first, fails=lambda n: n == 1, retryable=True)
+    world.judge(first)
+
+    nightly = world.run(campaign())
+    assert world.render_all(nightly) == 1
+    world.judge(nightly)
+    assert outcomes(world, nightly) == {Outcome.APPROVED: 12}
+
+
+def test_a_run_with_open_items_is_neither_completed_nor_ended_twice(world: World) -> None:
+    run_id = world.run(campaign())
+    with (
+        pytest.raises(ConflictError, match="open items"),
+        world.database.transaction() as tx,
+    ):
+        runs.set_state(tx, run_id, RunState.COMPLETE)
+    with world.database.transaction() as tx:
+        runs.set_state(tx, run_id, RunState.FAILED, error=RenderError("broken"))
+    with pytest.raises(ConflictError, match="has ended"), world.database.transaction() as tx:
+        runs.set_state(tx, run_id, RunState.COMPLETE)
+    with world.database.transaction() as tx:
+        assert runs.go_on(tx, run_id)
+        assert runs.get(tx, world.ws, run_id).state is RunState.RENDERING
 
 
 def test_a_render_made_by_another_run_meanwhile_is_only_judged_on_retry(world: World) -> None:

@@ -201,7 +201,13 @@ class World:
         with self.database.transaction() as tx:
             tx.execute(text(statement), {"batch": batch_id})
 
-    def render_all(self, run_id: int, *, fails: Callable[[int], bool] = lambda _: False) -> int:
+    def render_all(
+        self,
+        run_id: int,
+        *,
+        fails: Callable[[int], bool] = lambda _: False,
+        retryable: bool = True,
+    ) -> int:
         """Renders and finishes all that the run needs; returns how many renders it made."""
         made = 0
         for batch_id in self.cut(run_id):
@@ -212,7 +218,7 @@ class World:
                     if fails(made):
                         leases.mark_failed(
                             tx, lease, work.render_id, error_class="RenderError",
-                            message="no picture", retryable=True,
+                            message="no picture", retryable=retryable,
                         )  # fmt: skip
                     else:
                         leases.mark_rendered(tx, lease, work.render_id, stored(work.render_id))

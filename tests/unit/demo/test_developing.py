@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demo.rendering.developing import encoded, exposed, floor_shade, smooth_light
@@ -39,6 +39,7 @@ def test_the_empty_set_keeps_its_brightness() -> None:
     assert smooth_light(empty, 200) == pytest.approx(1.7)
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(0.0, 50.0), min_size=2, max_size=2))
 def test_more_light_is_never_darker_and_never_beyond_white(levels: list[float]) -> None:
     low, high = encoded(exposed(np.array(sorted(levels))))
