@@ -12,6 +12,12 @@ class AdloomError(Exception):
     """Something went wrong in adloom."""
 
     retryable: ClassVar[bool] = False
+    """Whether trying the same again can help."""
+
+    of_installation: ClassVar[bool] = False
+    """Whether the installation is at fault (keys, settings, services, weights) and not the picture
+    or row at hand: it ends the work, and is never recorded as the picture's own fault."""
+
     exit_code: ClassVar[int] = 1
 
     def __init__(
@@ -116,6 +122,7 @@ class NotFoundError(AdloomError):
 class ConfigurationError(AdloomError):
     """A setting is missing or wrong."""
 
+    of_installation = True
     exit_code = 4
 
 
@@ -123,6 +130,7 @@ class UnavailableError(AdloomError):
     """A service that adloom needs does not answer."""
 
     retryable = True
+    of_installation = True
     exit_code = 4
 
 
@@ -155,9 +163,13 @@ class StorageUnavailableError(UnavailableError):
 class StorageDeniedError(StorageError):
     """The object store refused the credentials."""
 
+    of_installation = True
+
 
 class BucketMissingError(StorageError):
     """The bucket does not exist."""
+
+    of_installation = True
 
 
 class ObjectMissingError(StorageError):
@@ -171,6 +183,7 @@ class ObjectExistsError(StorageError):
 class ModelError(AdloomError):
     """The model or its weights cannot be used."""
 
+    of_installation = True
     exit_code = 4
 
 

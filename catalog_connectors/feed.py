@@ -188,7 +188,8 @@ def local_path(location: str, *, base: Path | None = None) -> Path:
     host, _, path = rest.partition("/")
     if scheme.lower() != "file" or host not in ("", "localhost"):
         raise FeedError(
-            f"'{location[:80]}' cannot be read", hint="give a path, file:///… or an http(s) address"
+            f"a feed cannot be read from '{scheme[:20]}://…'",
+            hint="give a path, file:///… or an http(s) address",
         )
     return Path("/" + unquote(path))
 

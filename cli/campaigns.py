@@ -74,8 +74,9 @@ def list_(as_json: JsonOption = False) -> None:
 
 
 @app.command("schema")
-def schema() -> None:
+def schema(as_json: JsonOption = True) -> None:
     """Print the JSON Schema of a campaign file, for editors."""
+    del as_json  # it is JSON in any case
     from adloom.campaign_document import campaign_json_schema
 
     sys.stdout.write(json.dumps(campaign_json_schema(), indent=2) + "\n")

@@ -115,7 +115,7 @@ def print_report(made: RunReport) -> None:
         f"  {'[green]adds up[/]' if made.adds_up else '[red]does not add up[/]'}"
     )
     stdout.print(
-        f"renders: {r.new} made, {r.reused} reused; "
+        f"{r.new} new, {r.reused} reused; "
         f"{made.render_seconds:.1f} s of rendering, {made.elapsed_s:.0f} s in all"
     )
     table("Yield by scene", ("scene", "items", "approved", "review", "rejected", "failed", "yield"),

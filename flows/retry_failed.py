@@ -4,6 +4,7 @@ import asyncio
 
 from prefect import flow
 
+from adloom.states import RunState
 from flows.run_campaign import execute
 from tasks import retrying, runs
 from tasks.environment import current
@@ -14,5 +15,6 @@ async def retry_failed(run: int, error_class: str | None = None) -> int:
     """Opens a run's failed items, all or those of one error class, and runs them."""
     env = current()
     await asyncio.to_thread(retrying.reopen, env, run, error_class=error_class)
-    await execute(await asyncio.to_thread(runs.require_run, env, run), plan=False)
+    record = await asyncio.to_thread(runs.require_run, env, run)
+    await execute(record, plan=record.state is RunState.PLANNING)
     return run

@@ -5,7 +5,7 @@ import asyncio
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from adloom.errors import AdloomError, LeaseLostError, UnavailableError
+from adloom.errors import AdloomError, LeaseLostError
 from adloom.records import RunLease, RunRecord
 from adloom.states import RunState, Trigger
 from flows.generate_batch import generate_batch
@@ -40,7 +40,7 @@ async def execute(run: RunRecord, *, plan: bool) -> None:
         except LeaseLostError:
             raise  # another process executes the run now: it is not ours to fail
         except AdloomError as error:
-            if not error.retryable:
+            if not error.retryable and not error.of_installation:
                 await asyncio.to_thread(runs.fail, env, run.id, error)
             raise
 
@@ -49,8 +49,8 @@ async def _make(run: RunRecord, lease: Heartbeat[RunLease]) -> None:
     env = current()
     artifacts = RunArtifacts(env, run)
     await artifacts.start()
-    again = True
-    while again:
+    open_before = None
+    while True:
         await _render(run, lease, artifacts)
         lease.check()
         await steps.finish_missing(run.id)
@@ -58,7 +58,10 @@ async def _make(run: RunRecord, lease: Heartbeat[RunLease]) -> None:
         if await asyncio.to_thread(runs.has_ended, env, run.id):
             return
         drawn = await asyncio.to_thread(runs.draw_again, env, run)
-        again = drawn > 0 or await asyncio.to_thread(runs.in_flight, env, run.id) > 0
+        still_open = await asyncio.to_thread(runs.open_renders, env, run.id)
+        if not still_open or (not drawn and still_open == open_before):
+            break
+        open_before = still_open
     await asyncio.to_thread(runs.complete, env, run)
     await artifacts.report(await asyncio.to_thread(reports.run_report, env, run.id))
 
@@ -73,9 +76,9 @@ async def _render(run: RunRecord, lease: Heartbeat[RunLease], artifacts: RunArti
                 return
             try:
                 await generate_batch(batch.id, run.spec.model)
-            except UnavailableError:
-                raise  # the run stays as it is and is gone on with later
             except AdloomError as error:
+                if error.of_installation:
+                    raise  # the run stays as it is and is gone on with once that is mended
                 # The batch is failed or handed back; its renders say so, and the run goes on.
                 get_run_logger().warning("batch %s: %s", batch.id, error)
             await artifacts.progress()

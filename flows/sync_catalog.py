@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from prefect import flow
 
 from adloom.catalog import SyncCounts
+from adloom.errors import AdloomError
 from tasks import steps
 from tasks.catalog import IntakeProblem, finish_sync
 from tasks.environment import current
@@ -26,7 +27,11 @@ class SyncReport:
 async def sync_catalog(source: str, allow_shrink: bool = False) -> SyncReport:
     """Reads a source's rows, fetches changed photos, extracts missing masks."""
     rows = await steps.read_rows(source, allow_shrink)
-    photos = await steps.fetch_photos(source)
+    try:
+        photos = await steps.fetch_photos(source)
+    except AdloomError as error:
+        finish_sync(current(), rows.sync_id, rows.counts, error=error)
+        raise
     counts = replace(rows.counts, photos_new=photos.new, photos_rejected=photos.refused)
     finish_sync(current(), rows.sync_id, counts)
     masks = await steps.extract_cutouts()

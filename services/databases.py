@@ -1,5 +1,6 @@
 """The few things done to a Postgres before the application's own layer takes over."""
 
+import re
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
@@ -14,9 +15,9 @@ _ASYNCPG_OPTIONS = {"host": "host", "port": "port", "sslmode": "ssl"}
 def answers(url: str) -> bool:
     """Whether the server lets us in right now."""
     try:
-        with psycopg.connect(url, connect_timeout=_CONNECT_S):
+        with psycopg.connect(plain(url), connect_timeout=_CONNECT_S):
             return True
-    except psycopg.OperationalError:
+    except psycopg.Error:
         return False
 
 
@@ -38,6 +39,12 @@ def create_if_missing(url: str, database: str) -> None:
             where=shown(url),
             hint="create it, or set ADLOOM_PREFECT_API_URL to a Prefect server of yours",
         ) from error
+    except psycopg.ProgrammingError:
+        raise ConfigurationError(
+            "the database's address cannot be read",
+            where="ADLOOM_DATABASE_URL",
+            hint="write postgresql://user:password@host:5432/database; escape % as %25",
+        ) from None  # the driver's error quotes the address with its password
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(
             f"the database does not answer: {str(error).strip().splitlines()[-1]}",
@@ -48,7 +55,7 @@ def create_if_missing(url: str, database: str) -> None:
 
 def plain(url: str) -> str:
     """The address as libpq wants it, without SQLAlchemy's driver name."""
-    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+    return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql://", url)
 
 
 def database_of(url: str) -> str:

@@ -36,7 +36,7 @@ def open_store(url: str, *, endpoint: str | None = None, region: str | None = No
     if not parts.scheme and Path(url).is_absolute():
         return LocalStore(Path(url))
     raise ConfigurationError(
-        f"{url!r} is no address of an object store",
+        f"an address of the kind '{parts.scheme or url[:40]}' is none of an object store",
         where="ADLOOM_STORAGE_URL",
         hint="use file:///absolute/folder or s3://bucket/prefix",
     )

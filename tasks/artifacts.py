@@ -15,7 +15,9 @@ from prefect.artifacts import (
     acreate_table_artifact,
     aupdate_progress_artifact,
 )
+from prefect.exceptions import PrefectException
 
+from adloom.errors import AdloomError
 from adloom.finishing_spec import ImageFormat
 from adloom.imaging.encode import decode, encode
 from adloom.imaging.sheets import SheetRow, contact_sheet
@@ -85,10 +87,10 @@ class RunArtifacts:
                 key=f"run-{run}-yield",
                 description=f"Yield by scene of run {run} of {self._run.campaign}",
             )
-        sheet = await asyncio.to_thread(_contact_sheet, self._env, run)
-        if sheet is None:
-            return
         with _only_for_looking():
+            sheet = await asyncio.to_thread(_contact_sheet, self._env, run)
+            if sheet is None:
+                return
             await acreate_image_artifact(
                 "data:image/jpeg;base64," + base64.b64encode(sheet).decode(),
                 key=f"run-{run}-contact-sheet",
@@ -100,8 +102,8 @@ class RunArtifacts:
 def _only_for_looking() -> Iterator[None]:
     try:
         yield
-    except httpx.HTTPError as error:
-        log.warning("no artifact: Prefect does not answer", error=str(error))
+    except (httpx.HTTPError, PrefectException, AdloomError) as error:
+        log.warning("an artifact is left out", error=str(error))
 
 
 def _contact_sheet(env: Environment, run_id: int) -> bytes | None:

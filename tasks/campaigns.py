@@ -1,5 +1,6 @@
 """Campaigns: applied, listed, planned without running."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,10 +68,10 @@ def apply_file(env: Environment, file: Path) -> Applied:
     """
     text = read_text(file)
     spec = parse_campaign(text, where=str(file))
+    _require_weights(env, spec, str(file), text)
     with env.database.transaction() as tx:
         _require_scenes(tx, env, spec, str(file), text)
         change = campaigns.apply(tx, env.workspace_id, spec)
-    resident.weights_path(spec.model, env.rendering.weights_root)
     return Applied(spec.slug, change.value, len(spec.scenes), len(spec.formats), spec.variants)
 
 
@@ -86,6 +87,22 @@ def read_text(file: Path) -> str:
         raise InvalidInputError(
             f"is not UTF-8 text (byte {error.start})", where=str(file), hint="save it as UTF-8"
         ) from error
+
+
+def _require_weights(env: Environment, spec: CampaignSpec, where: str, text: str) -> None:
+    try:
+        resident.weights_path(spec.model, env.rendering.weights_root)
+    except NotFoundError as error:
+        line = _line_of(r"\s*model\s*:", text)
+        raise SpecError(
+            where=where, problems=(Problem(line, "model", error.message),), hint=error.hint
+        ) from error
+
+
+def _line_of(pattern: str, text: str) -> int | None:
+    """The first line (from 1) that matches from its start."""
+    lines = text.split("\n")
+    return next((n for n, line in enumerate(lines, 1) if re.match(pattern, line)), None)
 
 
 def _require_scenes(

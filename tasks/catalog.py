@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
 from adloom.catalog import Delivery, ProductRecord, RejectedRow, SyncCounts
@@ -13,6 +12,7 @@ from adloom.records import ProductView, StoredSource, UpsertCounts
 from catalog_connectors import open_source
 from db.queries import catalog, cutouts, syncs
 from tasks.environment import Environment
+from tasks.paths import user_file
 
 CHUNK = 1000
 SHOWN_PROBLEMS = 50
@@ -64,10 +64,7 @@ def add_source(
             f"'{slug}' is no name for a source", hint="use a-z, 0-9 and single hyphens"
         )
     if "://" not in location:
-        path = Path(location).expanduser().resolve()
-        if not path.is_file():
-            raise InvalidInputError("there is no such file", where=str(path))
-        location = str(path)
+        location = str(user_file(location))
     delivery = Delivery.DELTA if delta else Delivery.SNAPSHOT
     open_source(kind, location, allow_private=env.allow_private_addresses)
     with env.database.transaction() as tx:
@@ -107,10 +104,12 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
     return RowsReport(sync_id, counts, tuple(problems))
 
 
-def finish_sync(env: Environment, sync_id: int, counts: SyncCounts) -> None:
-    """Writes a sync's final counts, photos included."""
+def finish_sync(
+    env: Environment, sync_id: int, counts: SyncCounts, *, error: AdloomError | None = None
+) -> None:
+    """Writes a sync's final counts, photos included, or why it broke off."""
     with env.database.transaction() as tx:
-        syncs.finish(tx, sync_id, counts)
+        syncs.finish(tx, sync_id, counts, error=error)
 
 
 def _store_chunk(

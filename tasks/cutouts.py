@@ -9,7 +9,7 @@ import structlog
 from adloom.catalog import PhotoRole
 from adloom.colours import colour_words
 from adloom.cutouts import Cutout, MaskOrigin, Photo
-from adloom.errors import AdloomError, InvalidInputError, MaskError, NotFoundError
+from adloom.errors import InvalidInputError, MaskError, NotFoundError, as_render_error
 from adloom.finishing_spec import ImageFormat
 from adloom.geometry import Size
 from adloom.imaging.encode import decode, encode
@@ -44,9 +44,10 @@ def extract_missing(env: Environment, *, limit: int | None = None) -> CutoutsRep
     for photo in todo:
         try:
             cutout = _extract(env, photo, extractor)
-        except AdloomError as error:
-            if error.retryable:
-                raise
+        except Exception as caught:
+            error = as_render_error(caught)
+            if error.retryable or error.of_installation:
+                raise error from caught
             failed += 1
             with env.database.transaction() as tx:
                 cutouts.record_problem(
@@ -96,7 +97,7 @@ def set_mask(
     Raises NotFoundError for an unknown product or photo, MaskError for a mask of another size or
     without a product, InvalidInputError for a file that cannot be read.
     """
-    if role not in PhotoRole:
+    if role not in set(PhotoRole):
         raise InvalidInputError(f"'{role}' is no photo role", hint="main or additional")
     try:
         content = file.read_bytes()

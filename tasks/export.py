@@ -17,6 +17,7 @@ from adloom.records import CreativeView, RunSummary
 from adloom.states import Outcome
 from db.queries import creatives, runs
 from tasks.environment import Environment
+from tasks.paths import user_path
 from tasks.pictures import flatten
 from tasks.sheet import Group, Sheet, Tile, sheet_html
 
@@ -70,7 +71,16 @@ def export_run(env: Environment, run_id: int, folder: Path) -> Exported:
     The manifest comes last and in one step: a folder without one is an export that broke off.
     Raises NotFoundError for an unknown run, InvalidInputError for a folder that is in use.
     """
-    folder = folder.expanduser().resolve()
+    folder = user_path(folder)
+    try:
+        return _export(env, run_id, folder)
+    except OSError as error:
+        raise InvalidInputError(
+            f"cannot be written: {error.strerror or error}", where=str(folder)
+        ) from error
+
+
+def _export(env: Environment, run_id: int, folder: Path) -> Exported:
     _require_empty(folder)
     with env.database.transaction() as tx:
         summary = runs.summary(tx, env.workspace_id, run_id)

@@ -81,7 +81,7 @@ class Finisher:
     ) -> None:
         """One picture that cannot be finished stops no other; an outage or a lost lease does."""
         error = as_render_error(caught)
-        if error.retryable or isinstance(error, LeaseLostError):
+        if error.retryable or error.of_installation or isinstance(error, LeaseLostError):
             raise error from caught
         for finishing in finishings:
             self._record(render_id, finishing, error, lease)

@@ -6,6 +6,10 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+import httpx
+
+from adloom.errors import UnavailableError
+
 Result = TypeVar("Result")
 
 
@@ -16,7 +20,16 @@ def run_flow_here(flow: Callable[..., Coroutine[Any, Any, Result]], **parameters
     what was under way run out by themselves.
     """
     signal.signal(signal.SIGINT, _interrupted)
-    return asyncio.run(_run(flow, parameters))
+    try:
+        return asyncio.run(_run(flow, parameters))
+    except (httpx.HTTPError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "Failed to reach API" not in str(error):
+            raise
+        raise UnavailableError(
+            "the Prefect server does not answer",
+            where=os.environ.get("PREFECT_API_URL"),
+            hint="run `adloom up`, or check ADLOOM_PREFECT_API_URL; then run the command again",
+        ) from error
 
 
 def _interrupted(_signal: int, _frame: object) -> None:

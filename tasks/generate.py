@@ -20,7 +20,6 @@ from adloom.errors import (
     DatabaseUnavailableError,
     LeaseLostError,
     ObjectExistsError,
-    UnavailableError,
     as_render_error,
 )
 from adloom.finishing_spec import ImageFormat
@@ -94,10 +93,10 @@ def generate(
 def _give_up(env: Environment, lease: Lease, error: AdloomError) -> None:
     """Hands a batch back if trying again can help, else fails it with the error.
 
-    An outage of database or store is no fault of the batch and counts as no attempt.
+    A fault of the installation is no fault of the batch and counts as no attempt.
     """
     with suppress(DatabaseUnavailableError), env.database.transaction() as tx:
-        if isinstance(error, UnavailableError):
+        if error.of_installation:
             leases.release(tx, lease, counts=False)
         elif error.retryable and batches.get(tx, lease.batch_id).attempts < RETRY_BATCH_ATTEMPTS:
             leases.release(tx, lease)
@@ -161,7 +160,7 @@ class _Batch:
                 content = self.env.store.get(key)
                 picture = decode(content)
             except AdloomError as error:
-                if error.retryable:
+                if error.retryable or error.of_installation:
                     raise
                 self._fail(item, error)
                 self.report = replace(self.report, failed=self.report.failed + 1)
@@ -190,7 +189,7 @@ class _Batch:
             return list(render(specs, self.renderer, self.pictures))
         except Exception as caught:
             error = as_render_error(caught)
-            if error.retryable:
+            if error.retryable or error.of_installation:
                 raise error from caught
             if len(specs) > 1:
                 alone = [self._rendered([s], [w]) for s, w in zip(specs, work, strict=True)]

@@ -99,7 +99,7 @@ def _record(env: Environment, results: list[_Fetched], report: PhotosReport) -> 
     report.refused += len(refused)
     for wanted, error in refused[: SHOWN_PROBLEMS - len(report.problems)]:
         report.problems.append(
-            IntakeProblem(wanted.location, wanted.external_id, error.reason.value, error.message)
+            IntakeProblem(error.where or "", wanted.external_id, error.reason.value, error.message)
         )
 
 

@@ -12,6 +12,7 @@ from adloom.errors import ModelError, NotFoundError
 from adloom.planning import RendererIdentity
 from adloom.render_spec import RENDERER_VERSION, RenderSpec
 from tasks.environment import Rendering
+from tasks.paths import user_path
 
 if TYPE_CHECKING:
     from models.refadgen.renderer import RefAdGenRenderer
@@ -45,7 +46,7 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
 
 def weights_path(model: str, root: Path) -> Path:
     """The diffusers-format folder that a campaign's `model` names."""
-    for candidate in (Path(model).expanduser(), root / model):
+    for candidate in (user_path(model), root / model):
         if (candidate / "model_index.json").is_file():
             return candidate.resolve()
     there = sorted(p.parent.name for p in root.glob("*/model_index.json"))

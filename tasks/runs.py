@@ -250,8 +250,9 @@ def complete(env: Environment, run: RunRecord) -> RunSummary:
 
 
 def fail(env: Environment, run_id: int, error: AdloomError) -> None:
-    """Records why a run could not go on; its items and renders stay as they are."""
+    """Ends a run that cannot go on, and its open items, with the reason."""
     with suppress(ConflictError), env.database.transaction() as tx:  # it may have been cancelled
+        runs.fail_open(tx, run_id, error)
         runs.set_state(tx, run_id, RunState.FAILED, error=error)
 
 
@@ -292,6 +293,12 @@ def run_line(summary: RunSummary) -> RunLine:
         started_at=run.created_at,
         ended_at=run.ended_at,
     )
+
+
+def open_renders(env: Environment, run_id: int) -> int:
+    """How many renders the run's open items have, whatever their state."""
+    with env.database.transaction() as tx:
+        return sum(batches.remaining(tx, run_id).values())
 
 
 def in_flight(env: Environment, run_id: int) -> int:

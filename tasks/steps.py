@@ -8,6 +8,7 @@ import asyncio
 from typing import Any
 
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from adloom.errors import AdloomError
@@ -15,7 +16,14 @@ from adloom.states import Outcome
 from tasks import catalog, cutouts, finishing, generate, photos, runs
 from tasks.environment import current
 
-RETRIES: dict[str, Any] = {"retries": 2, "retry_delay_seconds": [1, 5], "retry_jitter_factor": 0.5}
+# Never cached: the same step of the same run does other work the next time.
+ONCE: dict[str, Any] = {"cache_policy": NO_CACHE}
+RETRIES: dict[str, Any] = {
+    **ONCE,
+    "retries": 2,
+    "retry_delay_seconds": [1, 5],
+    "retry_jitter_factor": 0.5,
+}
 
 
 async def is_transient(_task: Any, _run: Any, state: State[Any]) -> bool:
@@ -59,7 +67,7 @@ async def plan_run(run_id: int) -> int:
     return await asyncio.to_thread(work)
 
 
-@task(name="render-batch")
+@task(name="render-batch", **ONCE)
 async def render_batch(batch_id: int, model: str) -> generate.BatchReport:
     return await asyncio.to_thread(generate.generate, current(), batch_id, model=model)
 

@@ -19,6 +19,7 @@ __all__ = [
     "conservation",
     "create",
     "existing",
+    "fail_open",
     "get",
     "go_on",
     "latest",
@@ -46,9 +47,15 @@ RETURNING id
 
 _LIVE_AGAIN = text("""
 UPDATE run SET state = 'rendering', ended_at = NULL, error_class = NULL, error_message = NULL
-WHERE id = :run AND EXISTS (
+WHERE id = :run AND state <> 'planning' AND EXISTS (
     SELECT FROM run_item i WHERE i.run_id = run.id AND i.outcome = 'open')
 RETURNING id
+""")
+
+_FAIL_ITEMS = text("""
+UPDATE run_item SET outcome = 'failed', ended_at = now(), error_class = :error_class,
+    error_message = :error_message, error_retryable = :retryable
+WHERE run_id = :run AND outcome = 'open'
 """)
 
 _SET_FLOW_RUN = text("UPDATE run SET prefect_flow_run_id = :flow_run WHERE id = :run")
@@ -148,8 +155,19 @@ def set_state(
         )
 
 
+def fail_open(tx: Transaction, run_id: int, error: AdloomError) -> None:
+    """Ends a run's open items as failed with the run's own error; a retry opens them again."""
+    values = {
+        "run": run_id,
+        "error_class": error.error_class,
+        "error_message": bounded(str(error)),
+        "retryable": error.retryable,
+    }
+    tx.execute(_FAIL_ITEMS, values)
+
+
 def go_on(tx: Transaction, run_id: int) -> bool:
-    """Makes a run with open items live again, ended or not; False if it has none."""
+    """Makes a planned run with open items live again, ended or not; False if it has none."""
     return tx.execute(_LIVE_AGAIN, {"run": run_id}).one_or_none() is not None
 
 

@@ -120,9 +120,9 @@ def grain(
     """A colour with fine irregularities (paper, clay, brushing): `amount` of 255, `stretch` px."""
     rng = np.random.default_rng(seed)
     sx, sy = stretch
-    noise = Image.fromarray(
-        rng.normal(128, 40, (max(height // sy, 1), max(width // sx, 1))).clip(0, 255).astype("u1")
-    ).resize((width, height), Image.Resampling.BICUBIC)
+    dots = rng.normal(128, 40, (max(height // sy, 1), max(width // sx, 1))).clip(0, 255)
+    dots[:, -1] = dots[:, 0]  # no seam where the picture is laid round a body
+    noise = Image.fromarray(dots.astype("u1")).resize((width, height), Image.Resampling.BICUBIC)
     shift = (np.asarray(noise, dtype=float) - 128) / 40 * amount
     base = np.asarray(Image.new("RGB", (width, height), colour), dtype=float)
     return Image.fromarray((base + shift[..., None]).clip(0, 255).astype("u1"))

@@ -219,7 +219,7 @@ def _edge_samples(half: float, radius: float, steps: int = 8) -> Array:
 
 
 def tube(path: Array, section: Array, *, closed: bool = False) -> Mesh:
-    """A closed section (K, 2) swept along a path (P, 3); both ends get a flat cap unless closed.
+    """A closed section (K, 2) swept along a path (P, 3); both ends are rounded unless closed.
 
     The section's first axis starts out horizontal and is carried along without twist.
     """
@@ -240,13 +240,22 @@ def tube(path: Array, section: Array, *, closed: bool = False) -> Mesh:
     if closed:
         rings.append(rings[0])
     else:
-        rings = [np.broadcast_to(points[0], rings[0].shape), *rings]
-        rings.append(np.broadcast_to(points[-1], rings[0].shape))
+        start = _rounded_end(rings[0], points[0], -tangents[0])
+        rings = [*start[::-1], *rings, *_rounded_end(rings[-1], points[-1], tangents[-1])]
     lengths = [0.0] + [float(np.linalg.norm(b[0] - a[0])) for a, b in pairwise(rings)]
     v = np.cumsum(lengths) / np.sum(lengths)
     u = np.linspace(0.0, 1.0, len(section))
     uv = np.stack(np.broadcast_arrays(u[None, :], v[:, None]), axis=-1)
     return grid(np.array(rings), uv)
+
+
+def _rounded_end(ring: Array, center: Array, outwards: Array) -> list[Array]:
+    """Rings that close a tube after its last one, as a dome half as deep as the tube is thin."""
+    depth = 0.5 * float(np.linalg.norm(ring - center, axis=1).min())
+    angles = np.linspace(0.0, np.pi / 2, 9)[1:]
+    domes = [center + (ring - center) * np.cos(a) + outwards * depth * np.sin(a) for a in angles]
+    domes[-1] = np.broadcast_to(center + outwards * depth, ring.shape)
+    return domes
 
 
 def sphere(radius: float, *, around: int = 192) -> Mesh:

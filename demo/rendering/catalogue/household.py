@@ -63,7 +63,6 @@ def _lake() -> Image.Image:
             np.concatenate([np.stack([along, ridge], 1), [[along[-1], 1290], [along[0], 1290]]]),
             colour,
         )
-    art.panel((x, 800), (1640, 980), outline="#c3ab85", weight=14, radius=40)
     art.text("STILLWATER", (x, 1410), 84, "#22505c", "bold", 0.3)
     return art.image
 

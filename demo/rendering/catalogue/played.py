@@ -109,8 +109,8 @@ def ball() -> list[Part]:
     width, height = 4096, 2048
     seams = _seams(width, height)
     art = artwork.sheet(width, height, "#d2691e")
-    art.text("KORBA", (2286, 770), 116, "#231815", "condensed-bold", 0.06)
-    art.text("INDOOR · SIZE 7", (2286, 862), 36, "#231815", "bold", 0.1)
+    art.text("KORBA", (2306, 770), 116, "#231815", "condensed-bold", 0.06)
+    art.text("INDOOR · SIZE 7", (2306, 862), 36, "#231815", "bold", 0.1)
     pixels = np.asarray(art.image, dtype=float)
     black = np.array([35, 26, 22])
     inked = pixels * (1 - seams[..., None]) + black * seams[..., None]
