@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from adloom.states import Outcome
+from db.engine import Database
+from db.queries import creatives
+from services.stack import connect
+from tasks.settings import Settings
 from tests.acceptance.installation import (
     DEMO_FEED,
     Installation,
@@ -39,11 +44,22 @@ def adloom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         installed.call("down")
 
 
-def _renders(adloom: Installation) -> dict[str, tuple[int, int]]:
-    """Name -> (inode, mtime) of every stored render: another one means that it was made twice."""
+def _stored(adloom: Installation) -> set[str]:
+    """The fingerprints of the stored renders."""
     folder = adloom.home / "objects" / "default" / "renders"
     files = folder.glob("*") if folder.is_dir() else []
-    return {f.name: (f.stat().st_ino, f.stat().st_mtime_ns) for f in files if f.is_file()}
+    return {f.name for f in files if f.is_file()}
+
+
+def _rows(adloom: Installation, run: int) -> dict[str, dict[str, float]]:
+    """Fingerprint -> timings of each render of a run whose row says that it is there."""
+    database = Database(connect(Settings.load(home=adloom.home)).database_url)
+    try:
+        with database.transaction() as tx:
+            views = creatives.of_run(tx, run, outcomes=tuple(Outcome))
+            return {v.fingerprint: dict(v.render.timings) for v in views if v.render}
+    finally:
+        database.dispose()
 
 
 def test_a_killed_run_is_gone_on_with_and_no_stored_render_is_made_again(
@@ -55,16 +71,18 @@ def test_a_killed_run_is_gone_on_with_and_no_stored_render_is_made_again(
 
     process = adloom.start("run", "night", "--wait")
     deadline = time.monotonic() + 120
-    while len(_renders(adloom)) < 3:
+    while len(_stored(adloom)) < 3:
         assert time.monotonic() < deadline, (adloom.home / "started.log").read_text()
         assert process.poll() is None, (adloom.home / "started.log").read_text()
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    stored = _renders(adloom)
+    stored = _stored(adloom)
     assert len(stored) < 12, "the run had ended before it was killed"
 
     interrupted = adloom.ok("runs")["runs"][0]
+    before = _rows(adloom, interrupted["run"])
+    assert set(before) <= stored, "a row points to an object that is not there"
     made = adloom.ok("run", "night", "--wait")
     run = made["run"]
     assert run["run"] == interrupted["run"], "the interrupted run was not gone on with"
@@ -72,7 +90,9 @@ def test_a_killed_run_is_gone_on_with_and_no_stored_render_is_made_again(
     assert run["state"] == "complete"
     assert run["items"] == 12
     assert run["approved"] + run["needs_review"] + run["rejected"] == 12
-    after = _renders(adloom)
+    after = _rows(adloom, run["run"])
+    assert set(after) == _stored(adloom)
     assert len(after) == 12
-    assert {k: after[k] for k in stored} == stored
+    for fingerprint in stored:  # rendered once: before the kill, its object adopted if need be
+        assert after[fingerprint] == before.get(fingerprint, {"adopted": 1.0})
     assert adloom.ok("run", "night", "--wait")["run"]["new"] == 0
