@@ -17,7 +17,7 @@ demo: $(READY)          ## the shipped products, rendered, judged, exported; pri
 	$(BIN)/python -m demo
 
 test: $(READY)          ## all tests; starts and stops the servers they need
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(READY)         ## format, lint, layers, types
 	$(BIN)/ruff format --check .
