@@ -142,14 +142,14 @@ def test_a_swapped_reference_lowers_the_identity(
     assert _drop(right, swapped) >= 0.06
 
 
-@pytest.mark.xfail(reason=TOO_EARLY, strict=False)
+@pytest.mark.xfail(reason=TOO_EARLY)
 def test_a_swapped_reference_lowers_the_identity_by_at_least_015(
     right: dict[str, list[Judged]], swapped: dict[str, list[Judged]]
 ) -> None:
     assert _drop(right, swapped) >= 0.15
 
 
-@pytest.mark.xfail(reason=TOO_EARLY, strict=False)
+@pytest.mark.xfail(reason=TOO_EARLY)
 def test_a_swapped_reference_is_rejected_with_detail_lock_on(
     swapped: dict[str, list[Judged]],
 ) -> None:
