@@ -1,6 +1,7 @@
 """`python -m training COMMAND`: draw samples, train, look, export. See docs/training.md."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,15 +9,16 @@ import torch
 import typer
 
 from models.refadgen.autoencoder import MiniAutoencoder
-from models.refadgen.mini import build_mini
+from models.refadgen.mini import NOISE_SCALE, build_mini
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.renderer import RefAdGenRenderer
 from training import evaluation
 from training import shards as sample_shards
 from training.evaluation import Sampler
-from training.latents import encode_shard, load_buckets, save_buckets
+from training.latents import encode_shard, save_buckets
+from training.parallel import run_together
 from training.sheets import write_rows, write_sheet
-from training.train import Trainer, Training
+from training.train import Training, train_worker
 from training.train_autoencoder import AutoencoderTraining, train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -79,15 +81,22 @@ def train_model(
     batch: int = 16,
     lr: float = 1e-3,
     seed: int = 0,
+    mask_weight: float = 2.0,
+    channel_weighting: float = 1.0,
+    workers: Annotated[int, typer.Option(help="processes, each with its own batch")] = 1,
     resume: bool = False,
 ) -> None:
     """Train MODEL on ENCODED samples; checkpoints, losses and averaged weights go to OUT."""
-    cfg = Training(steps=steps, batch=batch, lr=lr, seed=seed, max_minutes=minutes)
-    pipeline = RefAdGenPipeline.from_pretrained(model)
-    trainer = Trainer(pipeline, load_buckets(encoded / BUCKETS), cfg, out)
-    if resume:
-        trainer.resume()
-    trainer.run()
+    cfg = Training(
+        steps=steps,
+        batch=batch,
+        lr=lr,
+        seed=seed,
+        mask_weight=mask_weight,
+        channel_weighting=channel_weighting,
+        max_minutes=minutes,
+    )
+    run_together(workers, partial(train_worker, model, encoded / BUCKETS, out, cfg, resume))
 
 
 @app.command()
@@ -121,9 +130,11 @@ def evaluate(
 
 
 @app.command()
-def export(model: Folder, out: Folder, vae: Path | None = None) -> None:
+def export(
+    model: Folder, out: Folder, vae: Path | None = None, noise_scale: float = NOISE_SCALE
+) -> None:
     """Write MODEL in float16 for shipping, with the autoencoder VAE if one is given."""
-    pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16)
+    pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16, noise_scale=noise_scale)
     if vae is not None:
         pipeline.vae = MiniAutoencoder.from_pretrained(vae, dtype=torch.float16)
     pipeline.save_pretrained(out)

@@ -23,7 +23,8 @@ from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.tokens import token_ids
 from training.ema import MovingAverage
-from training.latents import Batch, Bucket, draw_batch
+from training.latents import Batch, Bucket, draw_batch, load_buckets
+from training.parallel import Workers
 from training.schedule import warmup_cosine
 from training.threads import ThreadChooser
 
@@ -33,8 +34,8 @@ STATE, WEIGHTS, LOSSES = "state.json", "state.safetensors", "loss.csv"
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How to train. Rates of dropped conditions: image alone, text alone, both. A run ends after
-    `steps` or `max_minutes`, whichever comes first; the learning rate falls with the nearer end.
+    """How to train. batch: of each worker. Rates of dropped conditions: image alone, text alone,
+    both. A run ends after `steps` or `max_minutes`, whichever comes first; the learning rate falls with the nearer end.
     channel_weighting: power of the latent channels' spread in the loss, 0 weighs them alike, 2
     as their pixels do."""
 
@@ -62,10 +63,16 @@ class Trainer:
     """One run over encoded buckets: steps, checkpoints, the loss log in `folder`."""
 
     def __init__(
-        self, pipeline: RefAdGenPipeline, buckets: list[Bucket], cfg: Training, folder: Path
+        self,
+        pipeline: RefAdGenPipeline,
+        buckets: list[Bucket],
+        cfg: Training,
+        folder: Path,
+        workers: Workers = Workers(),
     ) -> None:
         torch.manual_seed(cfg.seed)
         self.pipeline, self.buckets, self.cfg, self.folder = pipeline, buckets, cfg, folder
+        self.workers = workers
         folder.mkdir(parents=True, exist_ok=True)
         networks = [getattr(pipeline, name) for name in TRAINED]
         for network in networks:
@@ -80,13 +87,15 @@ class Trainer:
         self.channel_weights = channel_weights(pipeline, cfg.channel_weighting)
         self.empty_ids = token_ids(pipeline.tokenizer, [""])
         self.step, self.seconds = 0, 0.0
+        self._began = 0, 0.0
 
     def run(self) -> None:
         """Train to the end, saving on the way."""
+        self._began = self.step, self.seconds
         clock, saved = time.monotonic() - self.seconds, time.monotonic()
         losses: list[float] = []
-        threads = ThreadChooser(self.cfg.threads)
-        while (progress := self._progress()) < 1:
+        threads = ThreadChooser(self.cfg.threads if self.workers.count == 1 else (1,))
+        while (progress := self.workers.agree(self._progress())) < 1:
             threads.before_step()
             losses.append(self._advance(progress))
             self.seconds = time.monotonic() - clock
@@ -99,7 +108,9 @@ class Trainer:
         self.save()
 
     def save(self) -> None:
-        """A checkpoint to resume from, and the averaged weights as a pipeline in `ema/`."""
+        """A checkpoint to resume from, and the averaged weights as a pipeline in `ema/`; rank 0's."""
+        if not self.workers.leads:
+            return
         tensors = dict(self._optimizer_tensors())
         tensors |= {f"weight.{i}": p.detach() for i, p in enumerate(self.parameters)}
         tensors |= self.ema.state()
@@ -178,20 +189,27 @@ class Trainer:
         rate = self.cfg.lr * warmup_cosine(self.step, self.cfg.warmup, progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        rng = np.random.default_rng([self.cfg.seed, self.step])  # resuming draws the same batches
+        # Resuming draws the same batches; every worker draws its own.
+        rng = np.random.default_rng([self.cfg.seed, self.step, *self._rank_seed()])
         loss = self.loss(draw_batch(self.buckets, self.cfg.batch, rng), rng)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.workers.average_gradients(self.parameters)
         nn.utils.clip_grad_norm_(self.parameters, self.cfg.clip)
         self.optimizer.step()
         self.ema.update()
         self.step += 1
-        return float(loss.detach())
+        return self.workers.average(loss.detach())
+
+    def _rank_seed(self) -> tuple[int, ...]:
+        return () if self.workers.leads else (self.workers.rank,)
 
     def _progress(self) -> float:
         return max(self.step / self.cfg.steps, self.seconds / (60 * self.cfg.max_minutes))
 
     def _log(self, losses: list[float], threads: int) -> None:
+        if not self.workers.leads:
+            return
         path = self.folder / LOSSES
         row = self.step, round(self.seconds, 1), round(float(np.mean(losses)), 5)
         with path.open("a", newline="") as f:
@@ -199,8 +217,9 @@ class Trainer:
             if f.tell() == 0:
                 writer.writerow(("step", "seconds", "loss"))
             writer.writerow(row)
-        rate = self.step * self.cfg.batch / max(1e-9, self.seconds)
-        speed = f"{rate:.1f} samples/s on {threads} threads"
+        rate = (self.step - self._began[0]) / max(1e-9, self.seconds - self._began[1])
+        samples = rate * self.cfg.batch * self.workers.count
+        speed = f"{samples:.1f} samples/s, {self.workers.count} workers of {threads} threads"
         print(f"step {row[0]} {row[1]:.0f}s loss {row[2]:.4f}, {speed}", flush=True)
 
     def _optimizer_tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -214,6 +233,17 @@ class Trainer:
                 k.rsplit(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"adam.{i}.")
             }
             self.optimizer.state[p].update(found)
+
+
+def train_worker(
+    model: Path, encoded: Path, out: Path, cfg: Training, resume: bool, workers: Workers
+) -> None:
+    """One worker's run: the pipeline in `model`, the buckets in `encoded`, results to `out`."""
+    pipeline = RefAdGenPipeline.from_pretrained(model)
+    trainer = Trainer(pipeline, load_buckets(encoded), cfg, out, workers)
+    if resume:
+        trainer.resume()
+    trainer.run()
 
 
 def channel_weights(pipeline: RefAdGenPipeline, power: float) -> Tensor:

@@ -25,6 +25,7 @@ LATENT_CHANNELS = 16
 REFERENCE_SIZE = 128
 MAX_WORDS = 40
 POSITION_FREQUENCIES = 5
+NOISE_SCALE = 0.7
 
 UNET: dict[str, Any] = {
     "sample_size": REFERENCE_SIZE // 8,
@@ -101,6 +102,7 @@ def build_mini(
         reference_size=REFERENCE_SIZE,
         mask_resize="area",
         guidance_rescale=0.5,
+        noise_scale=NOISE_SCALE,
     )
 
 

@@ -39,8 +39,8 @@ class RefAdGenPipeline(DiffusionPipeline):
     """The components of RefAdGen and what is fixed with the weights.
 
     reference_size: side of the reference pictures in px; mask_resize: `nearest` (the paper) or
-    `area`; guidance_rescale: see `sampling.Guidance`. Text and image encoder, tokenizer and
-    autoencoder may be SD1.5's.
+    `area`; guidance_rescale: see `sampling.Guidance`; noise_scale: see `sampling.initial_noise`.
+    Text and image encoder, tokenizer and autoencoder may be SD1.5's.
     """
 
     def __init__(
@@ -56,12 +56,17 @@ class RefAdGenPipeline(DiffusionPipeline):
         reference_size: int = 512,
         mask_resize: str = "nearest",
         guidance_rescale: float = 0.0,
+        noise_scale: float = 1.0,
     ) -> None:
         super().__init__()
         check_schedule(scheduler)
         if mask_resize not in ("nearest", "area"):
             raise ModelError(
                 f"mask_resize {mask_resize!r}", where="model_index.json", hint="nearest or area"
+            )
+        if not 0 < noise_scale <= 1:
+            raise ModelError(
+                f"noise_scale {noise_scale}", where="model_index.json", hint="above 0, at most 1"
             )
         self.register_modules(
             vae=vae,
@@ -77,6 +82,7 @@ class RefAdGenPipeline(DiffusionPipeline):
             reference_size=reference_size,
             mask_resize=mask_resize,
             guidance_rescale=guidance_rescale,
+            noise_scale=noise_scale,
         )
 
     @property
@@ -170,7 +176,8 @@ class RefAdGenPipeline(DiffusionPipeline):
             reference_scale=reference_scale,
         )
         guidance = Guidance(guidance_scale, float(self.config["guidance_rescale"]))
-        noise = initial_noise(seeds, (self.unet.config["out_channels"], *size))
+        shape = (self.unet.config["out_channels"], *size)
+        noise = initial_noise(seeds, shape, float(self.config["noise_scale"]))
         assert len(noise) == batch
         predict = guided_prediction(self.unet, conditions, guidance)
         latents = denoise(predict, noise.to(device, dtype), self.scheduler, steps)

@@ -69,10 +69,14 @@ def check_schedule(scheduler: DDIMScheduler) -> None:
         )
 
 
-def initial_noise(seeds: Sequence[int], shape: tuple[int, int, int]) -> Tensor:
+def initial_noise(seeds: Sequence[int], shape: tuple[int, int, int], scale: float = 1.0) -> Tensor:
     """(B, C, h, w): each sample from its own seed on the CPU, so that it is the same alone, in
-    any batch and on any device."""
-    return torch.stack(
+    any batch and on any device.
+
+    scale: the noise's standard deviation. Below 1 (Glow's temperature, arXiv 1807.03039, sec. 6)
+    a small model gives up some variety for cleaner pictures: weights/mini/README.md has figures.
+    """
+    return scale * torch.stack(
         [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     )
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from adloom.errors import ModelError, RenderArgumentError
 from models.refadgen.pipeline import RefAdGenPipeline, weights_hash
-from tests.unit.refadgen.conftest import Inputs
+from tests.unit.refadgen.conftest import Inputs, small_pipeline
 
 Render = Callable[..., Tensor]
 
@@ -114,6 +114,12 @@ def test_weights_hash_names_the_content(pipeline: RefAdGenPipeline, tmp_path: Pa
     assert before != weights_hash(tmp_path / "a")
     with pytest.raises(ModelError, match=r"model_index\.json"):
         weights_hash(tmp_path)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.5])
+def test_a_noise_scale_beyond_0_to_1_is_refused(scale: float) -> None:
+    with pytest.raises(ModelError, match="noise_scale"):
+        RefAdGenPipeline(**small_pipeline().components, noise_scale=scale)
 
 
 NAN_MASK = torch.full((4, 1, 96, 64), float("nan"))

@@ -66,6 +66,10 @@ def test_noise_depends_on_its_own_seed_alone() -> None:
     assert not torch.equal(together[0], together[1])
 
 
+def test_the_noise_scale_is_its_deviation() -> None:
+    assert torch.allclose(initial_noise([5], (4, 8, 8), 0.7), 0.7 * initial_noise([5], (4, 8, 8)))
+
+
 def test_guidance_extrapolates_and_rescale_keeps_the_deviation() -> None:
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(2, 4, 8, 8, generator=generator) for _ in range(2))

@@ -1,0 +1,57 @@
+"""Several workers train one model: the same steps, the mean of their gradients."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests.unit.refadgen.conftest import small_pipeline
+from tests.unit.training.conftest import NATIVES, drawn_shard
+from training.latents import encode_shard
+from training.parallel import Workers, run_together
+from training.train import Trainer, Training
+
+
+def _average(folder: Path, workers: Workers) -> None:
+    read, unread = nn.Parameter(torch.zeros(2, 3)), nn.Parameter(torch.zeros(4))
+    read.grad = torch.full((2, 3), float(workers.rank + 1))
+    workers.average_gradients([read, unread])
+    agreed = workers.agree(10.0 + workers.rank)
+    torch.save((read.grad, unread.grad, agreed), folder / f"{workers.rank}.pt")
+
+
+def _train(folder: Path, workers: Workers) -> None:
+    pipeline = small_pipeline()
+    buckets = [encode_shard(pipeline, drawn_shard(native, 12)) for native in NATIVES]
+    cfg = Training(steps=3, batch=2, bf16=False, log_every=1)
+    trainer = Trainer(pipeline, buckets, cfg, folder, workers)
+    trainer.run()
+    torch.save([p.detach() for p in trainer.parameters], folder / f"{workers.rank}.pt")
+
+
+def _fail(workers: Workers) -> None:
+    if workers.rank == 1:
+        raise ValueError("a worker's own trouble")
+
+
+def test_gradients_become_their_mean_and_rank_0_decides(tmp_path: Path) -> None:
+    run_together(2, partial(_average, tmp_path))
+    for rank in (0, 1):
+        read, unread, agreed = torch.load(tmp_path / f"{rank}.pt")
+        assert torch.equal(read, torch.full((2, 3), 1.5))
+        assert torch.equal(unread, torch.zeros(4))
+        assert agreed == 10.0
+
+
+def test_workers_keep_the_same_weights_and_one_of_them_writes(tmp_path: Path) -> None:
+    run_together(2, partial(_train, tmp_path))
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert len((tmp_path / "loss.csv").read_text().splitlines()) == 4
+
+
+def test_an_error_in_one_worker_ends_the_run() -> None:
+    with pytest.raises(Exception, match="a worker's own trouble"):
+        run_together(2, _fail)
