@@ -12,6 +12,7 @@ from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.mini import NOISE_SCALE, build_mini
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.renderer import RefAdGenRenderer
+from models.refadgen.tokens import keep_words
 from training import evaluation
 from training import shards as sample_shards
 from training.evaluation import Sampler
@@ -131,10 +132,19 @@ def evaluate(
 
 @app.command()
 def export(
-    model: Folder, out: Folder, vae: Path | None = None, noise_scale: float = NOISE_SCALE
+    model: Folder,
+    out: Folder,
+    vae: Path | None = None,
+    samples: Path | None = None,
+    noise_scale: float = NOISE_SCALE,
 ) -> None:
-    """Write MODEL in float16 for shipping, with the autoencoder VAE if one is given."""
+    """Write MODEL in float16 for shipping: with the autoencoder VAE if one is given, and no other
+    words in its vocabulary than the captions of SAMPLES hold."""
     pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16, noise_scale=noise_scale)
+    if samples is not None:
+        captions = (c for s in sample_shards.read_shards(samples) for c in s.captions)
+        words = {word for caption in captions for word in caption.replace(",", " ").split()}
+        pipeline.tokenizer = keep_words(pipeline.tokenizer, words)
     if vae is not None:
         pipeline.vae = MiniAutoencoder.from_pretrained(vae, dtype=torch.float16)
     pipeline.save_pretrained(out)

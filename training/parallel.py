@@ -58,11 +58,14 @@ class Workers:
         return float(value) / self.count
 
 
+ALONE = Workers()
+
+
 def run_together(count: int, work: Callable[[Workers], None]) -> None:
     """`work` in `count` processes; in this one if there is but one. It must be picklable. An
     error in one of them ends all and is raised here."""
     if count == 1:
-        work(Workers())
+        work(ALONE)
         return
     with tempfile.TemporaryDirectory() as folder:
         mp.spawn(_join, (count, Path(folder) / "meet", work), nprocs=count)  # pyright: ignore[reportPrivateImportUsage]

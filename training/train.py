@@ -24,7 +24,7 @@ from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.tokens import token_ids
 from training.ema import MovingAverage
 from training.latents import Batch, Bucket, draw_batch, load_buckets
-from training.parallel import Workers
+from training.parallel import ALONE, Workers
 from training.schedule import warmup_cosine
 from training.threads import ThreadChooser
 
@@ -35,7 +35,8 @@ STATE, WEIGHTS, LOSSES = "state.json", "state.safetensors", "loss.csv"
 @dataclass(frozen=True, slots=True)
 class Training:
     """How to train. batch: of each worker. Rates of dropped conditions: image alone, text alone,
-    both. A run ends after `steps` or `max_minutes`, whichever comes first; the learning rate falls with the nearer end.
+    both. A run ends after `steps` or `max_minutes`, whichever comes first; the learning rate
+    falls with the nearer end.
     channel_weighting: power of the latent channels' spread in the loss, 0 weighs them alike, 2
     as their pixels do."""
 
@@ -68,7 +69,7 @@ class Trainer:
         buckets: list[Bucket],
         cfg: Training,
         folder: Path,
-        workers: Workers = Workers(),
+        workers: Workers = ALONE,
     ) -> None:
         torch.manual_seed(cfg.seed)
         self.pipeline, self.buckets, self.cfg, self.folder = pipeline, buckets, cfg, folder
@@ -108,7 +109,8 @@ class Trainer:
         self.save()
 
     def save(self) -> None:
-        """A checkpoint to resume from, and the averaged weights as a pipeline in `ema/`; rank 0's."""
+        """Rank 0 writes a checkpoint to resume from, and the averaged weights as a pipeline in
+        `ema/`."""
         if not self.workers.leads:
             return
         tensors = dict(self._optimizer_tensors())

@@ -14,6 +14,18 @@ SPECIAL = (PAD, START, END, UNKNOWN, ",")
 def word_tokenizer(words: Iterable[str], max_length: int) -> PreTrainedTokenizerFast:
     """A tokenizer with one token per lower-case word; the ids follow the words' order."""
     vocabulary = {w: i for i, w in enumerate([*SPECIAL, *sorted({w.lower() for w in words})])}
+    return _of_vocabulary(vocabulary, max_length)
+
+
+def keep_words(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> PreTrainedTokenizerFast:
+    """A `word_tokenizer` that knows no others than `words`, with the ids it had: words that never
+    came in training then count as unknown."""
+    kept = {*SPECIAL, *(w.lower() for w in words)}
+    vocabulary = {w: i for w, i in tokenizer.get_vocab().items() if w in kept}
+    return _of_vocabulary(vocabulary, tokenizer.model_max_length)
+
+
+def _of_vocabulary(vocabulary: dict[str, int], max_length: int) -> PreTrainedTokenizerFast:
     core = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     core.normalizer = normalizers.Lowercase()  # pyright: ignore[reportAttributeAccessIssue]
     core.pre_tokenizer = pre_tokenizers.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
@@ -34,9 +46,11 @@ def word_tokenizer(words: Iterable[str], max_length: int) -> PreTrainedTokenizer
 
 
 def token_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> Tensor:
-    """(B, L): every prompt cut or padded to the tokenizer's length."""
+    """(B, L): every prompt cut or padded to the tokenizer's length. Words that a closed vocabulary
+    lacks are left out: their token was never trained. `unknown_words` names them."""
+    prompts = [_known_part(tokenizer, p) for p in prompts]
     encoded = tokenizer(
-        list(prompts),
+        prompts,
         padding="max_length",
         truncation=True,
         max_length=tokenizer.model_max_length,
@@ -46,8 +60,8 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> Ten
 
 
 def count_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> int:
-    """How many tokens the whole prompt takes, start and end included."""
-    return len(tokenizer(prompt, truncation=False)["input_ids"])  # pyright: ignore[reportArgumentType]
+    """How many tokens the prompt's known words take, start and end included."""
+    return len(tokenizer(_known_part(tokenizer, prompt), truncation=False)["input_ids"])  # pyright: ignore[reportArgumentType]
 
 
 def unknown_words(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[str, ...]:
@@ -55,7 +69,20 @@ def unknown_words(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[str,
     tokenizer splits unknown words into pieces that it knows."""
     if UNKNOWN not in tokenizer.get_vocab():
         return ()
-    unknown = tokenizer.unk_token_id
+    return tuple(dict.fromkeys(prompt[a:b] for a, b in _unknown_spans(tokenizer, prompt)))
+
+
+def _known_part(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
+    """Without unknown words, and without the commas of phrases that had no other."""
+    spans = _unknown_spans(tokenizer, prompt) if UNKNOWN in tokenizer.get_vocab() else []
+    if not spans:
+        return prompt
+    starts, ends = [0, *(b for _, b in spans)], [*(a for a, _ in spans), len(prompt)]
+    kept = "".join(prompt[a:b] for a, b in zip(starts, ends, strict=True))
+    return ",".join(phrase for phrase in kept.split(",") if phrase.strip())
+
+
+def _unknown_spans(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[tuple[int, int]]:
     encoded = tokenizer(prompt, truncation=False, return_offsets_mapping=True)
     pairs = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)  # pyright: ignore[reportArgumentType]
-    return tuple(dict.fromkeys(prompt[a:b] for token, (a, b) in pairs if token == unknown))
+    return [span for token, span in pairs if token == tokenizer.unk_token_id]

@@ -52,6 +52,20 @@ LIGHTS: Final[dict[str, LightKind]] = {
 }  # fmt: skip
 
 
+TINT_KEPT: Final = 0.45
+DIM: Final = 0.8
+
+
+def on_product(kind: LightKind, tone: Tone, factor: float) -> Tone:
+    """`tone`, a part of `kind`'s light, as it falls on the product: less coloured than the
+    scene's and lifted where it is dark, as an advertiser lights what is to be sold."""
+    total = sum(0.6 * k + a for k, a in zip(kind.key, kind.ambient, strict=True)) / 3
+    lift = max(1.0, (DIM / total) ** 0.7)
+    mean = sum(tone) / 3
+    r, g, b = ((mean + TINT_KEPT * (c - mean)) * factor * lift for c in tone)
+    return r, g, b
+
+
 def gobo(rng: np.random.Generator, kind: str, height: int, width: int) -> F32:
     """How much key light reaches each pixel (height, width), in [0, 1], behind a pattern."""
     if kind == "":

@@ -10,7 +10,7 @@ import numpy as np
 from training.scenes_synth import backdrops, props, surfaces
 from training.scenes_synth.fields import F32, between, blur, chance, f32, grid, mix, smoothstep
 from training.scenes_synth.grammar import TINTS, SceneChoice
-from training.scenes_synth.lighting import LIGHTS, LightKind, gobo
+from training.scenes_synth.lighting import LIGHTS, LightKind, gobo, on_product
 from training.scenes_synth.relief import Light
 
 OUTDOOR: Final = frozenset({"sand", "grass", "rock", "snow", "water", "asphalt"})
@@ -66,7 +66,8 @@ def build_stage(
         image = _podium(rng, image, choice, kind, spot, side)
     bounce = ground[int(edge) + 2 :].mean((0, 1))
     light = Light(
-        (0.75 * side, -0.6, 0.62), _scaled(kind.key, 1.12), _scaled(kind.ambient, 1.06),
+        (0.75 * side, -0.6, 0.62),
+        on_product(kind, kind.key, 1.12), on_product(kind, kind.ambient, 1.06),
         _scaled(bounce, 0.22),
     )  # fmt: skip
     if choice.prop:

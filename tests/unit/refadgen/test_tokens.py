@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from models.refadgen.tokens import PAD, count_tokens, token_ids, unknown_words, word_tokenizer
+from models.refadgen.tokens import (
+    PAD,
+    count_tokens,
+    keep_words,
+    token_ids,
+    unknown_words,
+    word_tokenizer,
+)
 
 
 @pytest.fixture
@@ -29,6 +36,23 @@ def test_case_and_commas_do_not_matter_to_words(tokenizer: PreTrainedTokenizerFa
 
 def test_unknown_words_are_named_once_in_order(tokenizer: PreTrainedTokenizerFast) -> None:
     assert unknown_words(tokenizer, "a Plumbus on red plush, plush") == ("Plumbus", "plush")
+
+
+def test_unknown_words_are_left_out_of_the_ids(tokenizer: PreTrainedTokenizerFast) -> None:
+    ids = token_ids(tokenizer, ["a Plumbus red, sand", "blurry text, watermark", ""])
+    words = tokenizer.convert_ids_to_tokens(ids[0].tolist())
+    assert words == ["<start>", "a", "red", ",", "sand", "<end>", PAD, PAD]
+    assert ids[1].tolist() == ids[2].tolist()
+
+
+def test_a_vocabulary_can_be_cut_to_the_words_that_were_trained(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    cut = keep_words(tokenizer, ["Red", "sand"])
+    assert unknown_words(cut, "a red on sand") == ("a", "on")
+    known = ["red", "sand", ",", PAD]
+    assert cut.convert_tokens_to_ids(known) == tokenizer.convert_tokens_to_ids(known)
+    assert cut.model_max_length == 8
 
 
 def test_the_whole_prompt_is_counted_even_if_it_will_be_cut(
