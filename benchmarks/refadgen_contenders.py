@@ -1,0 +1,154 @@
+"""Three ways to the same picture, called alike: ours, the released code's, plain text-to-image."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+from torch import Tensor
+
+from benchmarks.refadgen_shapes import PROMPT, Shapes, plain_unet
+from models.refadgen.attention import Fusion
+from models.refadgen.pipeline import RefAdGenPipeline
+from models.refadgen.reference import ReferenceFeatures
+from models.refadgen.sampling import denoise, initial_noise, latent_mask
+
+Render = Callable[[int], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What every contender renders: `products` pictures share the batch's samples."""
+
+    shapes: Shapes
+    steps: int
+    guidance: float
+    products: int = 1
+
+
+def pictures(job: Job, count: int, device: torch.device | str) -> Tensor:
+    """`count` product pictures (P, 3, S, S)."""
+    side = job.shapes.reference
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(count, 3, side, side, generator=generator).to(device)
+
+
+def masks_and_frames(job: Job, batch: int) -> tuple[Tensor, Tensor]:
+    width, height = job.shapes.width, job.shapes.height
+    masks = torch.zeros(batch, 1, height, width)
+    masks[:, :, height // 4 : -height // 8, width // 4 : -width // 4] = 1
+    frame = torch.tensor([width / 2, 0.56 * height, 0.75 * height])
+    return masks, frame.expand(batch, 3)
+
+
+def ours(pipeline: RefAdGenPipeline, job: Job) -> Render:
+    """References once per product, K and V with them: here the cache is warm."""
+    features = pipeline.encode_references(pictures(job, job.products, pipeline.device))
+
+    def render(batch: int) -> Tensor:
+        masks, frames = masks_and_frames(job, batch)
+        chosen = features.select([i % job.products for i in range(batch)])
+        return _rendered(pipeline, job, chosen, masks, frames)
+
+    return render
+
+
+def ours_cold(pipeline: RefAdGenPipeline, job: Job) -> Render:
+    """The same with every sample's product new: its references are part of the time."""
+
+    def render(batch: int) -> Tensor:
+        masks, frames = masks_and_frames(job, batch)
+        features = pipeline.encode_references(pictures(job, batch, pipeline.device))
+        return _rendered(pipeline, job, features, masks, frames)
+
+    return render
+
+
+def released(pipeline: RefAdGenPipeline, job: Job) -> Render:
+    """As the authors' code does it: both contexts through the Reference U-Net for every image,
+    K and V projected again in each step."""
+
+    @torch.no_grad()
+    def render(batch: int) -> Tensor:
+        masks, frames = masks_and_frames(job, batch)
+        unet, dtype = pipeline.unet, pipeline.unet.dtype
+        images = pictures(job, batch, pipeline.device).to(dtype)
+        pixels = pipeline.encoder_pixels(images)
+        tokens = torch.cat([pipeline.image_tokens(torch.zeros_like(pixels)),
+                            pipeline.image_tokens(pixels)])  # fmt: skip
+        latent = pipeline.encode_picture(images)
+        hidden = pipeline.reference_unet.capture(torch.cat([latent, latent]), tokens)
+        size = masks.shape[-2] // pipeline.latent_px, masks.shape[-1] // pipeline.latent_px
+        positions = unet.frame_positions(frames.to(pipeline.device), size, pipeline.latent_px)
+        positions = {n: p.repeat(2, 1, 1) for n, p in positions.items()}
+        mask = latent_mask(masks.to(pipeline.device, dtype), size, pipeline.config["mask_resize"])
+        text = pipeline.encode_text(["" for _ in range(batch)] + [PROMPT] * batch)
+
+        def predict(z: Tensor, t: Tensor) -> Tensor:
+            keys, values = unet.project_references(hidden)
+            fusion = Fusion(keys, values, positions, scale=1.0)
+            both = unet.predict(torch.cat([z, z]), torch.cat([mask, mask]), t, text, fusion)
+            without, conditional = both.chunk(2)
+            return without + job.guidance * (conditional - without)
+
+        noise = initial_noise(range(batch), (unet.config["out_channels"], *size))
+        latents = denoise(predict, noise.to(pipeline.device, dtype), pipeline.scheduler, job.steps)
+        return pipeline.decode_picture(latents)
+
+    return render
+
+
+def plain(pipeline: RefAdGenPipeline, job: Job) -> Render:
+    """diffusers' StableDiffusionPipeline with a U-Net of the same size, the same autoencoder."""
+    network = plain_unet(pipeline)
+    sd = StableDiffusionPipeline(
+        vae=None,  # pyright: ignore[reportArgumentType]
+        text_encoder=pipeline.text_encoder,
+        tokenizer=pipeline.tokenizer,  # pyright: ignore[reportArgumentType]
+        unet=network,
+        scheduler=type(pipeline.scheduler).from_config(pipeline.scheduler.config),
+        safety_checker=None,  # pyright: ignore[reportArgumentType]
+        feature_extractor=None,  # pyright: ignore[reportArgumentType]
+        requires_safety_checker=False,
+    )
+    sd.set_progress_bar_config(disable=True)
+
+    @torch.no_grad()
+    def render(batch: int) -> Tensor:
+        text = pipeline.encode_text([PROMPT] * batch)
+        negative = pipeline.encode_text([""] * batch)
+        noise = initial_noise(
+            range(batch),
+            (
+                network.config["out_channels"],
+                job.shapes.height // pipeline.latent_px,
+                job.shapes.width // pipeline.latent_px,
+            ),
+        )
+        made = sd(
+            prompt_embeds=text,
+            negative_prompt_embeds=negative,
+            num_inference_steps=job.steps,
+            guidance_scale=job.guidance,
+            height=job.shapes.height,
+            width=job.shapes.width,
+            latents=noise.to(pipeline.device, pipeline.unet.dtype),
+            output_type="latent",
+        )
+        return pipeline.decode_picture(made.images)  # pyright: ignore[reportAttributeAccessIssue]
+
+    return render
+
+
+def _rendered(
+    pipeline: RefAdGenPipeline,
+    job: Job,
+    features: ReferenceFeatures,
+    masks: Tensor,
+    frames: Tensor,
+) -> Tensor:
+    batch = len(masks)
+    return pipeline.render(
+        [PROMPT] * batch, [""] * batch, features, masks, frames, list(range(batch)),
+        steps=job.steps, guidance_scale=job.guidance,
+    )  # fmt: skip

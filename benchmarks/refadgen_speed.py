@@ -1,0 +1,181 @@
+"""RefAdGen's speed against the released way, plain text-to-image and the hardware's floor.
+
+    python -m benchmarks.refadgen_speed                              # mini on this CPU
+    python -m benchmarks.refadgen_speed --shapes sd15 --device cuda --dtype bfloat16 \
+        --batches 1,8,16,32                                          # a GPU at SD1.5's shapes
+
+Weights are random. Contenders take turns in every round, so that a busy machine slows all alike;
+times are medians over the rounds and hold everything from prompt and picture to decoded pixels,
+but for `ours`, whose product's references are cached (`ours, new products` encodes them too).
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+import torch
+from diffusers.utils import logging as diffusers_logging
+
+from benchmarks import refadgen_contenders as contenders
+from benchmarks.refadgen_contenders import Job, Render
+from benchmarks.refadgen_limits import flops, matrix_rate, synchronize
+from benchmarks.refadgen_shapes import BY_NAME, build
+from models.refadgen.pipeline import RefAdGenPipeline
+
+OURS, COLD, RELEASED, PLAIN = "ours", "ours, new products", "released way", "plain SD"
+MAKERS: dict[str, Callable[[RefAdGenPipeline, Job], Render]] = {
+    OURS: contenders.ours,
+    COLD: contenders.ours_cold,
+    RELEASED: contenders.released,
+    PLAIN: contenders.plain,
+}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contender at one batch size. mfu: share of the measured matrix rate; first_s: the
+    first call, warm-up included."""
+
+    contender: str
+    batch: int
+    ms_per_image: float
+    images_per_hour: float
+    over_plain: float
+    released_over: float
+    mfu: float
+    tflop_per_image: float
+    first_s: float
+    peak_gib: float
+
+
+def main() -> None:
+    options = _options()
+    shapes, dtype = BY_NAME[options.shapes], DTYPES[options.dtype]
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    diffusers_logging.set_verbosity_error()
+    pipeline = build(shapes, options.device, dtype)
+    pipeline.set_progress_bar_config(disable=True)
+    job = Job(shapes, options.steps, options.guidance, options.products)
+    rate = matrix_rate(options.device, dtype)
+    work = {name: counted_flops(make, pipeline, job) for name, make in MAKERS.items()}
+    renders = {name: make(pipeline, job) for name, make in MAKERS.items()}
+    print(
+        f"{shapes.name} {shapes.width}x{shapes.height}, {options.steps} steps, guidance, "
+        f"{options.dtype} on {options.device}; matrix products {rate / 1e12:.3f} TFLOP/s"
+    )
+    rows: list[Row] = []
+    for batch in (int(b) for b in options.batches.split(",")):
+        rows += measure(renders, batch, options.rounds, options.device, rate, work)
+        print_rows(rows[-len(renders) :])
+    print(json.dumps({
+        "benchmark": "refadgen_speed", "shapes": shapes.name, "device": options.device,
+        "dtype": options.dtype, "steps": options.steps, "matrix_tflops": round(rate / 1e12, 4),
+        "saving_realised": saving_realised(rows, work), "rows": [asdict(r) for r in rows],
+    }))  # fmt: skip
+
+
+def counted_flops(
+    make: Callable[[RefAdGenPipeline, Job], Render], pipeline: RefAdGenPipeline, job: Job
+) -> float:
+    """Of one picture: what the first step costs with all around it, plus the other steps."""
+    renders = [make(pipeline, replace(job, steps=steps)) for steps in (1, 2)]
+    one, two = (flops(lambda render=render: render(1)) for render in renders)
+    return one + (job.steps - 1) * (two - one)
+
+
+def measure(
+    renders: dict[str, Render],
+    batch: int,
+    rounds: int,
+    device: str,
+    rate: float,
+    work: dict[str, float],
+) -> list[Row]:
+    first = {name: _seconds(render, batch, device) for name, render in renders.items()}
+    times: dict[str, list[float]] = {name: [] for name in renders}
+    peaks: dict[str, float] = {}
+    for _ in range(rounds):
+        for name, render in renders.items():
+            _reset_peak(device)
+            times[name].append(_seconds(render, batch, device))
+            peaks[name] = _peak_gib(device)
+    each = {name: statistics.median(t) / batch for name, t in times.items()}
+    return [
+        Row(
+            contender=name,
+            batch=batch,
+            ms_per_image=1000 * each[name],
+            images_per_hour=3600 / each[name],
+            over_plain=each[name] / each[PLAIN],
+            released_over=each[RELEASED] / each[name],
+            mfu=work[name] / each[name] / rate,
+            tflop_per_image=work[name] / 1e12,
+            first_s=first[name],
+            peak_gib=peaks[name],
+        )
+        for name in renders
+    ]
+
+
+def print_rows(rows: list[Row]) -> None:
+    print(f"\nbatch {rows[0].batch:<20} ms/image  images/h  /plain  released/  TFLOP   MFU  "
+          "first s  peak GiB")  # fmt: skip
+    for r in rows:
+        print(
+            f"{r.contender:26} {r.ms_per_image:8.1f} {r.images_per_hour:9.0f} {r.over_plain:7.3f} "
+            f"{r.released_over:10.3f} {r.tflop_per_image:6.3f} {r.mfu:5.2f} {r.first_s:8.2f} "
+            f"{r.peak_gib:9.2f}"
+        )
+
+
+def saving_realised(rows: list[Row], work: dict[str, float]) -> dict[int, float]:
+    """By batch: the time that ours saves of the released way's, over the FLOPs that it saves."""
+    counted = 1 - work[OURS] / work[RELEASED]
+    ours = {r.batch: 1 - 1 / r.released_over for r in rows if r.contender == OURS}
+    return {batch: round(saved / counted, 3) for batch, saved in ours.items()}
+
+
+def _seconds(render: Render, batch: int, device: str) -> float:
+    synchronize(device)
+    started = time.perf_counter()
+    render(batch)
+    synchronize(device)
+    return time.perf_counter() - started
+
+
+def _reset_peak(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _peak_gib(device: str) -> float:
+    """Of the GPU's memory; on a CPU of the whole process so far."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shapes", choices=sorted(BY_NAME), default="mini")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=sorted(DTYPES), default="float32")
+    parser.add_argument("--batches", default="1,4,8", help="comma-separated")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--products", type=int, default=1, help="different ones in a batch")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
