@@ -21,6 +21,7 @@ from training.parallel import run_together
 from training.sheets import write_rows, write_sheet
 from training.train import Training, train_worker
 from training.train_autoencoder import AutoencoderTraining, train
+from training.train_decoder import DecoderTraining, train_decoder
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 BUCKETS = "buckets.pt"
@@ -98,6 +99,20 @@ def train_model(
         max_minutes=minutes,
     )
     run_together(workers, partial(train_worker, model, encoded / BUCKETS, out, cfg, resume))
+
+
+@app.command()
+def decoder(
+    model: Folder,
+    samples: Folder,
+    encoded: Folder,
+    out: Folder,
+    minutes: float = 10.0,
+    workers: Annotated[int, typer.Option(help="processes, each with its own batch")] = 1,
+) -> None:
+    """Train the decoder of MODEL's autoencoder on latents that MODEL's U-Net makes, into OUT."""
+    cfg = DecoderTraining(model, samples, encoded / BUCKETS, out, max_minutes=minutes)
+    run_together(workers, partial(train_decoder, cfg))
 
 
 @app.command()

@@ -98,9 +98,17 @@ def load_buckets(path: Path) -> list[Bucket]:
 
 def draw_batch(buckets: list[Bucket], size: int, rng: np.random.Generator) -> Batch:
     """`size` random rows of one bucket, buckets in proportion to their rows."""
+    return take_rows(*draw_rows(buckets, size, rng))
+
+
+def draw_rows(buckets: list[Bucket], size: int, rng: np.random.Generator) -> tuple[Bucket, Tensor]:
+    """A bucket, in proportion to its rows, and `size` random indices of them."""
     weights = np.array([len(b) for b in buckets], float)
     bucket = buckets[int(rng.choice(len(buckets), p=weights / weights.sum()))]
-    rows = torch.from_numpy(rng.integers(len(bucket), size=size))
+    return bucket, torch.from_numpy(rng.integers(len(bucket), size=size))
+
+
+def take_rows(bucket: Bucket, rows: Tensor) -> Batch:
     return Batch(
         ads=bucket.ads[rows].float(),
         products=bucket.products[rows].float(),
