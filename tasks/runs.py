@@ -15,7 +15,14 @@ from adloom.errors import (
     InvalidInputError,
     LeaseLostError,
 )
-from adloom.gates import Decision, Reason, Verdict, gate_set_hash, judge
+from adloom.gates import (
+    Decision,
+    Reason,
+    Verdict,
+    detail_lock_reasons,
+    gate_set_hash,
+    judge,
+)
 from adloom.planning import PlannedItem, SkippedProduct
 from adloom.records import (
     CancelCounts,
@@ -208,10 +215,11 @@ def verdict_of(item: JudgeItem, run: RunRecord) -> Verdict:
     extra: list[Reason] = []
     if item.review is ReviewDecision.REJECT:
         extra.append(Reason("REVIEW", "review", None, None, None))
-    if item.details.get("detail_lock") == "refused":
-        agreement = item.details.get("agreement")
-        bound = run.spec.finishing_for(item.slot.format_slug).min_agreement
-        extra.append(Reason("DETAIL_LOCK_REFUSED", "agreement", agreement, bound, None))
+    extra += detail_lock_reasons(
+        item.details.get("detail_lock"),
+        item.details.get("agreement"),
+        min_agreement=run.spec.finishing_for(item.slot.format_slug).min_agreement,
+    )
     return judge(item.scores, run.spec.gates, extra=extra)
 
 
