@@ -15,7 +15,7 @@ def reopen(env: Environment, run_id: int, *, error_class: str | None = None) -> 
     require_run(env, run_id)
     with env.database.transaction() as tx:
         failed = retrying.failed_items(tx, env.workspace_id, run_id=run_id, error_class=error_class)
-        if not failed and runs.go_on(tx, run_id):  # opened by a retry that was interrupted
+        if not failed and runs.go_on(tx, [run_id]):  # opened by a retry that was interrupted
             return ReopenCounts(0, 0, (run_id,))
         if not failed:
             kind = f" with {error_class}" if error_class else ""

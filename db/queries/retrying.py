@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from adloom.records import FailedItem, ReopenCounts
 from db.engine import Transaction
+from db.queries import runs
 from db.queries.judging import SLOT, slot_of
 from db.queries.run_items import reset_renders
 
@@ -39,11 +40,6 @@ WHERE i.id = ANY (CAST(:items AS bigint[])) AND i.outcome = 'open'
 
 _LOCK_RENDERS = text("""
 SELECT id FROM render WHERE id = ANY (CAST(:renders AS bigint[])) ORDER BY id FOR NO KEY UPDATE
-""")
-
-_LIVE_AGAIN = text("""
-UPDATE run SET state = 'rendering', ended_at = NULL, error_class = NULL, error_message = NULL
-WHERE id = ANY (CAST(:runs AS bigint[]))
 """)
 
 
@@ -92,10 +88,10 @@ def reopen(tx: Transaction, ws: int, run_item_ids: Sequence[int]) -> ReopenCount
     """
     values = {"ws": ws, "items": list(run_item_ids)}
     reopened = tx.execute(_REOPEN, values).all()
-    runs = tuple(sorted({r.run_id for r in reopened}))
+    of_runs = tuple(sorted({r.run_id for r in reopened}))
     renders = sorted({r.render_id for r in reopened})
     tx.execute(_UNBLOCK, values)
     tx.execute(_LOCK_RENDERS, {"renders": renders})
     reset = reset_renders(tx, renders, reset_failed=True)
-    tx.execute(_LIVE_AGAIN, {"runs": list(runs)})
-    return ReopenCounts(len(reopened), reset, runs)
+    runs.go_on(tx, of_runs)
+    return ReopenCounts(len(reopened), reset, of_runs)

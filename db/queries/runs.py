@@ -47,7 +47,7 @@ RETURNING id
 
 _LIVE_AGAIN = text("""
 UPDATE run SET state = 'rendering', ended_at = NULL, error_class = NULL, error_message = NULL
-WHERE id = :run AND state <> 'planning' AND EXISTS (
+WHERE id = ANY (CAST(:runs AS bigint[])) AND state <> 'planning' AND EXISTS (
     SELECT FROM run_item i WHERE i.run_id = run.id AND i.outcome = 'open')
 RETURNING id
 """)
@@ -166,9 +166,9 @@ def fail_open(tx: Transaction, run_id: int, error: AdloomError) -> None:
     tx.execute(_FAIL_ITEMS, values)
 
 
-def go_on(tx: Transaction, run_id: int) -> bool:
-    """Makes a planned run with open items live again, ended or not; False if it has none."""
-    return tx.execute(_LIVE_AGAIN, {"run": run_id}).one_or_none() is not None
+def go_on(tx: Transaction, run_ids: Sequence[int]) -> tuple[int, ...]:
+    """Makes planned runs with open items live again, ended or not; returns which have any."""
+    return tuple(sorted(tx.execute(_LIVE_AGAIN, {"runs": list(run_ids)}).scalars()))
 
 
 def set_flow_run(tx: Transaction, run_id: int, flow_run_id: str) -> None:

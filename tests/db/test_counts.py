@@ -149,7 +149,7 @@ def test_a_run_with_open_items_is_neither_completed_nor_ended_twice(world: World
     with pytest.raises(ConflictError, match="has ended"), world.database.transaction() as tx:
         runs.set_state(tx, run_id, RunState.COMPLETE)
     with world.database.transaction() as tx:
-        assert runs.go_on(tx, run_id)
+        assert runs.go_on(tx, [run_id]) == (run_id,)
         assert runs.get(tx, world.ws, run_id).state is RunState.RENDERING
 
 
