@@ -1,0 +1,25 @@
+"""Campaigns, as rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from adloom.campaign import CampaignSpec
+
+
+class Change(StrEnum):
+    """What applying a specification did."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRecord:
+    id: int
+    spec: CampaignSpec
+    created_at: datetime
+    updated_at: datetime
+    last_run_id: int | None
+    model_revision: str | None = None
