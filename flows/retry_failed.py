@@ -4,8 +4,7 @@ import asyncio
 
 from prefect import flow
 
-from adloom.states import RunState
-from flows.run_campaign import execute
+from flows.run_campaign import carry_out
 from tasks import retrying, runs
 from tasks.environment import current
 
@@ -14,7 +13,8 @@ from tasks.environment import current
 async def retry_failed(run: int, error_class: str | None = None) -> int:
     """Opens a run's failed items, all or those of one error class, and runs them."""
     env = current()
-    await asyncio.to_thread(retrying.reopen, env, run, error_class=error_class)
-    record = await asyncio.to_thread(runs.require_run, env, run)
-    await execute(record, plan=record.state is RunState.PLANNING)
+    await asyncio.to_thread(runs.require_run, env, run)
+    with runs.held(env, run) as lease:
+        await asyncio.to_thread(retrying.reopen, env, lease.lease, error_class=error_class)
+        await carry_out(lease)
     return run

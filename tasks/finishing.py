@@ -13,7 +13,7 @@ from adloom.imaging.encode import decode, encode
 from adloom.imaging.finishing import Finished, finish
 from adloom.imaging.views import own_mask
 from adloom.keys import rendition_key
-from adloom.records import FinishWork, Lease, Rendition
+from adloom.records import FinishWork, Lease, Rendition, RunLease
 from adloom.render_spec import RenderSpec
 from db.queries import renditions, scores
 from models.scoring.scorer import Scorer
@@ -48,7 +48,7 @@ class Finisher:
         raw: NDArray[np.uint8],
         finishings: tuple[FinishingSpec, ...],
         *,
-        lease: Lease | None = None,
+        lease: Lease | RunLease,
     ) -> None:
         """Scores the raw render, then makes, scores and stores each rendition asked for.
 
@@ -77,7 +77,7 @@ class Finisher:
         render_id: int,
         finishings: tuple[FinishingSpec, ...],
         caught: Exception,
-        lease: Lease | None,
+        lease: Lease | RunLease,
     ) -> None:
         """One picture that cannot be finished stops no other; an outage or a lost lease does."""
         error = as_render_error(caught)
@@ -94,7 +94,7 @@ class Finisher:
         shown: NDArray[np.uint8],
         product: ProductPicture,
         finishing: FinishingSpec,
-        lease: Lease | None,
+        lease: Lease | RunLease,
     ) -> None:
         done = finish(
             raw, shown, product.rgb, product.mask, product.bbox, spec.product_box, finishing
@@ -128,7 +128,11 @@ class Finisher:
         )
 
     def _record(
-        self, render_id: int, finishing: FinishingSpec, error: AdloomError, lease: Lease | None
+        self,
+        render_id: int,
+        finishing: FinishingSpec,
+        error: AdloomError,
+        lease: Lease | RunLease,
     ) -> None:
         with self.env.database.transaction() as tx:
             renditions.record_failure(
@@ -142,21 +146,21 @@ class Finisher:
             )
 
 
-def finish_missing(env: Environment, run_id: int) -> int:
+def finish_missing(env: Environment, lease: RunLease) -> int:
     """Finishes and scores what a run needs of renders that exist: reused ones, or those of a
-    process that died before it finished them. Returns how many."""
+    process that died before it finished them. Returns how many. Raises LeaseLostError."""
     finisher = Finisher.of(env)
     with env.database.transaction() as tx:
-        work = renditions.unfinished(tx, run_id, scorer_revision=finisher.scorer.revision)
+        work = renditions.unfinished(tx, lease.run_id, scorer_revision=finisher.scorer.revision)
     for item in work:
-        _finish_stored(env, finisher, item)
+        _finish_stored(env, finisher, item, lease)
     return len(work)
 
 
-def _finish_stored(env: Environment, finisher: Finisher, item: FinishWork) -> None:
+def _finish_stored(env: Environment, finisher: Finisher, item: FinishWork, lease: RunLease) -> None:
     try:
         raw = decode(env.store.get(item.object_key))
     except AdloomError as error:
-        finisher.record_unless_transient(item.render_id, (item.finishing,), error, None)
+        finisher.record_unless_transient(item.render_id, (item.finishing,), error, lease)
         return
-    finisher.finish(item.render_id, item.spec, raw, (item.finishing,))
+    finisher.finish(item.render_id, item.spec, raw, (item.finishing,), lease=lease)

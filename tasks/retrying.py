@@ -1,19 +1,19 @@
 """Failed items, selected and opened again."""
 
 from adloom.errors import NotFoundError
-from adloom.records import ReopenCounts
-from db.queries import retrying, runs
+from adloom.records import ReopenCounts, RunLease
+from db.queries import retrying, run_leases, runs
 from tasks.environment import Environment
-from tasks.runs import require_run
 
 
-def reopen(env: Environment, run_id: int, *, error_class: str | None = None) -> ReopenCounts:
+def reopen(env: Environment, lease: RunLease, *, error_class: str | None = None) -> ReopenCounts:
     """Opens a run's failed items again; their renders become pending, attempts kept.
 
-    Raises NotFoundError if there is no such run, or nothing failed in it (of that class).
+    Raises LeaseLostError, and NotFoundError if nothing failed in the run (of that class).
     """
-    require_run(env, run_id)
+    run_id = lease.run_id
     with env.database.transaction() as tx:
+        run_leases.hold(tx, lease)
         failed = retrying.failed_items(tx, env.workspace_id, run_id=run_id, error_class=error_class)
         if not failed and runs.go_on(tx, [run_id]):  # opened by a retry that was interrupted
             return ReopenCounts(0, 0, (run_id,))

@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy import text
 
-from adloom.records import FinishWork, Lease, Rendition
+from adloom.records import FinishWork, Lease, Rendition, RunLease
 from adloom.render_spec import RenderSpec
 from db.engine import Transaction
-from db.queries import leases
+from db.queries import fences, leases
 from db.text import as_json, bounded
 
 _PUT = text("""
@@ -71,10 +71,12 @@ ON CONFLICT (render_id, finish_hash) DO UPDATE SET error_class = excluded.error_
 """)
 
 
-def put(tx: Transaction, ws: int, rendition: Rendition, *, lease: Lease | None = None) -> None:
+def put(
+    tx: Transaction, ws: int, rendition: Rendition, *, lease: Lease | RunLease | None = None
+) -> None:
     """Stores what one finishing made of a render. With a lease, fenced: raises LeaseLostError."""
     if lease is not None:
-        leases.hold(tx, lease)
+        fences.hold(tx, lease)
     values = {
         "ws": ws,
         "render": rendition.render_id,
@@ -126,11 +128,11 @@ def record_failure(
     error_class: str,
     message: str,
     retryable: bool,
-    lease: Lease | None = None,
+    lease: Lease | RunLease | None = None,
 ) -> None:
     """Records that a finishing failed: items that want it end as failed, until reopened."""
     if lease is not None:
-        leases.hold(tx, lease)
+        fences.hold(tx, lease)
     values = {
         "render": render_id,
         "finish_hash": finish_hash,

@@ -302,6 +302,6 @@ def test_one_coordinator_holds_a_run(world: World) -> None:
         assert taken is not None
         assert taken.epoch == lease.epoch + 1
         run_leases.release(tx, lease)
-        run_leases.check(tx, taken)
+        run_leases.hold(tx, taken)
         with pytest.raises(LeaseLostError):
             run_leases.heartbeat(tx, lease, 60)

@@ -244,11 +244,17 @@ class World:
             measured = Scores(stage, REVISION, {"identity": 0.8, "sharpness": 0.5})
             scores.put(tx, render_id, measured, finish_hash=key)
 
-    def judge(self, run_id: int, *, rejects: Callable[[int], bool] = lambda _: False) -> None:
-        """Approves all that can be judged but those that `rejects`, by their order."""
+    def judge(
+        self,
+        run_id: int,
+        *,
+        rejects: Callable[[int], bool] = lambda _: False,
+        at_most: int | None = None,
+    ) -> None:
+        """Approves what can be judged, the first `at_most`, but those that `rejects` by order."""
         with self.database.transaction() as tx:
             judging.close_ended(tx, run_id)
-            items = judging.judgeable(tx, run_id, scorer_revision=REVISION)
+            items = judging.judgeable(tx, run_id, scorer_revision=REVISION)[:at_most]
             verdicts = [
                 ItemVerdict(item.run_item_id, REJECTED if rejects(n) else APPROVED)
                 for n, item in enumerate(items)
