@@ -134,30 +134,34 @@ def list_campaigns(env: Environment) -> tuple[CampaignLine, ...]:
 
 
 def planned(
-    tx: Transaction, env: Environment, spec: CampaignSpec
+    tx: Transaction, env: Environment, spec: CampaignSpec, *, pinned: str | None
 ) -> Iterator[PlannedItem | SkippedProduct]:
-    """The plan of a spec over the products as they are; streams, so consume it within `tx`."""
-    chosen = scenes.latest(tx, env.workspace_id, spec.scenes)
+    """The plan of a spec over the products as they are; streams, so consume it within `tx`.
+
+    Raises ModelError if the weights at hand are not those of the hash `pinned` (None: any).
+    """
     identity = resident.identity(spec.model, env.rendering)
+    resident.require_pinned(pinned, identity.weights_hash, where=f"campaign '{spec.slug}'")
+    chosen = scenes.latest(tx, env.workspace_id, spec.scenes)
     yield from selection.unplannable(tx, env.workspace_id, spec)
     yield from plan(spec, selection.plannable(tx, env.workspace_id, spec), chosen, identity)
 
 
 def estimate(env: Environment, slug: str) -> Estimate:
-    """Dry run of a campaign: inserts nothing."""
+    """Dry run of a campaign: inserts nothing. Raises ModelError as a run would."""
     with env.database.transaction() as tx:
-        spec = campaigns.get(tx, env.workspace_id, slug).spec
-    return estimate_of(env, spec)
+        campaign = campaigns.get(tx, env.workspace_id, slug)
+    return estimate_of(env, campaign.spec, pinned=campaign.model_revision)
 
 
-def estimate_of(env: Environment, spec: CampaignSpec) -> Estimate:
-    """Dry run of a specification, stored or not."""
+def estimate_of(env: Environment, spec: CampaignSpec, *, pinned: str | None = None) -> Estimate:
+    """Dry run of a specification, stored or not, with the weights it is `pinned` to, if any."""
     skipped: Counter[str] = Counter()
     warnings: Counter[str] = Counter()
     products: set[int] = set()
     slots, there, missing, steps = 0, 0, set[str](), 0
     with env.database.transaction() as reading, env.database.transaction() as looking:
-        for chunk in chunks(planned(reading, env, spec), CHUNK):
+        for chunk in chunks(planned(reading, env, spec, pinned=pinned), CHUNK):
             items = [i for i in chunk if isinstance(i, PlannedItem)]
             skipped.update(s.reason for s in chunk if isinstance(s, SkippedProduct))
             warnings.update(i.warning for i in items if i.warning)

@@ -20,13 +20,15 @@ def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:
     """Plans a run into items and returns how many slots it has.
 
     Each chunk is committed by itself; what is there already is left as it is, so that planning can
-    be gone on with. Raises LeaseLostError, and InvalidInputError if there is nothing to make, or if
-    the plan is beyond the campaign's budget: then nothing is planned.
+    be gone on with. Raises LeaseLostError; ModelError if the weights are not those that the run
+    began with; InvalidInputError if there is nothing to make, or if the plan is beyond the
+    campaign's budget: then nothing is planned.
     """
     _require_budget(env, run)
     skipped: Counter[str] = Counter()
     with env.database.transaction() as reading:
-        for chunk in chunks(planned(reading, env, run.spec), CHUNK):
+        plan = planned(reading, env, run.spec, pinned=run.weights_hash)
+        for chunk in chunks(plan, CHUNK):
             left_out = [s for s in chunk if isinstance(s, SkippedProduct)]
             skipped.update(s.reason for s in left_out)
             add_to_run(env, lease, [i for i in chunk if isinstance(i, PlannedItem)], left_out)
@@ -61,7 +63,7 @@ def _require_budget(env: Environment, run: RunRecord) -> None:
     limit = run.spec.budget.max_renders
     if limit is None:
         return
-    needed = estimate_of(env, run.spec).to_render
+    needed = estimate_of(env, run.spec, pinned=run.weights_hash).to_render
     if needed > limit:
         raise InvalidInputError(
             f"the plan needs {needed} new renders, its budget is {limit}",

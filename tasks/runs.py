@@ -71,12 +71,16 @@ def begin(env: Environment, slug: str, *, trigger: Trigger, flow_run_id: str | N
     """A new run of a campaign, or its last one if that was interrupted and nothing has changed.
 
     An interrupted run whose campaign or weights changed since is cancelled first: what it stored
-    stays and is reused. Raises ConflictError while another process executes a run of the campaign.
+    stays and is reused. The first run since a campaign was applied pins it to the weights at hand:
+    raises ModelError if they are not those it is pinned to, and ConflictError while another process
+    executes a run of the campaign.
     """
     with env.database.transaction() as tx:
         spec = campaigns.get(tx, env.workspace_id, slug).spec
     weights_hash = resident.identity(spec.model, env.rendering).weights_hash
     with env.database.transaction() as tx:
+        pinned = campaigns.pin_model(tx, env.workspace_id, slug, weights_hash)
+        resident.require_pinned(pinned, weights_hash, where=f"campaign '{slug}'")
         last = runs.latest(tx, env.workspace_id, slug)
     lease = _claimed(env, last.id) if last is not None and last.state not in ENDED else None
     with env.database.transaction() as tx:

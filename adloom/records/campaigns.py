@@ -17,6 +17,9 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CampaignRecord:
+    """A campaign as last applied. `model_revision`: the hash of the weights that its first run
+    since then pinned it to, None before."""
+
     id: int
     spec: CampaignSpec
     created_at: datetime
