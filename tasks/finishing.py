@@ -1,6 +1,7 @@
 """From a raw render to a finished, scored, stored rendition."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from adloom.imaging.encode import decode, encode
 from adloom.imaging.finishing import Finished, finish
 from adloom.imaging.views import own_mask
 from adloom.keys import rendition_key
-from adloom.records import FinishWork, Lease, Rendition, RunLease
+from adloom.records import FinishPlace, FinishWork, Lease, Rendition, RunLease
 from adloom.render_spec import RenderSpec
 from adloom.scores import Scores
 from db.queries import renditions, scores
@@ -27,6 +28,8 @@ from models.segmentation import MaskExtractor
 from tasks import resident
 from tasks.environment import Environment
 from tasks.pictures import ProductPicture, ProductPictures, flatten
+
+PAGE_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +219,22 @@ def finish_missing(env: Environment, lease: RunLease) -> int:
     """Finishes and scores what a run needs of renders that exist: reused ones, or those of a
     process that died before it finished them. Returns how many. Raises LeaseLostError."""
     finisher = Finisher.of(env)
-    with env.database.transaction() as tx:
-        work = renditions.unfinished(tx, lease.run_id, scorer_revision=finisher.scorer.revision)
-    for item in work:
+    done = 0
+    for item in unfinished(env, lease.run_id, scorer_revision=finisher.scorer.revision):
         finisher.finish_stored(item, lease=lease)
-    return len(work)
+        done += 1
+    return done
+
+
+def unfinished(
+    env: Environment, run_id: int, *, scorer_revision: str, page_rows: int = PAGE_ROWS
+) -> Iterator[FinishWork]:
+    """What a run needs finished or scored; read page by page, as it is asked for."""
+    place: FinishPlace | None = renditions.FIRST
+    while place is not None:
+        with env.database.transaction() as tx:
+            page = renditions.unfinished(
+                tx, run_id, scorer_revision=scorer_revision, after=place, limit=page_rows
+            )
+        yield from page.work
+        place = page.next

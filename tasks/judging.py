@@ -18,22 +18,37 @@ from adloom.states import Outcome, ReviewDecision
 from db.queries import judging, run_leases
 from tasks.environment import Environment
 
+PAGE_ROWS = 500
+
 
 def judge_run(
-    env: Environment, lease: RunLease, run: RunRecord, *, scorer_revision: str
+    env: Environment,
+    lease: RunLease,
+    run: RunRecord,
+    *,
+    scorer_revision: str,
+    page_rows: int = PAGE_ROWS,
 ) -> dict[Outcome, int]:
     """Closes items whose renders ended badly, and judges the others by their stored scores.
 
-    Raises LeaseLostError.
+    Each page of items is committed by itself. Raises LeaseLostError.
     """
     with env.database.transaction() as tx:
         run_leases.hold(tx, lease)
         ended = Counter(judging.close_ended(tx, run.id))
-        items = judging.judgeable(tx, run.id, scorer_revision=scorer_revision)
-        verdicts = [ItemVerdict(i.run_item_id, verdict_of(i, run)) for i in items]
-        judging.write_verdicts(tx, run.id, gate_set_hash(run.spec.gates), verdicts)
-    ended.update(Outcome(v.verdict.decision.value) for v in verdicts)
-    return dict(ended)
+    after = 0
+    while True:
+        with env.database.transaction() as tx:
+            run_leases.hold(tx, lease)
+            items = judging.judgeable(
+                tx, run.id, scorer_revision=scorer_revision, after=after, limit=page_rows
+            )
+            verdicts = [ItemVerdict(i.run_item_id, verdict_of(i, run)) for i in items]
+            judging.write_verdicts(tx, run.id, gate_set_hash(run.spec.gates), verdicts)
+        if not items:
+            return dict(ended)
+        ended.update(Outcome(v.verdict.decision.value) for v in verdicts)
+        after = items[-1].creative_id
 
 
 def verdict_of(item: JudgeItem, run: RunRecord) -> Verdict:
@@ -51,15 +66,24 @@ def verdict_of(item: JudgeItem, run: RunRecord) -> Verdict:
     return judge(item.scores, run.spec.gates, extra=extra)
 
 
-def draw_again(env: Environment, lease: RunLease, run: RunRecord) -> int:
+def draw_again(
+    env: Environment, lease: RunLease, run: RunRecord, *, page_rows: int = PAGE_ROWS
+) -> int:
     """Gives rejected slots their next draw, as often as the campaign allows; returns how many.
 
-    Raises LeaseLostError.
+    Each page of slots is committed by itself. Raises LeaseLostError.
     """
-    with env.database.transaction() as tx:
-        run_leases.hold(tx, lease)
-        rejected = judging.rejected(tx, run.id, below_draw=run.spec.draws)
-        return judging.add_next_draws(tx, run.id, [next_draw(r, run) for r in rejected])
+    drawn = after = 0
+    while True:
+        with env.database.transaction() as tx:
+            run_leases.hold(tx, lease)
+            rejected = judging.rejected(
+                tx, run.id, below_draw=run.spec.draws, after=after, limit=page_rows
+            )
+            drawn += judging.add_next_draws(tx, run.id, [next_draw(r, run) for r in rejected])
+        if not rejected:
+            return drawn
+        after = rejected[-1].creative_id
 
 
 def next_draw(rejected: RejectedItem, run: RunRecord) -> PlannedItem:

@@ -16,7 +16,15 @@ from adloom.records.catalogue import (
     UpsertCounts,
 )
 from adloom.records.creatives import CreativeFilter, CreativeView, ProductSummary, ReviewRecord
-from adloom.records.judging import FinishWork, ItemVerdict, JudgeItem, RejectedItem, Rendition
+from adloom.records.judging import (
+    FinishPage,
+    FinishPlace,
+    FinishWork,
+    ItemVerdict,
+    JudgeItem,
+    RejectedItem,
+    Rendition,
+)
 from adloom.records.runs import (
     CancelCounts,
     Conservation,
@@ -37,6 +45,8 @@ __all__ = [
     "CreativeFilter",
     "CreativeView",
     "FailedItem",
+    "FinishPage",
+    "FinishPlace",
     "FinishWork",
     "ItemVerdict",
     "JudgeItem",

@@ -40,11 +40,28 @@ class FinishWork:
     final_scored: bool
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class FinishPlace:
+    """A finishing that a run waits for: the order in which pages of them are read."""
+
+    render_id: int
+    finish_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishPage:
+    """What of a page of finishings is to be done, by reference; `next` is None on the last page."""
+
+    work: tuple[FinishWork, ...]
+    next: FinishPlace | None
+
+
 @dataclass(frozen=True, slots=True)
 class JudgeItem:
     """A run item with all that judging reads; `review` overrides the verdict of this image."""
 
     run_item_id: int
+    creative_id: int
     slot: SlotKey
     draw: int
     render_id: int
@@ -67,6 +84,7 @@ class RejectedItem:
     """A rejected draw: with `replace(spec, seed=seed_for(…, draw + 1))` comes the next."""
 
     run_item_id: int
+    creative_id: int
     slot: SlotKey
     scene_version: int
     draw: int

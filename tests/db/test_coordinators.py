@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ import pytest
 from sqlalchemy import text
 
 from adloom.errors import ConflictError, LeaseLostError, RenderError
-from adloom.records import RunLease, RunRecord
+from adloom.gates import Gate
+from adloom.records import JudgeItem, RunLease, RunRecord
 from adloom.scores import Scores, Stage
 from adloom.states import Outcome, RunState
 from db.engine import Transaction
+from db.queries import judging as judging_rows
 from db.queries import renditions, run_leases, runs, scores
 from storage.local import LocalStore
 from tasks import batching, judging, retrying, run_planning
 from tasks import runs as run_tasks
 from tasks.environment import Environment, Rendering
+from tasks.finishing import unfinished
 from tests.db.world import REVISION, World, campaign
 
 SPEC = campaign(draws=2)
@@ -45,6 +49,11 @@ def taken_over(world: World, run_id: int) -> tuple[RunLease, RunLease]:
 def record_of(world: World, run_id: int) -> RunRecord:
     with world.database.transaction() as tx:
         return runs.get(tx, world.ws, run_id)
+
+
+def judgeable(world: World, run_id: int) -> tuple[JudgeItem, ...]:
+    with world.database.transaction() as tx:
+        return judging_rows.judgeable(tx, run_id, scorer_revision=REVISION)
 
 
 def everything(world: World) -> list[Any]:
@@ -76,7 +85,7 @@ def put_score(env: Environment, lease: RunLease) -> None:
 
 def put_rendition(env: Environment, lease: RunLease) -> None:
     with env.database.transaction() as tx:
-        (work,) = renditions.unfinished(tx, lease.run_id, scorer_revision="another")[:1]
+        work = renditions.unfinished(tx, lease.run_id, scorer_revision="another").work[0]
         assert work.rendition is not None
         renditions.put(tx, env.workspace_id, work.rendition, lease=lease)
 
@@ -152,6 +161,27 @@ def test_only_the_holder_completes_a_run(world: World, env: Environment) -> None
     done = run_tasks.complete(env, fresh)
     assert (done.run.state, sum(done.outcomes.values())) == (RunState.COMPLETE, 12)
     assert Outcome.OPEN not in done.outcomes
+
+
+@pytest.mark.parametrize("page_rows", [1, 5, 12, 100])
+def test_pages_judge_finish_and_draw_each_item_once(
+    world: World, env: Environment, page_rows: int
+) -> None:
+    run_id = world.run(SPEC)
+    world.render_all(run_id)
+    found = list(unfinished(env, run_id, scorer_revision="another", page_rows=page_rows))
+    assert len(found) == 12
+    assert {w.render_id for w in found} == {i.render_id for i in judgeable(world, run_id)}
+
+    lease, run = held_by(world, run_id, "second"), record_of(world, run_id)
+    strict = replace(run, spec=replace(SPEC, gates=(Gate("model.identity", min=0.9),)))
+    judged = judging.judge_run(env, lease, strict, scorer_revision=REVISION, page_rows=page_rows)
+    assert judged == {Outcome.REJECTED: 12}
+    assert judging.draw_again(env, lease, strict, page_rows=page_rows) == 12
+    assert judging.draw_again(env, lease, strict, page_rows=page_rows) == 0
+    with world.database.transaction() as tx:
+        assert runs.conservation(tx, run_id).holds
+        assert runs.summary(tx, world.ws, run_id).outcomes == {Outcome.OPEN: 12}
 
 
 def test_a_write_delays_the_next_coordinator_until_its_commit(world: World, run_id: int) -> None:

@@ -189,7 +189,7 @@ def test_a_finishing_that_failed_ends_its_items_and_can_be_tried_again(world: Wo
     other = replace(spec, finishing=replace(spec.finishing, quality=50))
     again = world.run(other)
     with world.database.transaction() as tx:
-        work = renditions.unfinished(tx, again, scorer_revision=REVISION)
+        work = renditions.unfinished(tx, again, scorer_revision=REVISION).work
         assert len(work) == 6
         assert all(w.model_scored and not w.final_scored and w.rendition is None for w in work)
         assert {w.finishing.quality for w in work} == {50}
@@ -197,7 +197,7 @@ def test_a_finishing_that_failed_ends_its_items_and_can_be_tried_again(world: Wo
             tx, work[0].render_id, work[0].finishing.finish_hash, error_class="RenderError",
             message="no mask", retryable=True,
         )  # fmt: skip
-        assert len(renditions.unfinished(tx, again, scorer_revision=REVISION)) == 5
+        assert len(renditions.unfinished(tx, again, scorer_revision=REVISION).work) == 5
     world.finish_all(again)
     world.judge(again)
     assert outcomes(world, again) == {Outcome.APPROVED: 5, Outcome.FAILED: 1}

@@ -60,7 +60,7 @@ def held(world: World, env: Environment) -> RunLease:
 
 def unfinished(world: World, run_id: int, scorer: Scorer) -> tuple[FinishWork, ...]:
     with world.database.transaction() as tx:
-        return renditions.unfinished(tx, run_id, scorer_revision=scorer.revision)
+        return renditions.unfinished(tx, run_id, scorer_revision=scorer.revision).work
 
 
 def rendition_of(world: World, work: FinishWork) -> Rendition:

@@ -228,7 +228,7 @@ class World:
 
     def finish_all(self, run_id: int) -> int:
         with self.database.transaction() as tx:
-            work = renditions.unfinished(tx, run_id, scorer_revision=REVISION)
+            work = renditions.unfinished(tx, run_id, scorer_revision=REVISION).work
             for item in work:
                 digest = sha(f"{item.render_id} {item.finishing.finish_hash}")
                 self.put_finished(tx, item.render_id, item.finishing.finish_hash, digest)
