@@ -1,8 +1,6 @@
 """Campaigns: applied, listed, planned without running."""
 
 import re
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,18 +8,11 @@ from pathlib import Path
 from adloom.campaign import CampaignSpec
 from adloom.campaign_document import parse_campaign
 from adloom.errors import InvalidInputError, NotFoundError, Problem, SpecError
-from adloom.planning import PlannedItem, SkippedProduct, plan
 from adloom.records import CampaignRecord
-from adloom.states import RenderState
 from db.engine import Transaction
-from db.queries import campaigns, runs, scenes, selection
+from db.queries import campaigns, scenes
 from tasks import resident
-from tasks.catalog import chunks
 from tasks.environment import Environment
-
-CHUNK = 1000
-SECONDS_PER_STEP, SECONDS_PER_RENDER = 0.02, 0.6
-"""Rough costs of `mini` on two CPU cores: a guided step; masks, scores and finishing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +33,6 @@ class CampaignLine:
     variants: int
     changed_at: datetime
     last_run: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a run would do. `slots == reused + to_render` unless slots share renders."""
-
-    campaign: str
-    products: int
-    slots: int
-    reused: int
-    to_render: int
-    skipped: dict[str, int]
-    warnings: tuple[str, ...]
-    minutes: float
-    basis: str
-    max_renders: int | None
-    over_budget: bool
 
 
 def apply_file(env: Environment, file: Path) -> Applied:
@@ -131,54 +105,3 @@ def list_campaigns(env: Environment) -> tuple[CampaignLine, ...]:
         )
 
     return tuple(line(c) for c in found)
-
-
-def planned(
-    tx: Transaction, env: Environment, spec: CampaignSpec, *, pinned: str | None
-) -> Iterator[PlannedItem | SkippedProduct]:
-    """The plan of a spec over the products as they are; streams, so consume it within `tx`.
-
-    Raises ModelError if the weights at hand are not those of the hash `pinned` (None: any).
-    """
-    identity = resident.identity(spec.model, env.rendering)
-    resident.require_pinned(pinned, identity.weights_hash, where=f"campaign '{spec.slug}'")
-    chosen = scenes.latest(tx, env.workspace_id, spec.scenes)
-    yield from selection.unplannable(tx, env.workspace_id, spec)
-    yield from plan(spec, selection.plannable(tx, env.workspace_id, spec), chosen, identity)
-
-
-def estimate(env: Environment, slug: str) -> Estimate:
-    """Dry run of a campaign: inserts nothing. Raises ModelError as a run would."""
-    with env.database.transaction() as tx:
-        campaign = campaigns.get(tx, env.workspace_id, slug)
-    return estimate_of(env, campaign.spec, pinned=campaign.model_revision)
-
-
-def estimate_of(env: Environment, spec: CampaignSpec, *, pinned: str | None = None) -> Estimate:
-    """Dry run of a specification, stored or not, with the weights it is `pinned` to, if any."""
-    skipped: Counter[str] = Counter()
-    warnings: Counter[str] = Counter()
-    products: set[int] = set()
-    slots, there, missing, steps = 0, 0, set[str](), 0
-    with env.database.transaction() as reading, env.database.transaction() as looking:
-        for chunk in chunks(planned(reading, env, spec, pinned=pinned), CHUNK):
-            items = [i for i in chunk if isinstance(i, PlannedItem)]
-            skipped.update(s.reason for s in chunk if isinstance(s, SkippedProduct))
-            warnings.update(i.warning for i in items if i.warning)
-            states = runs.existing(looking, env.workspace_id, [i.spec.fingerprint for i in items])
-            for item in items:
-                slots += 1
-                products.add(item.slot.product_id)
-                if states.get(item.spec.fingerprint) is RenderState.RENDERED:
-                    there += 1
-                elif item.spec.fingerprint not in missing:
-                    missing.add(item.spec.fingerprint)
-                    steps += item.spec.sampler.steps
-    limit = spec.budget.max_renders
-    return Estimate(
-        spec.slug, len(products), slots, there, len(missing), dict(skipped),
-        tuple(f"{text} ({n} creatives)" for text, n in warnings.most_common(10)),
-        (steps * SECONDS_PER_STEP + len(missing) * SECONDS_PER_RENDER) / 60,
-        "on two CPU cores with `mini`",
-        limit, limit is not None and len(missing) > limit,
-    )  # fmt: skip

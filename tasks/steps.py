@@ -22,8 +22,8 @@ from tasks import (
     generate,
     judging,
     photos,
+    planning,
     resident,
-    run_planning,
     runs,
 )
 from tasks.environment import current
@@ -74,7 +74,7 @@ async def plan_run(lease: RunLease) -> int:
 
     def work() -> int:
         env = current()
-        return run_planning.plan_run(env, lease, runs.require_run(env, lease.run_id))
+        return planning.plan_run(env, lease, runs.require_run(env, lease.run_id))
 
     return await asyncio.to_thread(work)
 

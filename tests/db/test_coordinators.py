@@ -18,7 +18,7 @@ from db.engine import Transaction
 from db.queries import judging as judging_rows
 from db.queries import renditions, run_leases, runs, scores
 from storage.local import LocalStore
-from tasks import batching, judging, retrying, run_planning
+from tasks import batching, judging, planning, retrying
 from tasks import runs as run_tasks
 from tasks.environment import Environment, Rendering
 from tasks.finishing import unfinished
@@ -101,7 +101,7 @@ def record_failure(env: Environment, lease: RunLease) -> None:
 Write = Callable[[World, Environment, RunLease], object]
 
 WRITES: dict[str, Write] = {
-    "plan": lambda world, env, lease: run_planning.add_to_run(
+    "plan": lambda world, env, lease: planning.add_to_run(
         env, lease, world.planned(campaign(variants=3))
     ),
     "cut": lambda _, env, lease: batching.next_batches(env, lease),

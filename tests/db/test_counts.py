@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adloom.errors import ConflictError, NotFoundError, RenderError
-from adloom.planning import PlannedItem, SkippedProduct
+from adloom.planning import SkippedProduct
 from adloom.records import ItemVerdict
-from adloom.render_spec import seed_for
 from adloom.states import Outcome, RenderState, ReviewDecision, RunState, Trigger
 from db.engine import Database
 from db.queries import (
@@ -36,18 +35,6 @@ def outcomes(world: World, run_id: int) -> dict[Outcome, int]:
     assert sum(summary.outcomes.values()) == summary.run.planned_slots
     assert sum(summary.dispositions.values()) == summary.run.planned_slots
     return dict(summary.outcomes)
-
-
-def draw_again(world: World, run_id: int, draws: int) -> int:
-    with world.database.transaction() as tx:
-        items = []
-        for r in judging.rejected(tx, run_id, below_draw=draws):
-            slot, draw = r.slot, r.draw + 1
-            seed = seed_for(
-                r.spec.photo_sha256, slot.scene_slug, slot.format_slug, slot.variant, draw
-            )
-            items.append(PlannedItem(slot, r.scene_version, draw, replace(r.spec, seed=seed)))
-        return judging.add_next_draws(tx, run_id, items)
 
 
 def test_planning_a_run_twice_adds_nothing(world: World) -> None:
@@ -216,13 +203,13 @@ def test_rejected_slots_are_drawn_again_as_often_as_the_campaign_allows(world: W
     world.judge(run_id, rejects=lambda n: n < 2)
     assert outcomes(world, run_id) == {Outcome.APPROVED: 4, Outcome.REJECTED: 2}
 
-    assert draw_again(world, run_id, 2) == 2
-    assert draw_again(world, run_id, 2) == 0
+    assert world.draw_again(run_id, 2) == 2
+    assert world.draw_again(run_id, 2) == 0
 
     assert outcomes(world, run_id) == {Outcome.APPROVED: 4, Outcome.OPEN: 2}
     assert world.render_all(run_id) == 2
     world.judge(run_id, rejects=lambda _: True)
-    assert draw_again(world, run_id, 2) == 0
+    assert world.draw_again(run_id, 2) == 0
     assert outcomes(world, run_id) == {Outcome.APPROVED: 4, Outcome.REJECTED: 2}
     with world.database.transaction() as tx:
         summary = runs.summary(tx, world.ws, run_id)
@@ -339,7 +326,7 @@ def test_counts_add_up_after_any_sequence_of_events(
                 world.judge(run_id, rejects=lambda n: n % 2 == 0)
             case "draw":
                 if _live(world, run_id):
-                    draw_again(world, run_id, 3)
+                    world.draw_again(run_id, 3)
             case "retry":
                 with world.database.transaction() as tx:
                     failed = retrying.failed_items(tx, world.ws, run_id=run_id)

@@ -12,9 +12,8 @@ from adloom.records import RunRecord
 from adloom.states import RunState, Trigger
 from db.queries import campaigns, run_leases, runs
 from storage.local import LocalStore
-from tasks import resident, run_planning
+from tasks import planning, resident
 from tasks import runs as run_tasks
-from tasks.campaigns import estimate
 from tasks.environment import Environment, Rendering
 from tests.db.world import World, campaign
 
@@ -59,14 +58,14 @@ def test_a_campaign_refuses_other_weights_until_it_is_applied_again(
     first, second = environment(world, weights), environment(world, other_weights)
     run = begun(first)
 
-    for refused in (lambda: begun(second), lambda: estimate(second, "spring")):
+    for refused in (lambda: begun(second), lambda: planning.estimate(second, "spring")):
         with pytest.raises(ModelError, match=r"'spring': is pinned.*apply the campaign's file"):
             refused()
     with world.database.transaction() as tx:
         lease = run_leases.claim(tx, run.id, "other", 60)
         assert lease is not None
     with pytest.raises(ModelError, match="is pinned"):
-        run_planning.plan_run(second, lease, run)
+        planning.plan_run(second, lease, run)
     with world.database.transaction() as tx:
         run_leases.release(tx, lease)
         assert runs.latest(tx, world.ws, "spring") == run

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from adloom.campaign import Refresh, Selection
+from adloom.campaign import Selection
 from adloom.catalog import PhotoRef, PhotoRole
 from adloom.errors import ConflictError, NotFoundError
 from adloom.records import Change
@@ -71,23 +71,6 @@ def test_products_that_cannot_be_planned_say_why(world: World) -> None:
     with world.database.transaction() as tx:
         skipped = list(selection.unplannable(tx, world.ws, campaign()))
     assert [(s.external_id, s.reason) for s in skipped] == [("new", "PHOTO_NOT_FETCHED")]
-
-
-def test_refresh_takes_new_changed_or_all_products(world: World) -> None:
-    specs = {r: replace(campaign(formats=("1:1",)), refresh=r) for r in Refresh}
-
-    def selected(refresh: Refresh) -> list[str]:
-        with world.database.transaction() as tx:
-            return [p.external_id for p in selection.plannable(tx, world.ws, specs[refresh])]
-
-    world.render_all(world.run(specs[Refresh.ALL]))
-    assert selected(Refresh.NEW) == selected(Refresh.CHANGED) == []
-    assert selected(Refresh.ALL) == ["p0", "p1", "p2"]
-
-    world.sync([record("p1", title="Another title"), record("p3")])
-    world.fetch_photos()
-    assert selected(Refresh.NEW) == ["p3"]
-    assert selected(Refresh.CHANGED) == ["p1", "p3"]
 
 
 def test_a_scene_pack_is_stored_once_and_its_versions_never_change(world: World) -> None:
