@@ -91,6 +91,21 @@ class CancelCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureFilter:
+    """Which failed items: all given conditions must hold; ages count from when an item ended.
+
+    `error_class` is exact; `reason` is part of the error's class or message, in any case.
+    """
+
+    run_id: int | None = None
+    error_class: str | None = None
+    reason: str | None = None
+    older_than_s: float | None = None
+    newer_than_s: float | None = None
+    retryable_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FailedItem:
     run_id: int
     run_item_id: int

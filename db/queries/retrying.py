@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from adloom.records import FailedItem, ReopenCounts
+from adloom.records import FailedItem, FailureFilter, ReopenCounts
 from db.engine import Transaction
 from db.queries import runs
 from db.queries.judging import SLOT, slot_of
@@ -17,7 +17,8 @@ FROM run_item i JOIN creative c ON c.id = i.creative_id
 WHERE i.workspace_id = :ws AND i.outcome = 'failed'
     AND (CAST(:run AS bigint) IS NULL OR i.run_id = :run)
     AND (CAST(:error_class AS text) IS NULL OR i.error_class = :error_class)
-    AND (CAST(:reason AS text) IS NULL OR strpos(lower(i.error_message), lower(:reason)) > 0)
+    AND (CAST(:reason AS text) IS NULL OR strpos(
+        lower(i.error_class || ': ' || i.error_message), lower(:reason)) > 0)
     AND (CAST(:older AS float8) IS NULL OR i.ended_at <= now() - make_interval(secs => :older))
     AND (CAST(:newer AS float8) IS NULL OR i.ended_at >= now() - make_interval(secs => :newer))
     AND (NOT :retryable_only OR i.error_retryable)
@@ -43,26 +44,16 @@ SELECT id FROM render WHERE id = ANY (CAST(:renders AS bigint[])) ORDER BY id FO
 """)
 
 
-def failed_items(
-    tx: Transaction,
-    ws: int,
-    *,
-    run_id: int | None = None,
-    error_class: str | None = None,
-    reason: str | None = None,
-    older_than_s: float | None = None,
-    newer_than_s: float | None = None,
-    retryable_only: bool = False,
-) -> tuple[FailedItem, ...]:
-    """Failed items for which all given conditions hold; `reason` is part of the error's message."""
+def failed_items(tx: Transaction, ws: int, chosen: FailureFilter) -> tuple[FailedItem, ...]:
+    """The failed items for which all chosen conditions hold."""
     values = {
         "ws": ws,
-        "run": run_id,
-        "error_class": error_class,
-        "reason": reason,
-        "older": older_than_s,
-        "newer": newer_than_s,
-        "retryable_only": retryable_only,
+        "run": chosen.run_id,
+        "error_class": chosen.error_class,
+        "reason": chosen.reason,
+        "older": chosen.older_than_s,
+        "newer": chosen.newer_than_s,
+        "retryable_only": chosen.retryable_only,
     }
     return tuple(
         FailedItem(

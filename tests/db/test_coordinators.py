@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from adloom.errors import ConflictError, LeaseLostError, RenderError
+from adloom.errors import ConflictError, LeaseLostError, NotFoundError, RenderError
 from adloom.gates import Gate
-from adloom.records import JudgeItem, RunLease, RunRecord
+from adloom.records import FailureFilter, JudgeItem, RunLease, RunRecord
 from adloom.scores import Scores, Stage
 from adloom.states import Outcome, RunState
 from db.engine import Transaction
+from db.queries import cancelling, renditions, run_leases, runs, scores
 from db.queries import judging as judging_rows
-from db.queries import renditions, run_leases, runs, scores
 from storage.local import LocalStore
 from tasks import batching, judging, planning, retrying
 from tasks import runs as run_tasks
@@ -114,7 +114,7 @@ WRITES: dict[str, Write] = {
     "draw again": lambda world, env, lease: judging.draw_again(
         env, lease, record_of(world, lease.run_id)
     ),
-    "reopen": lambda _, env, lease: retrying.reopen(env, lease),
+    "reopen": lambda _, env, lease: retrying.reopen(env, lease, FailureFilter()),
     "fail": lambda _, env, lease: run_tasks.fail(env, lease, RenderError("broken")),
 }
 
@@ -207,3 +207,29 @@ def test_a_run_that_is_held_is_refused_to_a_second_coordinator_until_it_is_let_g
         assert heartbeat.lease.owner == "second"
         with pytest.raises(LeaseLostError):
             batching.next_batches(env, lease)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "reopened"),
+    [
+        (FailureFilter(), 1),
+        (FailureFilter(error_class="RenderError"), 1),
+        (FailureFilter(reason="no PICTURE"), 1),
+        (FailureFilter(reason="RenderError", newer_than_s=3600), 1),
+        (FailureFilter(error_class="ModelError"), 0),
+        (FailureFilter(reason="out of memory"), 0),
+        (FailureFilter(older_than_s=3600), 0),
+        (FailureFilter(run_id=10**9), 1),
+    ],
+)
+def test_a_retry_opens_what_was_chosen_of_its_own_run(
+    world: World, env: Environment, run_id: int, chosen: FailureFilter, reopened: int
+) -> None:
+    with world.database.transaction() as tx:
+        cancelling.cancel(tx, run_id)
+    lease = held_by(world, run_id, "second")
+    if reopened:
+        assert retrying.reopen(env, lease, chosen).items == reopened
+        return
+    with pytest.raises(NotFoundError, match=r"nothing to retry.*adloom report"):
+        retrying.reopen(env, lease, chosen)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adloom.errors import ConflictError, NotFoundError, RenderError
 from adloom.planning import SkippedProduct
-from adloom.records import ItemVerdict
+from adloom.records import FailureFilter, ItemVerdict
 from adloom.states import Outcome, RenderState, ReviewDecision, RunState, Trigger
 from db.engine import Database
 from db.queries import (
@@ -79,13 +79,18 @@ def test_failures_keep_class_message_and_attempts_and_a_retry_makes_only_those(
     assert outcomes(world, run_id) == {Outcome.APPROVED: 9, Outcome.FAILED: 3}
 
     with world.database.transaction() as tx:
-        assert retrying.failed_items(tx, world.ws, error_class="ModelError") == ()
-        assert retrying.failed_items(tx, world.ws, reason="no such words") == ()
-        assert retrying.failed_items(tx, world.ws, run_id=run_id, older_than_s=3600) == ()
+        assert retrying.failed_items(tx, world.ws, FailureFilter(error_class="ModelError")) == ()
+        assert retrying.failed_items(tx, world.ws, FailureFilter(reason="no such words")) == ()
+        assert retrying.failed_items(tx, world.ws, FailureFilter(run_id, older_than_s=3600)) == ()
         failed = retrying.failed_items(
-            tx, world.ws, run_id=run_id, error_class="RenderError", reason="No Picture",
-            newer_than_s=3600, retryable_only=True,
-        )  # fmt: skip
+            tx,
+            world.ws,
+            FailureFilter(
+                run_id, "RenderError", "No Picture", newer_than_s=3600, retryable_only=True
+            ),
+        )
+        by_class = FailureFilter(run_id, reason="rendererror")
+        assert retrying.failed_items(tx, world.ws, by_class) == failed
         assert {(f.error_message, f.attempts) for f in failed} == {("no picture", 1)}
         runs.set_state(tx, run_id, RunState.COMPLETE)
         counts = retrying.reopen(tx, world.ws, [f.run_item_id for f in failed])
@@ -147,7 +152,7 @@ def test_a_render_made_by_another_run_meanwhile_is_only_judged_on_retry(world: W
     world.render_all(world.run(campaign("summer"), reset_failed=True))
 
     with world.database.transaction() as tx:
-        failed = retrying.failed_items(tx, world.ws, run_id=first)
+        failed = retrying.failed_items(tx, world.ws, FailureFilter(first))
         counts = retrying.reopen(tx, world.ws, [f.run_item_id for f in failed])
 
     assert (counts.items, counts.renders) == (1, 0)
@@ -190,7 +195,7 @@ def test_a_finishing_that_failed_ends_its_items_and_can_be_tried_again(world: Wo
     assert outcomes(world, again) == {Outcome.APPROVED: 5, Outcome.FAILED: 1}
 
     with world.database.transaction() as tx:
-        failed = retrying.failed_items(tx, world.ws, run_id=again)
+        failed = retrying.failed_items(tx, world.ws, FailureFilter(again))
         assert retrying.reopen(tx, world.ws, [f.run_item_id for f in failed]).renders == 0
     assert world.finish_all(again) == 1
     world.judge(again)
@@ -329,7 +334,7 @@ def test_counts_add_up_after_any_sequence_of_events(
                     world.draw_again(run_id, 3)
             case "retry":
                 with world.database.transaction() as tx:
-                    failed = retrying.failed_items(tx, world.ws, run_id=run_id)
+                    failed = retrying.failed_items(tx, world.ws, FailureFilter(run_id))
                     retrying.reopen(tx, world.ws, [f.run_item_id for f in failed])
             case "cancel":
                 with world.database.transaction() as tx:
