@@ -1,6 +1,6 @@
-"""Campaigns: applied, listed, planned without running."""
+"""Campaigns: checked, applied, listed."""
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,8 +9,10 @@ from adloom.campaign import CampaignSpec
 from adloom.campaign_document import parse_campaign
 from adloom.errors import InvalidInputError, NotFoundError, Problem, SpecError
 from adloom.records import CampaignRecord
+from adloom.yaml_spec import Document, dotted, parse_yaml
+from adloom.yaml_spec import Path as FieldPath
 from db.engine import Transaction
-from db.queries import campaigns, scenes
+from db.queries import campaigns, catalog, scenes
 from tasks import resident
 from tasks.environment import Environment
 
@@ -38,13 +40,14 @@ class CampaignLine:
 def apply_file(env: Environment, file: Path) -> Applied:
     """Checks and stores a campaign file.
 
-    Raises SpecError naming file, line and field; also for scenes that do not exist.
+    Raises SpecError naming file, line and field; also for weights, scenes and catalogue sources
+    that do not exist.
     """
     text = read_text(file)
     spec = parse_campaign(text, where=str(file))
-    _require_weights(env, spec, str(file), text)
+    document = parse_yaml(text, where=str(file))
     with env.database.transaction() as tx:
-        _require_scenes(tx, env, spec, str(file), text)
+        require_known(tx, env, spec, where=str(file), file=document)
         change = campaigns.apply(tx, env.workspace_id, spec)
     return Applied(spec.slug, change.value, len(spec.scenes), len(spec.formats), spec.variants)
 
@@ -63,35 +66,44 @@ def read_text(file: Path) -> str:
         ) from error
 
 
-def _require_weights(env: Environment, spec: CampaignSpec, where: str, text: str) -> None:
-    try:
-        resident.weights_path(spec.model, env.rendering.weights_root)
-    except NotFoundError as error:
-        line = _line_of(r"\s*model\s*:", text)
-        raise SpecError(
-            where=where, problems=(Problem(line, "model", error.message),), hint=error.hint
-        ) from error
-
-
-def _line_of(pattern: str, text: str) -> int | None:
-    """The first line (from 1) that matches from its start."""
-    lines = text.split("\n")
-    return next((n for n, line in enumerate(lines, 1) if re.match(pattern, line)), None)
-
-
-def _require_scenes(
-    tx: Transaction, env: Environment, spec: CampaignSpec, where: str, text: str
+def require_known(
+    tx: Transaction, env: Environment, spec: CampaignSpec, *, where: str, file: Document
 ) -> None:
-    problems: list[Problem] = []
+    """Raises SpecError, by line and field, for what a campaign names and does not exist: weights,
+    scenes, catalogue sources."""
+    unknown = [*_unknown_weights(env, spec), *unknown_names(tx, env, spec)]
+    if unknown:
+        found = (Problem(file.line_of(path), dotted(path), said) for path, said in unknown)
+        raise SpecError(where=where, problems=tuple(found))
+
+
+def unknown_names(
+    tx: Transaction, env: Environment, spec: CampaignSpec
+) -> Iterator[tuple[FieldPath, str]]:
+    """The scenes and sources that a campaign names and do not exist: the field, and what there
+    is."""
     for i, slug in enumerate(spec.scenes):
         try:
             scenes.latest(tx, env.workspace_id, (slug,))
         except NotFoundError as error:
-            line = next((n for n, t in enumerate(text.split("\n"), 1) if slug in t), None)
-            what = error.message + (f"; {error.hint}" if error.hint else "")
-            problems.append(Problem(line, f"scenes[{i}]", what))
-    if problems:
-        raise SpecError(where=where, problems=tuple(problems))
+            yield ("scenes", i), _said(error)
+    sources = catalog.source_slugs(tx, env.workspace_id)
+    for i, slug in enumerate(spec.selection.sources):
+        if slug not in sources:
+            there = ", ".join(sources) or "none yet; add one with `adloom catalog add`"
+            said = f"there is no catalogue source '{slug}'; there are: {there}"
+            yield ("selection", "sources", i), said
+
+
+def _unknown_weights(env: Environment, spec: CampaignSpec) -> Iterator[tuple[FieldPath, str]]:
+    try:
+        resident.weights_path(spec.model, env.rendering.weights_root)
+    except NotFoundError as error:
+        yield ("model",), _said(error)
+
+
+def _said(error: NotFoundError) -> str:
+    return error.message + (f"; {error.hint}" if error.hint else "")
 
 
 def list_campaigns(env: Environment) -> tuple[CampaignLine, ...]:

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from adloom.campaign import CampaignSpec, Refresh
-from adloom.errors import InvalidInputError
+from adloom.errors import InvalidInputError, Problem, SpecError
 from adloom.planning import PlannedItem, SkippedProduct, plan
 from adloom.records import RunLease, RunRecord
 from adloom.states import RenderState, RunState
+from adloom.yaml_spec import dotted
 from db.queries import campaigns, refreshing, run_leases, runs, scenes, selection
 from tasks import resident
+from tasks.campaigns import unknown_names
 from tasks.catalog import chunks
 from tasks.environment import Environment
 
@@ -47,11 +49,16 @@ class PlanChunk:
 def planned(env: Environment, spec: CampaignSpec, *, pinned: str | None) -> Iterator[PlanChunk]:
     """The plan of a spec over the products as they are, as it is asked for.
 
-    Raises ModelError if the weights at hand are not those of the hash `pinned` (None: any).
+    Raises SpecError for scenes or catalogue sources that do not exist, and ModelError if the
+    weights at hand are not those of the hash `pinned` (None: any).
     """
+    ws, where = env.workspace_id, f"campaign '{spec.slug}'"
+    with env.database.transaction() as tx:
+        unknown = tuple(Problem(None, dotted(p), said) for p, said in unknown_names(tx, env, spec))
+    if unknown:
+        raise SpecError(where=where, problems=unknown, hint="mend its file and apply it again")
     identity = resident.identity(spec.model, env.rendering)
-    resident.require_pinned(pinned, identity.weights_hash, where=f"campaign '{spec.slug}'")
-    ws = env.workspace_id
+    resident.require_pinned(pinned, identity.weights_hash, where=where)
     with env.database.transaction() as tx:
         chosen = scenes.latest(tx, ws, spec.scenes)
         for skipped in chunks(selection.unplannable(tx, ws, spec), CHUNK):
