@@ -179,6 +179,13 @@ def list_runs(env: Environment, limit: int) -> tuple[RunLine, ...]:
         return tuple(run_line(s) for s in runs.list_runs(tx, env.workspace_id, limit=limit))
 
 
+def own_run(env: Environment) -> RunLine | None:
+    """The run that this process executes at the moment; None if it executes none (yet)."""
+    with env.database.transaction() as tx:
+        led = runs.led_by(tx, env.workspace_id, env.owner)
+    return None if led is None else run_line(led)
+
+
 def run_line(summary: RunSummary) -> RunLine:
     run, outcomes = summary.run, summary.outcomes
     return RunLine(

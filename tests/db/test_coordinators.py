@@ -233,3 +233,18 @@ def test_a_retry_opens_what_was_chosen_of_its_own_run(
         return
     with pytest.raises(NotFoundError, match=r"nothing to retry.*adloom report"):
         retrying.reopen(env, lease, chosen)
+
+
+def test_a_process_follows_the_run_that_it_executes_and_nobody_elses(
+    world: World, env: Environment
+) -> None:
+    mine = world.run(SPEC)
+    others = world.run(campaign("summer"))
+    held_by(world, others, "first")
+    assert run_tasks.own_run(env) is None
+    with run_tasks.held(env, mine):
+        world.render_all(mine)
+        line = run_tasks.own_run(env)
+        assert line is not None
+        assert (line.run, line.campaign, line.rendered) == (mine, "spring", 12)
+    assert run_tasks.own_run(env) is None
