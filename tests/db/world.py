@@ -120,6 +120,7 @@ class World:
     database: Database
     ws: int
     source_id: int
+    slug: str
 
     @classmethod
     def open(cls, database: Database, slug: str = "w") -> "World":
@@ -129,7 +130,7 @@ class World:
                 tx, ws, slug="shop", kind="feed", location="/feed.tsv", delivery=Delivery.SNAPSHOT
             )
             scenes.upsert_pack(tx, ws, ScenePack("base", 1, (scene("beach"), scene("desk"))))
-        return cls(database, ws, source.id)
+        return cls(database, ws, source.id, slug)
 
     def sync(self, records: Sequence[ProductRecord], *, complete: bool = False) -> int:
         with self.database.transaction() as tx:
