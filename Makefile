@@ -30,6 +30,6 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 clean:                  ## remove the venv and what demo and tests left (not ADLOOM_HOME)
-	-$(BIN)/python -m demo --stop 2>/dev/null
+	-[ ! -x $(BIN)/adloom ] || $(BIN)/python -m demo --clean
 	rm -rf $(VENV) .demo build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

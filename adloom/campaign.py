@@ -13,9 +13,11 @@ from adloom.render_spec import Sampler
 
 
 class Refresh(StrEnum):
-    """Which products a run takes: never rendered ones, those that changed, or all selected.
+    """Which slots (product × photo role × scene × format × variant) a run takes.
 
-    Whatever is chosen, a render that exists is reused.
+    `new`: those never rendered in this campaign; `changed`: these, and those whose image would not
+    be the one they have; `all`. Whatever is chosen, a render that exists is reused. Changed gates
+    change no image: they judge again what a run takes, so all of it with `all`.
     """
 
     NEW = "new"

@@ -81,7 +81,11 @@ class CampaignDocument(_Strict):
         default=1, description="how many seeds a rejected slot may be given in all"
     )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    refresh: Literal["new", "changed", "all"] = "all"
+    refresh: Literal["new", "changed", "all"] = Field(
+        default="all",
+        description="which slots a run takes: those never rendered, these and those whose image "
+        "would change, or all",
+    )
     model: Annotated[str, StringConstraints(min_length=1)] = "mini"
     steps: Annotated[int, Field(ge=1, le=200)] | None = None
     guidance: Annotated[float, Field(ge=1.0, le=30.0)] | None = None

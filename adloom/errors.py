@@ -147,7 +147,7 @@ class ConflictError(AdloomError):
 
 
 class LeaseLostError(AdloomError):
-    """The batch's lease is held by another worker; nothing was written."""
+    """The lease is held by another process; nothing was written."""
 
 
 class StorageError(AdloomError):

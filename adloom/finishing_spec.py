@@ -24,6 +24,14 @@ class ImageFormat(StrEnum):
         return ".jpg" if self is ImageFormat.JPEG else f".{self.value}"
 
 
+class DetailLock(StrEnum):
+    """What became of detail lock."""
+
+    APPLIED = "applied"
+    OFF = "off"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class FinishingSpec:
     """Recipe of finishing. Gains are factors, ΔE is CIE76, the edge is in canvas px.

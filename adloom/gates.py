@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from adloom.finishing_spec import DetailLock
+
 
 class Decision(StrEnum):
     APPROVED = "approved"
@@ -55,6 +57,19 @@ class Reason:
 class Verdict:
     decision: Decision
     reasons: tuple[Reason, ...] = ()
+
+
+def detail_lock_reasons(
+    lock: str | None, agreement: float | None, *, min_agreement: float
+) -> tuple[Reason, ...]:
+    """Why a creative is rejected whose detail lock was refused: the render shows no such product.
+
+    `lock`: what became of it, a `DetailLock` or its recorded value; `agreement`: IoU of the
+    render's own product with the placed mask. Empty where the lock was applied or not asked for.
+    """
+    if lock != DetailLock.REFUSED:
+        return ()
+    return (Reason("DETAIL_LOCK_REFUSED", "agreement", agreement, min_agreement, None),)
 
 
 def gate_set_hash(gates: Sequence[Gate]) -> str:

@@ -26,6 +26,13 @@ from catalog_connectors.feed_stream import file_chunks, http_chunks, text_lines
 
 DELIMITERS = ("\t", ",", ";", "|")
 _DELIMITER_NAMES = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+_TRUTHS = {"true": True, "false": False}
+_ALLOWED = {
+    "delivery": "snapshot or delta",
+    "delimiter": "tab, comma, semicolon or pipe",
+    "max_bytes": "a number above 0",
+    "allow_outside": "true or false",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +50,11 @@ class FeedOptions:
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> "FeedOptions":
-        """Raises FeedError for an unknown option or value."""
-        known = set(cls.__dataclass_fields__)
-        if unknown := sorted(set(options) - known):
-            raise FeedError(
-                f"unknown feed option '{unknown[0]}'", hint=f"there are: {', '.join(sorted(known))}"
-            )
+        """Values may be text, as a command line has them. Raises FeedError for an unknown option
+        or value, naming those there are."""
+        if unknown := sorted(set(options) - set(_ALLOWED)):
+            there = "; ".join(f"{name}: {values}" for name, values in sorted(_ALLOWED.items()))
+            raise FeedError(f"unknown feed option '{unknown[0]}'", hint=f"there are {there}")
         return cls(**{name: _option(name, value) for name, value in options.items()})
 
 
@@ -58,19 +64,15 @@ def _option(name: str, value: Any) -> Any:
             return Delivery(value)
         if name == "max_bytes" and not isinstance(value, bool) and int(value) > 0:
             return int(value)
-        if name == "allow_outside" and isinstance(value, bool):
-            return value
+        if name == "allow_outside":
+            return value if isinstance(value, bool) else _TRUTHS[str(value).lower()]
         if name == "delimiter":
             found = None if value is None else _DELIMITER_NAMES.get(str(value), str(value))
             if found is None or found in DELIMITERS:
                 return found
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         pass
-    raise FeedError(
-        f"the feed option '{name}' cannot be {value!r}",
-        hint="delivery: snapshot or delta; delimiter: tab, comma, semicolon or pipe; "
-        "max_bytes: a number above 0; allow_outside: true or false",
-    )
+    raise FeedError(f"the feed option '{name}' cannot be {value!r}", hint=f"it is {_ALLOWED[name]}")
 
 
 class FeedSource:

@@ -35,7 +35,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Dry run: what a run would make, reuse and skip, and about how long it takes."""
-    from tasks import campaigns as tasks
+    from tasks import planning as tasks
 
     with environment() as env:
         estimate = tasks.estimate(env, campaign)

@@ -19,13 +19,21 @@ def add(
     delta: Annotated[
         bool, typer.Option("--delta", help="The feed holds changes, not all products.")
     ] = False,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="An option of this kind of source, such as delimiter=tab; may be repeated.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a catalogue source, or change the location of one that is there."""
+    """Add a catalogue source, or change the location and options of one that is there."""
     from tasks import catalog as tasks
 
+    options = tasks.parse_options(option or [])
     with environment() as env:
-        source = tasks.add_source(env, name, kind, location, delta=delta)
+        source = tasks.add_source(env, name, kind, location, delta=delta, options=options)
     emit(source, as_json, lambda: stdout.print(f"source [b]{name}[/]: {source.location}"))
 
 

@@ -9,14 +9,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from adloom.errors import AdloomError
 from cli.console import stderr
 from tasks.environment import Environment
-from tasks.runs import ENDED, list_runs
+from tasks.runs import own_run
 
 EVERY_S = 1.0
 
 
 @contextmanager
 def shown_progress(env: Environment, *, quiet: bool) -> Iterator[None]:
-    """Shows how far the latest run is, while the block runs; nothing where it is not a terminal."""
+    """Shows how far the run is that this process executes, while the block runs; nothing where
+    stderr is no terminal."""
     if quiet or not stderr.is_terminal:
         yield
         return
@@ -37,11 +38,10 @@ def _follow(env: Environment, done: threading.Event) -> None:
         bar = progress.add_task("planning", total=None)
         while not done.wait(EVERY_S):
             try:
-                latest = list_runs(env, 1)
+                line = own_run(env)
             except AdloomError:
                 continue  # the run itself reports it; the bar tries again
-            if latest and latest[0].state not in ENDED:
-                line = latest[0]
+            if line is not None:
                 progress.update(
                     bar, description=line.state, total=line.items, completed=line.rendered
                 )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adloom.durations import duration_s
 from cli.console import JsonOption, emit, stdout, table
 from cli.progress import shown_progress
 from cli.session import environment
@@ -43,22 +44,40 @@ def run(
 
 def retry(
     run: RunArgument,
-    reason: Annotated[str | None, typer.Option(help="Only this error class.")] = None,
+    error_class: Annotated[
+        str | None, typer.Option(help="Only this error class, such as RenderError.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Only errors whose class or message says this.")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option(help="Only what failed longer ago than 90s, 30m, 6h, 2d …")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only what failed within the last 90s, 30m, 6h, 2d …")
+    ] = None,
     wait: WaitOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Open a run's failed items again and run them."""
+    """Open a run's failed items again and run them: all, or those for which all options hold."""
     from tasks import runs as tasks
 
+    chosen = {
+        "error_class": error_class,
+        "reason": reason,
+        "older_than_s": None if older_than is None else duration_s(older_than),
+        "newer_than_s": None if since is None else duration_s(since),
+    }
+    given = {"error-class": error_class, "reason": reason, "older-than": older_than, "since": since}
     with environment() as env:
         tasks.require_run(env, run)
-        arguments = ["retry", str(run), *(["--reason", reason] if reason else [])]
+        arguments = ["retry", str(run), *(f"--{k}={v}" for k, v in given.items() if v is not None)]
 
         def start() -> int:
             from flows.retry_failed import retry_failed
             from tasks.flow_runs import run_flow_here
 
-            return run_flow_here(retry_failed, run=run, error_class=reason)
+            return run_flow_here(retry_failed, run=run, **chosen)
 
         _execute(env, arguments, wait, as_json, start)
 

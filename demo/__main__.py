@@ -17,6 +17,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 ADLOOM = Path(sys.executable).with_name("adloom")
+MARK = ".adloom-demo"
+"""A file by which the demo knows again a folder that it made."""
 
 
 def demo_home() -> Path:
@@ -46,19 +48,34 @@ def adloom(*arguments: str, env: dict[str, str], quiet: bool = False) -> str:
     return done.stdout or ""
 
 
+def clean(home: Path, env: dict[str, str]) -> None:
+    """Stops the demo's servers and removes all that it has made, wherever that is."""
+    if not home.exists():
+        return
+    if "ADLOOM_DEMO_HOME" in os.environ and not (home / MARK).is_file():
+        sys.exit(f"{home} was not made by the demo (it holds no {MARK}); it is left as it is")
+    adloom("down", env=env, quiet=True)
+    shutil.rmtree(home)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--stop", action="store_true", help="only stop the demo's servers")
+    parser.add_argument("--clean", action="store_true", help="stop them and remove the demo's home")
     parser.add_argument("--keep-running", action="store_true", help="leave the servers up")
     options = parser.parse_args()
     home = demo_home()
     env = {**os.environ, "ADLOOM_HOME": str(home / "home")}
+    if options.clean:
+        clean(home, env)
+        return
     if options.stop:
         if home.exists():
             adloom("down", env=env, quiet=True)
         return
     started = time.monotonic()
     home.mkdir(parents=True, exist_ok=True)
+    (home / MARK).touch()
     try:
         export = _show(home, env)
     finally:

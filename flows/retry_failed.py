@@ -4,17 +4,33 @@ import asyncio
 
 from prefect import flow
 
-from adloom.states import RunState
-from flows.run_campaign import execute
+from adloom.records import FailureFilter
+from flows.run_campaign import carry_out
 from tasks import retrying, runs
 from tasks.environment import current
 
 
 @flow(name="retry-failed", flow_run_name="retry-run-{run}")
-async def retry_failed(run: int, error_class: str | None = None) -> int:
-    """Opens a run's failed items, all or those of one error class, and runs them."""
+async def retry_failed(
+    run: int,
+    error_class: str | None = None,
+    reason: str | None = None,
+    older_than_s: float | None = None,
+    newer_than_s: float | None = None,
+) -> int:
+    """Opens a run's failed items, all or those for which the given conditions hold, and runs them.
+
+    See FailureFilter for what the conditions mean.
+    """
+    chosen = FailureFilter(
+        error_class=error_class,
+        reason=reason,
+        older_than_s=older_than_s,
+        newer_than_s=newer_than_s,
+    )
     env = current()
-    await asyncio.to_thread(retrying.reopen, env, run, error_class=error_class)
-    record = await asyncio.to_thread(runs.require_run, env, run)
-    await execute(record, plan=record.state is RunState.PLANNING)
+    await asyncio.to_thread(runs.require_run, env, run)
+    with runs.held(env, run) as lease:
+        await asyncio.to_thread(retrying.reopen, env, lease.lease, chosen)
+        await carry_out(lease)
     return run

@@ -9,7 +9,7 @@ from adloom.errors import AdloomError, LeaseLostError
 from adloom.records import RunLease, RunRecord
 from adloom.states import RunState, Trigger
 from flows.generate_batch import generate_batch
-from tasks import batching, reports, runs, steps
+from tasks import batching, judging, reports, runs, steps
 from tasks.artifacts import RunArtifacts
 from tasks.environment import current
 from tasks.heartbeat import Heartbeat
@@ -25,24 +25,25 @@ async def run_campaign(campaign: str, trigger: str = "manual") -> int:
     run = await asyncio.to_thread(
         runs.begin, env, campaign, trigger=Trigger(trigger), flow_run_id=flow_run.id or None
     )
-    await execute(run, plan=run.state is RunState.PLANNING)
+    with runs.held(env, run.id) as lease:
+        await carry_out(lease)
     return run.id
 
 
-async def execute(run: RunRecord, *, plan: bool) -> None:
-    """Brings a run to its end, holding its lease. Raises what made it impossible, recorded."""
-    env = current()
-    with runs.held(env, run.id) as lease:
-        try:
-            if plan:
-                await steps.plan_run(run.id)
-            await _make(run, lease)
-        except LeaseLostError:
-            raise  # another process executes the run now: it is not ours to fail
-        except AdloomError as error:
-            if not error.retryable and not error.of_installation:
-                await asyncio.to_thread(runs.fail, env, run.id, error)
-            raise
+async def carry_out(lease: Heartbeat[RunLease]) -> None:
+    """Brings a run that is held to its end. Raises what made it impossible, recorded."""
+    env, run_id = current(), lease.lease.run_id
+    try:
+        run = await asyncio.to_thread(runs.require_run, env, run_id)
+        if run.state is RunState.PLANNING:
+            await steps.plan_run(lease.lease)
+        await _make(run, lease)
+    except LeaseLostError:
+        raise  # another process executes the run now: it is not ours to fail
+    except AdloomError as error:
+        if not error.retryable and not error.of_installation:
+            await asyncio.to_thread(runs.fail, env, lease.lease, error)
+        raise
 
 
 async def _make(run: RunRecord, lease: Heartbeat[RunLease]) -> None:
@@ -53,16 +54,16 @@ async def _make(run: RunRecord, lease: Heartbeat[RunLease]) -> None:
     while True:
         await _render(run, lease, artifacts)
         lease.check()
-        await steps.finish_missing(run.id)
-        await steps.judge(run.id)
+        await steps.finish_missing(lease.lease)
+        await steps.judge(lease.lease)
         if await asyncio.to_thread(runs.has_ended, env, run.id):
             return
-        drawn = await asyncio.to_thread(runs.draw_again, env, run)
+        drawn = await asyncio.to_thread(judging.draw_again, env, lease.lease, run)
         still_open = await asyncio.to_thread(runs.open_renders, env, run.id)
         if not still_open or (not drawn and still_open == open_before):
             break
         open_before = still_open
-    await asyncio.to_thread(runs.complete, env, run)
+    await asyncio.to_thread(runs.complete, env, lease.lease)
     await artifacts.report(await asyncio.to_thread(reports.run_report, env, run.id))
 
 
@@ -70,7 +71,7 @@ async def _render(run: RunRecord, lease: Heartbeat[RunLease], artifacts: RunArti
     """Renders until none of the run's renders is to come, here or in another process."""
     env = current()
     while True:
-        for batch in await asyncio.to_thread(batching.next_batches, env, run.id):
+        for batch in await asyncio.to_thread(batching.next_batches, env, lease.lease):
             lease.check()
             if await asyncio.to_thread(runs.has_ended, env, run.id):
                 return

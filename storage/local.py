@@ -52,8 +52,9 @@ class LocalStore:
                     return PutResult(created=True, sha256=sha256, bytes=len(data))
                 if stored := self.head(key):
                     adopted = adopt(stored, data, sha256, str(path))
-                    os.utime(path)  # young again: no clean-up takes it before its row is there
-                    return adopted
+                    with contextlib.suppress(FileNotFoundError):  # deleted just now: put it again
+                        os.utime(path)
+                        return adopted
         raise StorageUnavailableError("the object comes and goes", where=str(path))
 
     def get(self, key: str) -> bytes:

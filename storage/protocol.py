@@ -48,7 +48,8 @@ class ObjectStore(Protocol):
     def put(self, key: str, data: bytes, *, content_type: str) -> PutResult:
         """Stores `data` unless the key is taken; whoever reads sees all of it or nothing.
 
-        Raises ObjectExistsError when an object with other content has this key.
+        An object that is adopted is young again (`modified`), so that no clean-up takes it before
+        its row is there. Raises ObjectExistsError when an object with other content has this key.
         """
         ...
 

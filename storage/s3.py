@@ -5,13 +5,19 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adloom.errors import ConfigurationError, StorageError, StorageUnavailableError
+from adloom.errors import (
+    ConfigurationError,
+    ObjectMissingError,
+    StorageError,
+    StorageUnavailableError,
+)
 from storage.protocol import (
     ObjectInfo,
     PutResult,
@@ -24,6 +30,7 @@ from storage.s3_errors import error_code, http_status, translated
 
 _TAKEN, _BEING_WRITTEN = 412, 409
 _PUT_ATTEMPTS = 8
+_YOUNG = timedelta(hours=1)
 _DEFAULT_REGION = "us-east-1"  # what S3-compatible servers sign for unless told otherwise
 
 
@@ -48,11 +55,15 @@ def _client(endpoint: str | None, region: str | None) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class S3Store:
-    """An ObjectStore in `bucket`, its keys below `prefix` (empty, or ending in a slash)."""
+    """An ObjectStore in `bucket`, its keys below `prefix` (empty, or ending in a slash).
+
+    An adopted object that is older than `young` is copied onto itself, which renews its time.
+    """
 
     client: Any
     bucket: str
     prefix: str
+    young: timedelta = _YOUNG
 
     @classmethod
     def open(
@@ -78,7 +89,10 @@ class S3Store:
             if status is None:
                 return PutResult(created=True, sha256=sha256, bytes=len(data))
             if status == _TAKEN and (stored := self.head(key)):
-                return adopt(stored, data, sha256, self.location(key))
+                adopted = adopt(stored, data, sha256, self.location(key))
+                is_young = datetime.now(UTC) - stored.modified <= self.young
+                if is_young or self._renewed(key, content_type, sha256):
+                    return adopted
             time.sleep(min(2.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.0))
         raise StorageUnavailableError(
             "other writers keep the object busy", where=self.location(key)
@@ -162,6 +176,22 @@ class S3Store:
                     return _BEING_WRITTEN if status == _BEING_WRITTEN else _TAKEN
                 raise
         return None
+
+    def _renewed(self, key: str, content_type: str, sha256: str) -> bool:
+        """Makes an object young by copying it onto itself; False if it has just been deleted."""
+        try:
+            with translated(self.location(key)):
+                self.client.copy_object(
+                    Bucket=self.bucket,
+                    Key=self._name(key),
+                    CopySource={"Bucket": self.bucket, "Key": self._name(key)},
+                    MetadataDirective="REPLACE",
+                    Metadata={"sha256": sha256},
+                    ContentType=content_type,
+                )
+        except ObjectMissingError:
+            return False
+        return True
 
     def _pages(self, prefix: str) -> Iterator[ObjectInfo]:
         where = f"s3://{self.bucket}/{self.prefix}{prefix}"

@@ -2,9 +2,9 @@
 
 import time
 
-from adloom.records import BatchRecord
+from adloom.records import BatchRecord, RunLease
 from adloom.states import BatchState, RenderState
-from db.queries import batches
+from db.queries import batches, run_leases
 from tasks.environment import Environment
 
 MAX_ATTEMPTS = 5
@@ -13,9 +13,14 @@ MAX_ATTEMPTS = 5
 POLL_S = 1.0
 
 
-def next_batches(env: Environment, run_id: int) -> tuple[BatchRecord, ...]:
-    """Batches that this run may render now: newly cut, handed back, or left by a dead worker."""
+def next_batches(env: Environment, lease: RunLease) -> tuple[BatchRecord, ...]:
+    """Batches that this run may render now: newly cut, handed back, or left by a dead worker.
+
+    Raises LeaseLostError.
+    """
+    run_id = lease.run_id
     with env.database.transaction() as tx:
+        run_leases.hold(tx, lease)
         batches.fail_exhausted(tx, env.workspace_id, max_attempts=MAX_ATTEMPTS)
         batches.cut(tx, run_id, size=env.rendering.batch_size)
         needed = batches.needed_by(tx, run_id)
@@ -30,8 +35,3 @@ def wait_for_others(env: Environment, run_id: int) -> bool:
         return False
     time.sleep(POLL_S)
     return True
-
-
-def record_flow_run(env: Environment, batch_id: int, flow_run_id: str) -> None:
-    with env.database.transaction() as tx:
-        batches.set_flow_run(tx, batch_id, flow_run_id)

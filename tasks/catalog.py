@@ -1,7 +1,7 @@
 """Catalogue sources: added, synced, shown."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
@@ -53,11 +53,18 @@ class ProductLine:
 
 
 def add_source(
-    env: Environment, slug: str, kind: str, location: str, *, delta: bool = False
+    env: Environment,
+    slug: str,
+    kind: str,
+    location: str,
+    *,
+    delta: bool = False,
+    options: Mapping[str, str] | None = None,
 ) -> StoredSource:
     """Stores a source under its name; the same name again replaces it.
 
-    Raises InvalidInputError for a name or location that cannot be used.
+    `options` are the connector's own. Raises InvalidInputError for a name, location or option that
+    cannot be used, naming the options there are.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
         raise InvalidInputError(
@@ -65,12 +72,39 @@ def add_source(
         )
     if "://" not in location:
         location = str(user_file(location))
+    if "delivery" in (options or {}):
+        raise InvalidInputError(
+            "how a source delivers is not given as an option",
+            hint="add --delta if it holds changes only",
+        )
     delivery = Delivery.DELTA if delta else Delivery.SNAPSHOT
-    open_source(kind, location, allow_private=env.allow_private_addresses)
+    open_source(kind, location, allow_private=env.allow_private_addresses, options=options)
     with env.database.transaction() as tx:
         return catalog.add_source(
-            tx, env.workspace_id, slug=slug, kind=kind, location=location, delivery=delivery
+            tx,
+            env.workspace_id,
+            slug=slug,
+            kind=kind,
+            location=location,
+            delivery=delivery,
+            options=options,
         )
+
+
+def parse_options(written: Sequence[str]) -> dict[str, str]:
+    """`['delimiter=tab', …]` -> options of a connector. Raises InvalidInputError."""
+    options: dict[str, str] = {}
+    for text in written:
+        name, separator, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not separator or not name:
+            raise InvalidInputError(
+                f"'{text[:80]}' is no option of a source", hint="write --option NAME=VALUE"
+            )
+        if name in options:
+            raise InvalidInputError(f"the option '{name}' is given twice", hint="give it once")
+        options[name] = value.strip()
+    return options
 
 
 def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> RowsReport:

@@ -25,7 +25,12 @@ class GcReport:
 
 
 def collect(env: Environment, *, dry_run: bool = False, older_than: timedelta = GRACE) -> GcReport:
-    """Removes this workspace's unreferenced objects older than `older_than`."""
+    """Removes this workspace's unreferenced objects older than `older_than`.
+
+    Whoever stores or adopts an object makes it young before its row is written. What was old and
+    unreferenced when it was listed is therefore asked for its age and its row again just before it
+    is deleted; what is left is the instant between that question and the deletion.
+    """
     seen = young = removed = size = 0
     before = datetime.now(UTC) - older_than
     for chunk in chunks(_objects(env), CHUNK):
@@ -39,10 +44,21 @@ def collect(env: Environment, *, dry_run: bool = False, older_than: timedelta = 
                 young += 1
                 continue
             if not dry_run:
+                if not _is_still_garbage(env, info.key, before):
+                    young += 1
+                    continue
                 env.store.delete(info.key)
             removed += 1
             size += info.bytes
     return GcReport(seen, young, removed, size, dry_run)
+
+
+def _is_still_garbage(env: Environment, key: str, before: datetime) -> bool:
+    now = env.store.head(key)
+    if now is None or now.modified > before:
+        return False
+    with env.database.transaction() as tx:
+        return bool(garbage.unreferenced(tx, env.workspace_id, [key]))
 
 
 def _objects(env: Environment) -> Iterator[ObjectInfo]:

@@ -56,6 +56,7 @@ def generate(
     batch_id: int,
     *,
     model: str,
+    flow_run_id: str | None = None,
     on_progress: Callable[[BatchReport], None] = lambda _: None,
 ) -> BatchReport:
     """Renders what is left of a batch. Raises ConflictError if another worker holds it.
@@ -65,6 +66,8 @@ def generate(
     """
     with env.database.transaction() as tx:
         lease = leases.claim(tx, batch_id, env.owner, env.rendering.lease_s)
+        if lease is not None and flow_run_id is not None:
+            batches.set_flow_run(tx, batch_id, flow_run_id)
     if lease is None:
         raise ConflictError(f"batch {batch_id} is held by another worker or has ended")
 

@@ -69,6 +69,17 @@ def identity(model: str, rendering: Rendering) -> RendererIdentity:
     )
 
 
+def require_pinned(pinned: str | None, at_hand: str, *, where: str) -> None:
+    """Raises ModelError if the weights at hand are not those that `where` is pinned to."""
+    if pinned is not None and pinned != at_hand:
+        raise ModelError(
+            f"is pinned to weights {pinned[:12]}; here are {at_hand[:12]}",
+            where=where,
+            hint="bring back those weights, or apply the campaign's file again: its next run then "
+            "makes its creatives anew with the weights at hand",
+        )
+
+
 def checked(loaded: "RefAdGenRenderer", spec: RenderSpec) -> "RefAdGenRenderer":
     """The renderer, if weights, dtype and version are those that a spec was planned with.
 
@@ -80,7 +91,8 @@ def checked(loaded: "RefAdGenRenderer", spec: RenderSpec) -> "RefAdGenRenderer":
             f"the spec was planned with weights {spec.weights_hash[:12]}, {spec.dtype}, renderer "
             f"{spec.renderer_version}; here are {loaded.weights_hash[:12]}, {loaded.dtype}, "
             f"{RENDERER_VERSION}",
-            hint="run the campaign again: it is planned anew with the weights at hand",
+            hint="give this process what the run was planned with; or cancel the run, apply the "
+            "campaign's file and run it again",
         )
     return loaded
 

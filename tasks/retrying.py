@@ -1,23 +1,37 @@
 """Failed items, selected and opened again."""
 
+from dataclasses import replace
+
 from adloom.errors import NotFoundError
-from adloom.records import ReopenCounts
-from db.queries import retrying, runs
+from adloom.records import FailureFilter, ReopenCounts, RunLease
+from db.queries import retrying, run_leases, runs
 from tasks.environment import Environment
-from tasks.runs import require_run
 
 
-def reopen(env: Environment, run_id: int, *, error_class: str | None = None) -> ReopenCounts:
-    """Opens a run's failed items again; their renders become pending, attempts kept.
+def reopen(env: Environment, lease: RunLease, chosen: FailureFilter) -> ReopenCounts:
+    """Opens the chosen of a run's failed items again; their renders become pending, attempts kept.
 
-    Raises NotFoundError if there is no such run, or nothing failed in it (of that class).
+    Raises LeaseLostError, and NotFoundError if nothing of that kind failed in the run.
     """
-    require_run(env, run_id)
+    run_id = lease.run_id
     with env.database.transaction() as tx:
-        failed = retrying.failed_items(tx, env.workspace_id, run_id=run_id, error_class=error_class)
-        if not failed and runs.go_on(tx, run_id):  # opened by a retry that was interrupted
+        run_leases.hold(tx, lease)
+        failed = retrying.failed_items(tx, env.workspace_id, replace(chosen, run_id=run_id))
+        if not failed and runs.go_on(tx, [run_id]):  # opened by a retry that was interrupted
             return ReopenCounts(0, 0, (run_id,))
         if not failed:
-            kind = f" with {error_class}" if error_class else ""
-            raise NotFoundError(f"no item of run {run_id} failed{kind}: there is nothing to retry")
+            raise NotFoundError(
+                f"no item of run {run_id} failed{_described(chosen)}: there is nothing to retry",
+                hint=f"see `adloom report {run_id}`",
+            )
         return retrying.reopen(tx, env.workspace_id, [f.run_item_id for f in failed])
+
+
+def _described(chosen: FailureFilter) -> str:
+    parts = [
+        f" with {chosen.error_class}" if chosen.error_class else "",
+        f" for a reason that says '{chosen.reason}'" if chosen.reason else "",
+        f" more than {chosen.older_than_s:.0f} s ago" if chosen.older_than_s is not None else "",
+        f" within the last {chosen.newer_than_s:.0f} s" if chosen.newer_than_s is not None else "",
+    ]
+    return "".join(parts)

@@ -1,4 +1,5 @@
-"""The units of work as Prefect tasks: an id in, a plain value out, transient errors retried.
+"""The units of work as Prefect tasks: an id or a lease in, a plain value out, transient errors
+retried.
 
 Each runs in a thread, so that the flow's event loop stays free, and works on the environment of
 this process. There is one task run per step or batch, never one per image.
@@ -12,8 +13,19 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from adloom.errors import AdloomError
+from adloom.records import RunLease
 from adloom.states import Outcome
-from tasks import catalog, cutouts, finishing, generate, photos, runs
+from tasks import (
+    catalog,
+    cutouts,
+    finishing,
+    generate,
+    judging,
+    photos,
+    planning,
+    resident,
+    runs,
+)
 from tasks.environment import current
 
 # Never cached: the same step of the same run does other work the next time.
@@ -57,30 +69,36 @@ async def extract_cutouts() -> cutouts.CutoutsReport:
 
 
 @task(name="plan-run", retry_condition_fn=is_transient, **RETRIES)
-async def plan_run(run_id: int) -> int:
+async def plan_run(lease: RunLease) -> int:
     """Returns how many slots the run has."""
 
     def work() -> int:
         env = current()
-        return runs.plan_run(env, runs.require_run(env, run_id))
+        return planning.plan_run(env, lease, runs.require_run(env, lease.run_id))
 
     return await asyncio.to_thread(work)
 
 
 @task(name="render-batch", **ONCE)
-async def render_batch(batch_id: int, model: str) -> generate.BatchReport:
-    return await asyncio.to_thread(generate.generate, current(), batch_id, model=model)
+async def render_batch(
+    batch_id: int, model: str, flow_run_id: str | None = None
+) -> generate.BatchReport:
+    return await asyncio.to_thread(
+        generate.generate, current(), batch_id, model=model, flow_run_id=flow_run_id
+    )
 
 
 @task(name="finish-missing", retry_condition_fn=is_transient, **RETRIES)
-async def finish_missing(run_id: int) -> int:
-    return await asyncio.to_thread(finishing.finish_missing, current(), run_id)
+async def finish_missing(lease: RunLease) -> int:
+    return await asyncio.to_thread(finishing.finish_missing, current(), lease)
 
 
 @task(name="judge", retry_condition_fn=is_transient, **RETRIES)
-async def judge(run_id: int) -> dict[Outcome, int]:
+async def judge(lease: RunLease) -> dict[Outcome, int]:
     def work() -> dict[Outcome, int]:
         env = current()
-        return runs.judge_run(env, runs.require_run(env, run_id))
+        run = runs.require_run(env, lease.run_id)
+        revision = resident.scorer(env.rendering).revision
+        return judging.judge_run(env, lease, run, scorer_revision=revision)
 
     return await asyncio.to_thread(work)

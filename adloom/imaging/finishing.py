@@ -5,27 +5,18 @@ Upscale the render to the canvas; lay the photo's own product over it, in the re
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from math import nan
 
 import cv2
 import numpy as np
 
 from adloom.errors import MaskError
-from adloom.finishing_spec import FinishingSpec
+from adloom.finishing_spec import DetailLock, FinishingSpec
 from adloom.geometry import Box, CoverMap, Size, cover
 from adloom.imaging.arrays import OPAQUE, Mask, Plane, Rgb, as_alpha, check_cutout
 from adloom.imaging.background import grained, upscaled, without_product
 from adloom.imaging.light import Light, light_of, lit
 from adloom.imaging.warp import placed_mask, placed_photo
-
-
-class DetailLock(StrEnum):
-    """What became of detail lock."""
-
-    APPLIED = "applied"
-    OFF = "off"
-    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import text
 
 from adloom.campaign import CampaignSpec
+from adloom.errors import NotFoundError
 from adloom.records import CampaignRecord, Change
 from db.engine import Transaction
 from db.near import not_found
@@ -21,8 +22,14 @@ ON CONFLICT (workspace_id, slug) DO UPDATE SET title = excluded.title, spec = ex
     content_hash = excluded.content_hash, updated_at = now()
 """)
 
+_UNPIN = text("""
+UPDATE campaign SET model_revision = NULL WHERE workspace_id = :ws AND slug = :slug
+""")
+
 _PIN = text("""
-UPDATE campaign SET model_revision = :revision WHERE workspace_id = :ws AND slug = :slug
+UPDATE campaign SET model_revision = coalesce(model_revision, :revision)
+WHERE workspace_id = :ws AND slug = :slug
+RETURNING model_revision
 """)
 
 _SELECT = text("""
@@ -36,8 +43,12 @@ _SLUGS = text("SELECT slug FROM campaign WHERE workspace_id = :ws")
 
 
 def apply(tx: Transaction, ws: int, spec: CampaignSpec) -> Change:
-    """Stores a campaign under its slug, new or in place of what it said before."""
+    """Stores a campaign under its slug, new or in place of what it said before.
+
+    Its next run pins it anew to the weights at hand, also where nothing has changed.
+    """
     before = tx.execute(_BEFORE, {"ws": ws, "slug": spec.slug}).scalar_one_or_none()
+    tx.execute(_UNPIN, {"ws": ws, "slug": spec.slug})
     if before == spec.content_hash:
         return Change.UNCHANGED
     tx.execute(
@@ -53,22 +64,32 @@ def apply(tx: Transaction, ws: int, spec: CampaignSpec) -> Change:
     return Change.CREATED if before is None else Change.CHANGED
 
 
-def pin_model(tx: Transaction, ws: int, slug: str, revision: str | None) -> None:
-    """Pins the campaign to weights of this hash, or unpins it. Raises NotFoundError."""
-    get(tx, ws, slug)
-    tx.execute(_PIN, {"ws": ws, "slug": slug, "revision": revision})
+def pin_model(tx: Transaction, ws: int, slug: str, weights_hash: str) -> str:
+    """Pins a campaign to these weights unless it is pinned already; returns what it is pinned to.
+
+    Raises NotFoundError.
+    """
+    values = {"ws": ws, "slug": slug, "revision": weights_hash}
+    pinned = tx.execute(_PIN, values).scalar_one_or_none()
+    if pinned is None:
+        raise _no_campaign(tx, ws, slug)
+    return str(pinned)
 
 
 def get(tx: Transaction, ws: int, slug: str) -> CampaignRecord:
     """Raises NotFoundError with near matches."""
     row = tx.execute(_SELECT, {"ws": ws, "slug": slug}).one_or_none()
     if row is None:
-        raise not_found("campaign", [slug], tx.execute(_SLUGS, {"ws": ws}).scalars())
+        raise _no_campaign(tx, ws, slug)
     return _record(row)
 
 
 def list_all(tx: Transaction, ws: int) -> tuple[CampaignRecord, ...]:
     return tuple(_record(row) for row in tx.execute(_SELECT, {"ws": ws, "slug": None}))
+
+
+def _no_campaign(tx: Transaction, ws: int, slug: str) -> NotFoundError:
+    return not_found("campaign", [slug], tx.execute(_SLUGS, {"ws": ws}).scalars())
 
 
 def _record(row: Any) -> CampaignRecord:

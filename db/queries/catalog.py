@@ -25,6 +25,8 @@ SELECT s.id, s.slug, s.kind, s.location, s.delivery, s.options,
 FROM catalog_source s WHERE s.workspace_id = :ws ORDER BY s.slug
 """)
 
+_SLUGS = text("SELECT slug FROM catalog_source WHERE workspace_id = :ws ORDER BY slug")
+
 _PRODUCT = schema.catalog.Product
 _SOURCE = schema.catalog.CatalogSource
 _PHOTO = schema.catalog.ProductPhoto
@@ -60,6 +62,11 @@ def list_sources(tx: Transaction, ws: int) -> tuple[StoredSource, ...]:
         )
         for r in tx.execute(_SOURCES, {"ws": ws})
     )
+
+
+def source_slugs(tx: Transaction, ws: int) -> tuple[str, ...]:
+    """The names of all sources, in order."""
+    return tuple(tx.execute(_SLUGS, {"ws": ws}).scalars())
 
 
 def get_source(tx: Transaction, ws: int, slug: str) -> StoredSource:

@@ -17,33 +17,49 @@ from db.queries.run_items import open_plan
 from db.text import as_json
 
 _CLOSE_FAILED = text("""
-UPDATE run_item i SET outcome = 'failed', ended_at = now(), error_class = r.error_class,
-    error_message = r.error_message, error_retryable = r.error_retryable, attempts = r.attempts
-FROM render r
-WHERE i.run_id = :run AND i.outcome = 'open' AND r.id = i.render_id AND r.state = 'failed'
-RETURNING i.outcome
+WITH ended AS (
+    UPDATE run_item i SET outcome = 'failed', ended_at = now(), error_class = r.error_class,
+        error_message = r.error_message, error_retryable = r.error_retryable, attempts = r.attempts
+    FROM render r
+    WHERE i.run_id = :run AND i.outcome = 'open' AND r.id = i.render_id AND r.state = 'failed'
+    RETURNING 1
+)
+SELECT count(*) FROM ended
 """)
 
 _CLOSE_UNFINISHED = text("""
-UPDATE run_item i SET outcome = 'failed', ended_at = now(), error_class = f.error_class,
-    error_message = f.error_message, error_retryable = f.error_retryable, attempts = f.attempts
-FROM render r, finishing_failure f
-WHERE i.run_id = :run AND i.outcome = 'open' AND r.id = i.render_id AND r.state = 'rendered'
-    AND f.render_id = r.id AND f.finish_hash = i.finish_hash AND f.blocks
-RETURNING i.outcome
+WITH ended AS (
+    UPDATE run_item i SET outcome = 'failed', ended_at = now(), error_class = f.error_class,
+        error_message = f.error_message, error_retryable = f.error_retryable, attempts = f.attempts
+    FROM render r, finishing_failure f
+    WHERE i.run_id = :run AND i.outcome = 'open' AND r.id = i.render_id AND r.state = 'rendered'
+        AND f.render_id = r.id AND f.finish_hash = i.finish_hash AND f.blocks
+    RETURNING 1
+)
+SELECT count(*) FROM ended
 """)
 
 _CLOSE_CANCELLED = text("""
-UPDATE run_item i SET outcome = 'cancelled', ended_at = now()
-FROM render r
-WHERE i.run_id = :run AND i.outcome = 'open' AND r.id = i.render_id AND r.state = 'cancelled'
-RETURNING i.outcome
+WITH ended AS (
+    UPDATE run_item i SET outcome = 'cancelled', ended_at = now()
+    FROM render r
+    WHERE i.run_id = :run AND i.outcome = 'open' AND r.id = i.render_id AND r.state = 'cancelled'
+    RETURNING 1
+)
+SELECT count(*) FROM ended
 """)
+
+_CLOSE = (
+    (_CLOSE_FAILED, Outcome.FAILED),
+    (_CLOSE_UNFINISHED, Outcome.FAILED),
+    (_CLOSE_CANCELLED, Outcome.CANCELLED),
+)
 
 SLOT = "c.product_id, c.photo_role, c.scene_slug, c.format_slug, c.variant"
 
 _JUDGEABLE = text(f"""
-SELECT i.id, {SLOT}, i.draw, i.render_id, i.finish_hash, i.outcome, d.sha256, d.details,
+SELECT i.id, i.creative_id, {SLOT}, i.draw, i.render_id, i.finish_hash, i.outcome, d.sha256,
+    d.details,
     (SELECT v.decision FROM review v
         WHERE v.creative_id = i.creative_id AND v.image_sha256 = d.sha256
         ORDER BY v.id DESC LIMIT 1) AS review,
@@ -57,8 +73,8 @@ JOIN creative c ON c.id = i.creative_id
 JOIN render r ON r.id = i.render_id AND r.state = 'rendered'
 JOIN rendition d ON d.workspace_id = i.workspace_id AND d.render_id = i.render_id
     AND d.finish_hash = i.finish_hash
-WHERE i.run_id = :run AND i.outcome = ANY (CAST(:outcomes AS outcome[]))
-ORDER BY i.id
+WHERE i.run_id = :run AND i.creative_id > :after AND i.outcome = ANY (CAST(:outcomes AS outcome[]))
+ORDER BY i.creative_id LIMIT :limit
 """)
 
 _ITEMS = """
@@ -95,12 +111,13 @@ WHERE i.id = ANY (CAST(:items AS bigint[])) AND c.id = i.creative_id
 """)
 
 _REJECTED = text(f"""
-SELECT i.id, {SLOT}, i.scene_version, i.draw, r.spec
+SELECT i.id, i.creative_id, {SLOT}, i.scene_version, i.draw, r.spec
 FROM run_item i
 JOIN creative c ON c.id = i.creative_id
 JOIN render r ON r.id = i.render_id
-WHERE i.run_id = :run AND i.outcome = 'rejected' AND i.draw + 1 < :below_draw
-ORDER BY i.id
+WHERE i.run_id = :run AND i.creative_id > :after AND i.outcome = 'rejected'
+    AND i.draw + 1 < :below_draw
+ORDER BY i.creative_id LIMIT :limit
 """)
 
 _SUPERSEDE = text("""
@@ -118,22 +135,39 @@ RETURNING i.creative_id
 def close_ended(tx: Transaction, run_id: int) -> dict[Outcome, int]:
     """Ends open items whose render or finishing failed, or whose render was cancelled."""
     ended: Counter[Outcome] = Counter()
-    for statement in (_CLOSE_FAILED, _CLOSE_UNFINISHED, _CLOSE_CANCELLED):
-        ended.update(Outcome(r.outcome) for r in tx.execute(statement, {"run": run_id}))
-    return dict(ended)
+    for statement, outcome in _CLOSE:
+        ended[outcome] += tx.execute(statement, {"run": run_id}).scalar_one()
+    return {outcome: n for outcome, n in ended.items() if n}
 
 
 def judgeable(
-    tx: Transaction, run_id: int, *, scorer_revision: str, include_judged: bool = False
+    tx: Transaction,
+    run_id: int,
+    *,
+    scorer_revision: str,
+    include_judged: bool = False,
+    after: int = 0,
+    limit: int | None = None,
 ) -> tuple[JudgeItem, ...]:
-    """Open items that have a rendition, with their scores; judged ones too if `include_judged`."""
+    """Open items that have a rendition, with their scores; judged ones too if `include_judged`.
+
+    At most `limit`, in the order of their creatives, the next `after` a creative: the last of the
+    page before.
+    """
     outcomes = [Outcome.OPEN.value]
     if include_judged:
         outcomes += [o.value for o in (Outcome.APPROVED, Outcome.REJECTED, Outcome.NEEDS_REVIEW)]
-    values = {"run": run_id, "revision": scorer_revision, "outcomes": outcomes}
+    values = {
+        "run": run_id,
+        "revision": scorer_revision,
+        "outcomes": outcomes,
+        "after": after,
+        "limit": limit,
+    }
     return tuple(
         JudgeItem(
             run_item_id=r.id,
+            creative_id=r.creative_id,
             slot=slot_of(r),
             draw=r.draw,
             render_id=r.render_id,
@@ -169,12 +203,22 @@ def write_verdicts(
     tx.execute(_SET_CURRENT, {"items": judged})
 
 
-def rejected(tx: Transaction, run_id: int, *, below_draw: int) -> tuple[RejectedItem, ...]:
-    """Rejected items whose slot may be drawn again: `draw + 1 < below_draw`."""
-    rows = tx.execute(_REJECTED, {"run": run_id, "below_draw": below_draw})
+def rejected(
+    tx: Transaction, run_id: int, *, below_draw: int, after: int = 0, limit: int | None = None
+) -> tuple[RejectedItem, ...]:
+    """Rejected items whose slot may be drawn again: `draw + 1 < below_draw`. Pages as
+    `judgeable` does."""
+    values = {"run": run_id, "below_draw": below_draw, "after": after, "limit": limit}
     return tuple(
-        RejectedItem(r.id, slot_of(r), r.scene_version, r.draw, RenderSpec.from_json(r.spec))
-        for r in rows
+        RejectedItem(
+            run_item_id=r.id,
+            creative_id=r.creative_id,
+            slot=slot_of(r),
+            scene_version=r.scene_version,
+            draw=r.draw,
+            spec=RenderSpec.from_json(r.spec),
+        )
+        for r in tx.execute(_REJECTED, values)
     )
 
 

@@ -4,11 +4,13 @@ from typing import Any
 
 from sqlalchemy import text
 
-from adloom.records import FinishWork, Lease, Rendition
+from adloom.records import FinishPage, FinishPlace, FinishWork, Lease, Rendition, RunLease
 from adloom.render_spec import RenderSpec
 from db.engine import Transaction
-from db.queries import leases
+from db.queries import fences, leases
 from db.text import as_json, bounded
+
+FIRST = FinishPlace(0, "")
 
 _PUT = text("""
 INSERT INTO rendition (workspace_id, render_id, finish_hash, sha256, object_key, media_type, width,
@@ -36,10 +38,19 @@ _GET = text(
     f"SELECT {COLUMNS} FROM rendition d WHERE render_id = :render AND finish_hash = :finish_hash"
 )
 
+# By the index of open items: a page costs what it holds, wherever it begins.
+_OPEN_FINISHINGS = text("""
+SELECT DISTINCT i.render_id, i.finish_hash COLLATE "C" AS finish_hash FROM run_item i
+WHERE i.run_id = :run AND i.outcome = 'open'
+    AND (i.render_id, i.finish_hash COLLATE "C") > (:after_render, :after_finish_hash)
+ORDER BY 1, 2 LIMIT :limit
+""")
+
+# In the order of references, so that a product's pictures are fetched once.
 _UNFINISHED = text(f"""
 WITH wanted AS (
-    SELECT DISTINCT i.workspace_id, i.render_id, i.finish_hash FROM run_item i
-    WHERE i.run_id = :run AND i.outcome = 'open'
+    SELECT * FROM unnest(CAST(:renders AS bigint[]), CAST(:finish_hashes AS text[]))
+        AS w(render_id, finish_hash)
 ), state AS (
     SELECT w.*,
         EXISTS (SELECT FROM score s WHERE s.render_id = w.render_id AND s.stage = 'model'
@@ -48,12 +59,12 @@ WITH wanted AS (
             AND s.finish_hash = w.finish_hash AND s.revision = :revision) AS final_scored
     FROM wanted w
 )
-SELECT r.id, r.spec, r.object_key, r.sha256, f.spec AS finishing, s.model_scored, s.final_scored,
-    {COLUMNS}
+SELECT r.id, r.spec, r.object_key, r.sha256, f.spec AS finishing, s.model_scored,
+    s.final_scored, {COLUMNS}
 FROM state s
 JOIN render r ON r.id = s.render_id AND r.state = 'rendered'
-JOIN finishing_recipe f ON f.workspace_id = s.workspace_id AND f.finish_hash = s.finish_hash
-LEFT JOIN rendition d ON d.workspace_id = s.workspace_id AND d.render_id = s.render_id
+JOIN finishing_recipe f ON f.workspace_id = r.workspace_id AND f.finish_hash = s.finish_hash
+LEFT JOIN rendition d ON d.workspace_id = r.workspace_id AND d.render_id = s.render_id
     AND d.finish_hash = s.finish_hash
 WHERE (d.id IS NULL OR NOT s.model_scored OR NOT s.final_scored)
     AND NOT EXISTS (SELECT FROM finishing_failure x
@@ -71,10 +82,12 @@ ON CONFLICT (render_id, finish_hash) DO UPDATE SET error_class = excluded.error_
 """)
 
 
-def put(tx: Transaction, ws: int, rendition: Rendition, *, lease: Lease | None = None) -> None:
+def put(
+    tx: Transaction, ws: int, rendition: Rendition, *, lease: Lease | RunLease | None = None
+) -> None:
     """Stores what one finishing made of a render. With a lease, fenced: raises LeaseLostError."""
     if lease is not None:
-        leases.hold(tx, lease)
+        fences.hold(tx, lease)
     values = {
         "ws": ws,
         "render": rendition.render_id,
@@ -97,24 +110,47 @@ def get(tx: Transaction, render_id: int, finish_hash: str) -> Rendition | None:
     return None if row is None else rendition_of(row)
 
 
-def unfinished(tx: Transaction, run_id: int, *, scorer_revision: str) -> tuple[FinishWork, ...]:
+def unfinished(
+    tx: Transaction,
+    run_id: int,
+    *,
+    scorer_revision: str,
+    after: FinishPlace = FIRST,
+    limit: int | None = None,
+) -> FinishPage:
     """Finished renders that the run waits for, but that lack a rendition or scores.
 
-    Reused renders under a new finishing, and those whose worker died before it finished them.
+    Reused renders under a new finishing, and those whose worker died before it finished them. Looks
+    at `limit` open finishings beyond `after`; the page says where the next one begins.
     """
-    rows = tx.execute(_UNFINISHED, {"run": run_id, "revision": scorer_revision})
-    return tuple(
-        FinishWork(
-            render_id=r.id,
-            spec=RenderSpec.from_json(r.spec),
-            object_key=r.object_key,
-            sha256=r.sha256,
-            finishing=leases.finishing_of(r.finishing),
-            rendition=rendition_of(r),
-            model_scored=r.model_scored,
-            final_scored=r.final_scored,
-        )
-        for r in rows
+    values = {
+        "run": run_id,
+        "after_render": after.render_id,
+        "after_finish_hash": after.finish_hash,
+        "limit": limit,
+    }
+    places = [FinishPlace(*row) for row in tx.execute(_OPEN_FINISHINGS, values)]
+    if not places:
+        return FinishPage((), None)
+    wanted = {
+        "renders": [p.render_id for p in places],
+        "finish_hashes": [p.finish_hash for p in places],
+        "revision": scorer_revision,
+    }
+    work = tuple(_work(row) for row in tx.execute(_UNFINISHED, wanted))
+    return FinishPage(work, places[-1] if len(places) == limit else None)
+
+
+def _work(row: Any) -> FinishWork:
+    return FinishWork(
+        render_id=row.id,
+        spec=RenderSpec.from_json(row.spec),
+        object_key=row.object_key,
+        sha256=row.sha256,
+        finishing=leases.finishing_of(row.finishing),
+        rendition=rendition_of(row),
+        model_scored=row.model_scored,
+        final_scored=row.final_scored,
     )
 
 
@@ -126,11 +162,11 @@ def record_failure(
     error_class: str,
     message: str,
     retryable: bool,
-    lease: Lease | None = None,
+    lease: Lease | RunLease | None = None,
 ) -> None:
     """Records that a finishing failed: items that want it end as failed, until reopened."""
     if lease is not None:
-        leases.hold(tx, lease)
+        fences.hold(tx, lease)
     values = {
         "render": render_id,
         "finish_hash": finish_hash,

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from adloom.records import FailedItem, ReopenCounts
+from adloom.records import FailedItem, FailureFilter, ReopenCounts
 from db.engine import Transaction
+from db.queries import runs
 from db.queries.judging import SLOT, slot_of
 from db.queries.run_items import reset_renders
 
@@ -16,7 +17,8 @@ FROM run_item i JOIN creative c ON c.id = i.creative_id
 WHERE i.workspace_id = :ws AND i.outcome = 'failed'
     AND (CAST(:run AS bigint) IS NULL OR i.run_id = :run)
     AND (CAST(:error_class AS text) IS NULL OR i.error_class = :error_class)
-    AND (CAST(:reason AS text) IS NULL OR strpos(lower(i.error_message), lower(:reason)) > 0)
+    AND (CAST(:reason AS text) IS NULL OR strpos(
+        lower(i.error_class || ': ' || i.error_message), lower(:reason)) > 0)
     AND (CAST(:older AS float8) IS NULL OR i.ended_at <= now() - make_interval(secs => :older))
     AND (CAST(:newer AS float8) IS NULL OR i.ended_at >= now() - make_interval(secs => :newer))
     AND (NOT :retryable_only OR i.error_retryable)
@@ -41,32 +43,17 @@ _LOCK_RENDERS = text("""
 SELECT id FROM render WHERE id = ANY (CAST(:renders AS bigint[])) ORDER BY id FOR NO KEY UPDATE
 """)
 
-_LIVE_AGAIN = text("""
-UPDATE run SET state = 'rendering', ended_at = NULL, error_class = NULL, error_message = NULL
-WHERE id = ANY (CAST(:runs AS bigint[]))
-""")
 
-
-def failed_items(
-    tx: Transaction,
-    ws: int,
-    *,
-    run_id: int | None = None,
-    error_class: str | None = None,
-    reason: str | None = None,
-    older_than_s: float | None = None,
-    newer_than_s: float | None = None,
-    retryable_only: bool = False,
-) -> tuple[FailedItem, ...]:
-    """Failed items for which all given conditions hold; `reason` is part of the error's message."""
+def failed_items(tx: Transaction, ws: int, chosen: FailureFilter) -> tuple[FailedItem, ...]:
+    """The failed items for which all chosen conditions hold."""
     values = {
         "ws": ws,
-        "run": run_id,
-        "error_class": error_class,
-        "reason": reason,
-        "older": older_than_s,
-        "newer": newer_than_s,
-        "retryable_only": retryable_only,
+        "run": chosen.run_id,
+        "error_class": chosen.error_class,
+        "reason": chosen.reason,
+        "older": chosen.older_than_s,
+        "newer": chosen.newer_than_s,
+        "retryable_only": chosen.retryable_only,
     }
     return tuple(
         FailedItem(
@@ -92,10 +79,10 @@ def reopen(tx: Transaction, ws: int, run_item_ids: Sequence[int]) -> ReopenCount
     """
     values = {"ws": ws, "items": list(run_item_ids)}
     reopened = tx.execute(_REOPEN, values).all()
-    runs = tuple(sorted({r.run_id for r in reopened}))
+    of_runs = tuple(sorted({r.run_id for r in reopened}))
     renders = sorted({r.render_id for r in reopened})
     tx.execute(_UNBLOCK, values)
     tx.execute(_LOCK_RENDERS, {"renders": renders})
     reset = reset_renders(tx, renders, reset_failed=True)
-    tx.execute(_LIVE_AGAIN, {"runs": list(runs)})
-    return ReopenCounts(len(reopened), reset, runs)
+    runs.go_on(tx, of_runs)
+    return ReopenCounts(len(reopened), reset, of_runs)

@@ -1,4 +1,8 @@
-"""The lease of the one coordinator that drives a run."""
+"""The lease of the one coordinator that drives a run: the fence of all that it writes.
+
+As with batches, a write takes a share lock on the run's row before all else: until it commits
+nobody can claim the run, and after somebody has, the epoch differs and nothing is written.
+"""
 
 from sqlalchemy import text
 
@@ -19,7 +23,7 @@ WHERE id = :run AND lease_epoch = :epoch AND lease_owner = :owner
 RETURNING lease_epoch, lease_expires_at
 """)
 
-_CHECK = text("""
+_FENCE = text("""
 SELECT 1 FROM run WHERE id = :run AND lease_epoch = :epoch AND lease_owner = :owner FOR SHARE
 """)
 
@@ -44,9 +48,9 @@ def heartbeat(tx: Transaction, lease: RunLease, ttl_s: float) -> RunLease:
     return RunLease(lease.run_id, lease.owner, *row)
 
 
-def check(tx: Transaction, lease: RunLease) -> None:
-    """Raises LeaseLostError unless the lease still holds; it then does until the commit."""
-    if tx.execute(_CHECK, _key(lease)).one_or_none() is None:
+def hold(tx: Transaction, lease: RunLease) -> None:
+    """The fence: from here to the commit the lease holds. Raises LeaseLostError."""
+    if tx.execute(_FENCE, _key(lease)).one_or_none() is None:
         raise _lost(lease)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "get",
     "go_on",
     "latest",
+    "led_by",
     "list_runs",
     "record_skipped",
     "set_flow_run",
@@ -47,7 +48,7 @@ RETURNING id
 
 _LIVE_AGAIN = text("""
 UPDATE run SET state = 'rendering', ended_at = NULL, error_class = NULL, error_message = NULL
-WHERE id = :run AND state <> 'planning' AND EXISTS (
+WHERE id = ANY (CAST(:runs AS bigint[])) AND state <> 'planning' AND EXISTS (
     SELECT FROM run_item i WHERE i.run_id = run.id AND i.outcome = 'open')
 RETURNING id
 """)
@@ -67,6 +68,10 @@ FROM run r JOIN campaign c ON c.id = r.campaign_id
 WHERE r.workspace_id = :ws
 """
 _GET = text(f"{_COLUMNS} AND r.id = :run")
+_LED_BY = text(
+    f"{_COLUMNS} AND r.lease_owner = :owner AND r.state IN ('planning', 'rendering', 'judging') "
+    "ORDER BY r.id DESC LIMIT 1"
+)
 _NEWEST = text(
     f"{_COLUMNS} AND (CAST(:campaign AS text) IS NULL OR c.slug = :campaign) "
     "ORDER BY r.id DESC LIMIT :limit"
@@ -166,9 +171,9 @@ def fail_open(tx: Transaction, run_id: int, error: AdloomError) -> None:
     tx.execute(_FAIL_ITEMS, values)
 
 
-def go_on(tx: Transaction, run_id: int) -> bool:
-    """Makes a planned run with open items live again, ended or not; False if it has none."""
-    return tx.execute(_LIVE_AGAIN, {"run": run_id}).one_or_none() is not None
+def go_on(tx: Transaction, run_ids: Sequence[int]) -> tuple[int, ...]:
+    """Makes planned runs with open items live again, ended or not; returns which have any."""
+    return tuple(sorted(tx.execute(_LIVE_AGAIN, {"runs": list(run_ids)}).scalars()))
 
 
 def set_flow_run(tx: Transaction, run_id: int, flow_run_id: str) -> None:
@@ -187,6 +192,12 @@ def latest(tx: Transaction, ws: int, campaign: str | None = None) -> RunRecord |
     """The newest run, of one campaign or of all."""
     row = tx.execute(_NEWEST, {"ws": ws, "campaign": campaign, "limit": 1}).one_or_none()
     return None if row is None else _run(row)
+
+
+def led_by(tx: Transaction, ws: int, owner: str) -> RunSummary | None:
+    """The live run that this coordinator holds, with its counts; None if it holds none."""
+    row = tx.execute(_LED_BY, {"ws": ws, "owner": owner}).one_or_none()
+    return None if row is None else _summaries(tx, [_run(row)])[0]
 
 
 def summary(tx: Transaction, ws: int, run_id: int) -> RunSummary:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from adloom.records import Lease
+from adloom.records import Lease, RunLease
 from adloom.scores import Scores
 from db.engine import Transaction
-from db.queries import leases
+from db.queries import fences
 from db.text import as_json
 
 RAW = "raw"
@@ -36,14 +36,14 @@ def put(
     scores: Scores,
     *,
     finish_hash: str | None,
-    lease: Lease | None = None,
+    lease: Lease | RunLease | None = None,
 ) -> None:
     """Stores scores of a render (`finish_hash` None) or of a rendition, in place of older ones.
 
     With a lease the write is fenced: raises LeaseLostError.
     """
     if lease is not None:
-        leases.hold(tx, lease)
+        fences.hold(tx, lease)
     values = {
         "render": render_id,
         "stage": scores.stage.value,

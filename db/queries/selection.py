@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from adloom.campaign import CampaignSpec, Refresh
+from adloom.campaign import CampaignSpec
 from adloom.catalog import PhotoRole
 from adloom.geometry import Size
 from adloom.planning import PlannableProduct, SkippedProduct
@@ -33,32 +33,20 @@ selected AS MATERIALIZED (
 _CHOSEN = f"""
 WITH {_SELECTED}, chosen AS (
     SELECT DISTINCT ON (p.id, pp.role) p.id, p.external_id, p.title, p.category, p.brand,
-        p.changed_at, p.workspace_id, pp.role, pp.photo_sha256, pp.linked_at
+        p.workspace_id, pp.role, pp.photo_sha256
     FROM selected p JOIN product_photo pp ON pp.product_id = p.id
     WHERE pp.photo_sha256 IS NOT NULL AND pp.role = ANY (CAST(:roles AS photo_role[]))
     ORDER BY p.id, pp.role, pp.position, pp.location
 )"""
 
-_PLANNABLE = f"""{_CHOSEN}
+_PLANNABLE = text(f"""{_CHOSEN}
 SELECT h.id, h.external_id, h.title, h.category, h.brand, h.photo_sha256, h.role, c.mask_sha256,
     c.confidence, c.bbox_width, c.bbox_height, c.colours
 FROM chosen h
 JOIN cutout c ON c.workspace_id = h.workspace_id AND c.photo_sha256 = h.photo_sha256
     AND c.is_current
-WHERE NOT EXISTS (
-    SELECT FROM campaign k
-    JOIN creative v ON v.campaign_id = k.id AND v.product_id = h.id AND v.photo_role = h.role
-    JOIN run_item i ON i.creative_id = v.id
-    JOIN render r ON r.id = i.render_id AND r.state = 'rendered'
-    WHERE k.workspace_id = h.workspace_id AND k.slug = :campaign AND {{done}})
 ORDER BY h.id, h.role
-"""
-_DONE = {
-    Refresh.ALL: "false",
-    Refresh.NEW: "true",
-    Refresh.CHANGED: "i.created_at > greatest(h.changed_at, h.linked_at, c.created_at)",
-}
-_STATEMENTS = {refresh: text(_PLANNABLE.format(done=done)) for refresh, done in _DONE.items()}
+""")
 
 _UNPLANNABLE = text(f"""
 WITH {_SELECTED}, roles AS (SELECT unnest(CAST(:roles AS photo_role[])) AS role),
@@ -101,12 +89,11 @@ _PAGE_ROWS = 500
 def plannable(tx: Transaction, ws: int, spec: CampaignSpec) -> Iterator[PlannableProduct]:
     """The selected products with photo and cutout, one per photo role, in a fixed order.
 
-    Streams: consume it within the transaction. `spec.refresh` leaves out what the campaign has
-    rendered before (`new`), or has rendered since product, photo and mask last changed (`changed`).
+    Streams: consume it within the transaction. Which of their slots a run takes (`spec.refresh`) is
+    asked of the plan: `refreshing.due`.
     """
-    statement = _STATEMENTS[spec.refresh].execution_options(yield_per=_PAGE_ROWS)
-    values = {**_parameters(ws, spec), "campaign": spec.slug}
-    with tx.execute(statement, values) as rows:
+    statement = _PLANNABLE.execution_options(yield_per=_PAGE_ROWS)
+    with tx.execute(statement, _parameters(ws, spec)) as rows:
         for r in rows:
             yield PlannableProduct(
                 product_id=r.id,

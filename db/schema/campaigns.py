@@ -28,7 +28,8 @@ class SceneTemplate(Base):
 
 
 class Campaign(Base):
-    """What to make, as last applied. `model_revision` pins the weights, by their hash."""
+    """What to make, as last applied. `model_revision`: the hash of the weights that its first run
+    since then pinned it to; null before."""
 
     __tablename__ = "campaign"
     __table_args__ = (UniqueConstraint("workspace_id", "slug"),)

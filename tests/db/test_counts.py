@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adloom.errors import ConflictError, NotFoundError, RenderError
-from adloom.planning import PlannedItem, SkippedProduct
-from adloom.records import ItemVerdict
-from adloom.render_spec import seed_for
+from adloom.planning import SkippedProduct
+from adloom.records import FailureFilter, ItemVerdict
 from adloom.states import Outcome, RenderState, ReviewDecision, RunState, Trigger
 from db.engine import Database
 from db.queries import (
@@ -36,18 +35,6 @@ def outcomes(world: World, run_id: int) -> dict[Outcome, int]:
     assert sum(summary.outcomes.values()) == summary.run.planned_slots
     assert sum(summary.dispositions.values()) == summary.run.planned_slots
     return dict(summary.outcomes)
-
-
-def draw_again(world: World, run_id: int, draws: int) -> int:
-    with world.database.transaction() as tx:
-        items = []
-        for r in judging.rejected(tx, run_id, below_draw=draws):
-            slot, draw = r.slot, r.draw + 1
-            seed = seed_for(
-                r.spec.photo_sha256, slot.scene_slug, slot.format_slug, slot.variant, draw
-            )
-            items.append(PlannedItem(slot, r.scene_version, draw, replace(r.spec, seed=seed)))
-        return judging.add_next_draws(tx, run_id, items)
 
 
 def test_planning_a_run_twice_adds_nothing(world: World) -> None:
@@ -92,13 +79,18 @@ def test_failures_keep_class_message_and_attempts_and_a_retry_makes_only_those(
     assert outcomes(world, run_id) == {Outcome.APPROVED: 9, Outcome.FAILED: 3}
 
     with world.database.transaction() as tx:
-        assert retrying.failed_items(tx, world.ws, error_class="ModelError") == ()
-        assert retrying.failed_items(tx, world.ws, reason="no such words") == ()
-        assert retrying.failed_items(tx, world.ws, run_id=run_id, older_than_s=3600) == ()
+        assert retrying.failed_items(tx, world.ws, FailureFilter(error_class="ModelError")) == ()
+        assert retrying.failed_items(tx, world.ws, FailureFilter(reason="no such words")) == ()
+        assert retrying.failed_items(tx, world.ws, FailureFilter(run_id, older_than_s=3600)) == ()
         failed = retrying.failed_items(
-            tx, world.ws, run_id=run_id, error_class="RenderError", reason="No Picture",
-            newer_than_s=3600, retryable_only=True,
-        )  # fmt: skip
+            tx,
+            world.ws,
+            FailureFilter(
+                run_id, "RenderError", "No Picture", newer_than_s=3600, retryable_only=True
+            ),
+        )
+        by_class = FailureFilter(run_id, reason="rendererror")
+        assert retrying.failed_items(tx, world.ws, by_class) == failed
         assert {(f.error_message, f.attempts) for f in failed} == {("no picture", 1)}
         runs.set_state(tx, run_id, RunState.COMPLETE)
         counts = retrying.reopen(tx, world.ws, [f.run_item_id for f in failed])
@@ -149,7 +141,7 @@ def test_a_run_with_open_items_is_neither_completed_nor_ended_twice(world: World
     with pytest.raises(ConflictError, match="has ended"), world.database.transaction() as tx:
         runs.set_state(tx, run_id, RunState.COMPLETE)
     with world.database.transaction() as tx:
-        assert runs.go_on(tx, run_id)
+        assert runs.go_on(tx, [run_id]) == (run_id,)
         assert runs.get(tx, world.ws, run_id).state is RunState.RENDERING
 
 
@@ -160,7 +152,7 @@ def test_a_render_made_by_another_run_meanwhile_is_only_judged_on_retry(world: W
     world.render_all(world.run(campaign("summer"), reset_failed=True))
 
     with world.database.transaction() as tx:
-        failed = retrying.failed_items(tx, world.ws, run_id=first)
+        failed = retrying.failed_items(tx, world.ws, FailureFilter(first))
         counts = retrying.reopen(tx, world.ws, [f.run_item_id for f in failed])
 
     assert (counts.items, counts.renders) == (1, 0)
@@ -189,7 +181,7 @@ def test_a_finishing_that_failed_ends_its_items_and_can_be_tried_again(world: Wo
     other = replace(spec, finishing=replace(spec.finishing, quality=50))
     again = world.run(other)
     with world.database.transaction() as tx:
-        work = renditions.unfinished(tx, again, scorer_revision=REVISION)
+        work = renditions.unfinished(tx, again, scorer_revision=REVISION).work
         assert len(work) == 6
         assert all(w.model_scored and not w.final_scored and w.rendition is None for w in work)
         assert {w.finishing.quality for w in work} == {50}
@@ -197,13 +189,13 @@ def test_a_finishing_that_failed_ends_its_items_and_can_be_tried_again(world: Wo
             tx, work[0].render_id, work[0].finishing.finish_hash, error_class="RenderError",
             message="no mask", retryable=True,
         )  # fmt: skip
-        assert len(renditions.unfinished(tx, again, scorer_revision=REVISION)) == 5
+        assert len(renditions.unfinished(tx, again, scorer_revision=REVISION).work) == 5
     world.finish_all(again)
     world.judge(again)
     assert outcomes(world, again) == {Outcome.APPROVED: 5, Outcome.FAILED: 1}
 
     with world.database.transaction() as tx:
-        failed = retrying.failed_items(tx, world.ws, run_id=again)
+        failed = retrying.failed_items(tx, world.ws, FailureFilter(again))
         assert retrying.reopen(tx, world.ws, [f.run_item_id for f in failed]).renders == 0
     assert world.finish_all(again) == 1
     world.judge(again)
@@ -216,13 +208,13 @@ def test_rejected_slots_are_drawn_again_as_often_as_the_campaign_allows(world: W
     world.judge(run_id, rejects=lambda n: n < 2)
     assert outcomes(world, run_id) == {Outcome.APPROVED: 4, Outcome.REJECTED: 2}
 
-    assert draw_again(world, run_id, 2) == 2
-    assert draw_again(world, run_id, 2) == 0
+    assert world.draw_again(run_id, 2) == 2
+    assert world.draw_again(run_id, 2) == 0
 
     assert outcomes(world, run_id) == {Outcome.APPROVED: 4, Outcome.OPEN: 2}
     assert world.render_all(run_id) == 2
     world.judge(run_id, rejects=lambda _: True)
-    assert draw_again(world, run_id, 2) == 0
+    assert world.draw_again(run_id, 2) == 0
     assert outcomes(world, run_id) == {Outcome.APPROVED: 4, Outcome.REJECTED: 2}
     with world.database.transaction() as tx:
         summary = runs.summary(tx, world.ws, run_id)
@@ -339,10 +331,10 @@ def test_counts_add_up_after_any_sequence_of_events(
                 world.judge(run_id, rejects=lambda n: n % 2 == 0)
             case "draw":
                 if _live(world, run_id):
-                    draw_again(world, run_id, 3)
+                    world.draw_again(run_id, 3)
             case "retry":
                 with world.database.transaction() as tx:
-                    failed = retrying.failed_items(tx, world.ws, run_id=run_id)
+                    failed = retrying.failed_items(tx, world.ws, FailureFilter(run_id))
                     retrying.reopen(tx, world.ws, [f.run_item_id for f in failed])
             case "cancel":
                 with world.database.transaction() as tx:

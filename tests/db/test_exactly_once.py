@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adloom.errors import LeaseLostError
-from adloom.records import Lease
+from adloom.records import FailureFilter, Lease
 from adloom.scores import Scores, Stage
 from adloom.states import BatchState, RenderState
 from db.engine import Transaction
@@ -205,7 +205,7 @@ def test_a_batch_that_is_claimed_and_lost_too_often_fails_with_its_renders(world
     assert world.claim(batch_id) is None
     world.judge(run_id)
     with world.database.transaction() as tx:
-        failed = retrying.failed_items(tx, world.ws, run_id=run_id)
+        failed = retrying.failed_items(tx, world.ws, FailureFilter(run_id))
     assert {(f.error_class, f.attempts, f.retryable) for f in failed} == {
         ("LeaseLostError", 3, True)
     }
@@ -302,6 +302,6 @@ def test_one_coordinator_holds_a_run(world: World) -> None:
         assert taken is not None
         assert taken.epoch == lease.epoch + 1
         run_leases.release(tx, lease)
-        run_leases.check(tx, taken)
+        run_leases.hold(tx, taken)
         with pytest.raises(LeaseLostError):
             run_leases.heartbeat(tx, lease, 60)

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from adloom.campaign import Refresh, Selection
+from adloom.campaign import Selection
 from adloom.catalog import PhotoRef, PhotoRole
 from adloom.errors import ConflictError, NotFoundError
 from adloom.records import Change
 from adloom.scenes import ScenePack
 from db.queries import campaigns, scenes, selection
-from tests.db.world import RENDERER, World, campaign, record, scene
+from tests.db.world import World, campaign, record, scene
 
 
 def names(world: World, chosen: Selection) -> list[str]:
@@ -73,23 +73,6 @@ def test_products_that_cannot_be_planned_say_why(world: World) -> None:
     assert [(s.external_id, s.reason) for s in skipped] == [("new", "PHOTO_NOT_FETCHED")]
 
 
-def test_refresh_takes_new_changed_or_all_products(world: World) -> None:
-    specs = {r: replace(campaign(formats=("1:1",)), refresh=r) for r in Refresh}
-
-    def selected(refresh: Refresh) -> list[str]:
-        with world.database.transaction() as tx:
-            return [p.external_id for p in selection.plannable(tx, world.ws, specs[refresh])]
-
-    world.render_all(world.run(specs[Refresh.ALL]))
-    assert selected(Refresh.NEW) == selected(Refresh.CHANGED) == []
-    assert selected(Refresh.ALL) == ["p0", "p1", "p2"]
-
-    world.sync([record("p1", title="Another title"), record("p3")])
-    world.fetch_photos()
-    assert selected(Refresh.NEW) == ["p3"]
-    assert selected(Refresh.CHANGED) == ["p1", "p3"]
-
-
 def test_a_scene_pack_is_stored_once_and_its_versions_never_change(world: World) -> None:
     pack = ScenePack("base", 1, (scene("beach"), scene("beach", 2, title="Newer")))
     with world.database.transaction() as tx:
@@ -113,11 +96,25 @@ def test_applying_a_campaign_creates_changes_or_leaves_it(world: World) -> None:
         changes = [campaigns.apply(tx, world.ws, s) for s in (spec, spec, replace(spec, seed=7))]
         assert changes == [Change.CREATED, Change.UNCHANGED, Change.CHANGED]
         assert campaigns.get(tx, world.ws, "spring").spec == replace(spec, seed=7)
-        campaigns.pin_model(tx, world.ws, "spring", RENDERER.weights_hash)
         (only,) = campaigns.list_all(tx, world.ws)
-        assert (only.model_revision, only.last_run_id) == (RENDERER.weights_hash, None)
+        assert (only.model_revision, only.last_run_id) == (None, None)
         with pytest.raises(NotFoundError, match="did you mean spring"):
             campaigns.get(tx, world.ws, "sprong")
+
+
+def test_a_campaign_stays_pinned_to_the_weights_of_its_first_run_until_it_is_applied_again(
+    world: World,
+) -> None:
+    with world.database.transaction() as tx:
+        campaigns.apply(tx, world.ws, campaign())
+        assert campaigns.pin_model(tx, world.ws, "spring", "first") == "first"
+        assert campaigns.pin_model(tx, world.ws, "spring", "second") == "first"
+        assert campaigns.get(tx, world.ws, "spring").model_revision == "first"
+        assert campaigns.apply(tx, world.ws, campaign()) is Change.UNCHANGED
+        assert campaigns.get(tx, world.ws, "spring").model_revision is None
+        assert campaigns.pin_model(tx, world.ws, "spring", "second") == "second"
+        with pytest.raises(NotFoundError, match="did you mean spring"):
+            campaigns.pin_model(tx, world.ws, "sprong", "second")
 
 
 def test_workspaces_see_nothing_of_one_another(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +19,11 @@ from adloom.records import (
     Lease,
     PhotoValidators,
     ProductPhoto,
+    RejectedItem,
     Rendition,
     StoredRender,
 )
-from adloom.render_spec import Sampler
+from adloom.render_spec import Sampler, seed_for
 from adloom.scenes import ScenePack, SceneTemplate
 from adloom.scores import Scores, Stage
 from adloom.states import RunState, Trigger
@@ -35,6 +36,7 @@ from db.queries import (
     judging,
     leases,
     photos,
+    refreshing,
     renditions,
     runs,
     scenes,
@@ -118,6 +120,7 @@ class World:
     database: Database
     ws: int
     source_id: int
+    slug: str
 
     @classmethod
     def open(cls, database: Database, slug: str = "w") -> "World":
@@ -127,7 +130,7 @@ class World:
                 tx, ws, slug="shop", kind="feed", location="/feed.tsv", delivery=Delivery.SNAPSHOT
             )
             scenes.upsert_pack(tx, ws, ScenePack("base", 1, (scene("beach"), scene("desk"))))
-        return cls(database, ws, source.id)
+        return cls(database, ws, source.id, slug)
 
     def sync(self, records: Sequence[ProductRecord], *, complete: bool = False) -> int:
         with self.database.transaction() as tx:
@@ -167,8 +170,9 @@ class World:
         with self.database.transaction() as tx:
             products = list(selection.plannable(tx, self.ws, spec))
             chosen = scenes.latest(tx, self.ws, spec.scenes)
-        items = list(plan(spec, products, chosen, RENDERER))
-        return [item for item in items if isinstance(item, PlannedItem)]
+            items = list(plan(spec, products, chosen, RENDERER))
+            slots = [item for item in items if isinstance(item, PlannedItem)]
+            return list(refreshing.due(tx, self.ws, spec, slots))
 
     def run(self, spec: CampaignSpec, *, reset_failed: bool = False) -> int:
         """A run of the campaign, planned and rendering."""
@@ -226,9 +230,20 @@ class World:
         self.finish_all(run_id)
         return made
 
+    def draw_again(self, run_id: int, draws: int) -> int:
+        """Gives the rejected their next draw, up to `draws` in all."""
+        with self.database.transaction() as tx:
+            items = [_next_draw(r) for r in judging.rejected(tx, run_id, below_draw=draws)]
+            return judging.add_next_draws(tx, run_id, items)
+
+    def names(self) -> dict[int, str]:
+        """External ids by product id."""
+        with self.database.transaction() as tx:
+            return {p.id: p.external_id for p in catalog.products(tx, self.ws)}
+
     def finish_all(self, run_id: int) -> int:
         with self.database.transaction() as tx:
-            work = renditions.unfinished(tx, run_id, scorer_revision=REVISION)
+            work = renditions.unfinished(tx, run_id, scorer_revision=REVISION).work
             for item in work:
                 digest = sha(f"{item.render_id} {item.finishing.finish_hash}")
                 self.put_finished(tx, item.render_id, item.finishing.finish_hash, digest)
@@ -244,16 +259,28 @@ class World:
             measured = Scores(stage, REVISION, {"identity": 0.8, "sharpness": 0.5})
             scores.put(tx, render_id, measured, finish_hash=key)
 
-    def judge(self, run_id: int, *, rejects: Callable[[int], bool] = lambda _: False) -> None:
-        """Approves all that can be judged but those that `rejects`, by their order."""
+    def judge(
+        self,
+        run_id: int,
+        *,
+        rejects: Callable[[int], bool] = lambda _: False,
+        at_most: int | None = None,
+    ) -> None:
+        """Approves what can be judged, the first `at_most`, but those that `rejects` by order."""
         with self.database.transaction() as tx:
             judging.close_ended(tx, run_id)
-            items = judging.judgeable(tx, run_id, scorer_revision=REVISION)
+            items = judging.judgeable(tx, run_id, scorer_revision=REVISION)[:at_most]
             verdicts = [
                 ItemVerdict(item.run_item_id, REJECTED if rejects(n) else APPROVED)
                 for n, item in enumerate(items)
             ]
             judging.write_verdicts(tx, run_id, "gates-1", verdicts)
+
+
+def _next_draw(rejected: RejectedItem) -> PlannedItem:
+    slot, draw, spec = rejected.slot, rejected.draw + 1, rejected.spec
+    seed = seed_for(spec.photo_sha256, slot.scene_slug, slot.format_slug, slot.variant, draw)
+    return PlannedItem(slot, rejected.scene_version, draw, replace(spec, seed=seed))
 
 
 APPROVED = Verdict(Decision.APPROVED)

@@ -13,11 +13,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from adloom.finishing_spec import FinishingSpec
-from adloom.gates import DEFAULT_GATES, Decision, Reason, Verdict, judge
+from adloom.finishing_spec import DetailLock, FinishingSpec
+from adloom.gates import DEFAULT_GATES, Decision, Verdict, detail_lock_reasons, judge
 from adloom.geometry import FORMATS, Anchor, Box, Placement, Size, cover, place_native
 from adloom.imaging.canonical import canonical_picture
-from adloom.imaging.finishing import DetailLock, finish
+from adloom.imaging.finishing import finish
 from adloom.imaging.views import own_mask
 from adloom.imaging.warp import placed_mask
 from models.refadgen.renderer import RefAdGenRenderer, RenderItem, RenderRequest
@@ -93,10 +93,8 @@ class Studio:
         final = self.scorer.score_final(
             done.image, *cutout, cover(native, FORMAT.canvas).to_canvas(box)
         )
-        extra = (
-            [Reason("DETAIL_LOCK_REFUSED", "agreement", done.agreement, spec.min_agreement, None)]
-            if done.detail_lock is DetailLock.REFUSED
-            else []
+        extra = detail_lock_reasons(
+            done.detail_lock, done.agreement, min_agreement=spec.min_agreement
         )
         verdict = judge({**model, **final.flat()}, DEFAULT_GATES, extra=extra)
         return Judged(model["model.identity"], model["model.growth"], done.detail_lock, verdict)

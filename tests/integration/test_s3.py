@@ -1,10 +1,15 @@
 """Objects on a real S3 server, with the same contract as a local folder."""
 
+import time
+from dataclasses import replace
+from datetime import timedelta
+
 import boto3
 import pytest
 
 from adloom.errors import BucketMissingError, StorageDeniedError, StorageError
 from storage import ObjectStore, open_store
+from storage.s3 import S3Store
 from tests.server_fixtures import S3Server
 from tests.unit.storage.store_contract import StoreContract
 
@@ -58,6 +63,30 @@ def test_an_object_written_by_other_means_is_adopted_or_refused_by_its_content(
     assert not store.put("w/k", b"foreign", content_type="text/plain").created
     with pytest.raises(StorageError, match="other content"):
         store.put("w/k", b"foreigm", content_type="text/plain")
+
+
+def test_an_adopted_object_is_young_again_and_otherwise_as_it_was(
+    store: ObjectStore, s3_server: S3Server, s3_bucket: str
+) -> None:
+    assert isinstance(store, S3Store)
+    store.put("w/k", b"picture", content_type="image/webp")
+    before = store.head("w/k")
+    time.sleep(1.1)  # S3 keeps times in seconds
+    assert not store.put("w/k", b"picture", content_type="image/webp").created
+    assert store.head("w/k") == before, "an object of this hour needs no copy"
+
+    eager = replace(store, young=timedelta(0))
+    assert not eager.put("w/k", b"picture", content_type="image/webp").created
+
+    after = store.head("w/k")
+    assert before is not None
+    assert after is not None
+    assert after.modified > before.modified
+    assert (after.sha256, store.get("w/k")) == (before.sha256, b"picture")
+    client = boto3.client("s3", endpoint_url=s3_server.endpoint)
+    head = client.head_object(Bucket=s3_bucket, Key="ads/w/k")
+    client.close()
+    assert head["ContentType"] == "image/webp"
 
 
 def test_content_that_is_not_what_was_put_is_noticed(

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adloom.gates import DEFAULT_GATES, Decision, Gate, Reason, gate_set_hash, judge, worse
+from adloom.finishing_spec import DetailLock
+from adloom.gates import (
+    DEFAULT_GATES,
+    Decision,
+    Gate,
+    Reason,
+    detail_lock_reasons,
+    gate_set_hash,
+    judge,
+    worse,
+)
 
 scores = st.dictionaries(
     st.sampled_from([g.score for g in DEFAULT_GATES]), st.floats(0, 1), max_size=5
@@ -47,13 +57,19 @@ def test_a_missing_score_is_never_approved_unseen(value: float | None) -> None:
     assert verdict.reasons[0].code == "MODEL_IDENTITY_MISSING"
 
 
-def test_a_reason_found_elsewhere_rejects_whatever_the_scores() -> None:
-    refused = Reason("DETAIL_LOCK_REFUSED", "detail_lock", 0.2, 0.5, None)
-    verdict = judge({"model.identity": 1.0}, [Gate("model.identity", min=0.5)], extra=[refused])
-    assert verdict.decision is Decision.REJECTED
-    assert verdict.reasons == (refused,)
-
-
 def test_the_hash_of_a_gate_set_does_not_depend_on_its_order() -> None:
     assert gate_set_hash(DEFAULT_GATES) == gate_set_hash(tuple(reversed(DEFAULT_GATES)))
     assert gate_set_hash(DEFAULT_GATES) != gate_set_hash(DEFAULT_GATES[1:])
+
+
+@pytest.mark.parametrize("lock", [DetailLock.APPLIED, DetailLock.OFF, "applied", None])
+def test_a_detail_lock_that_was_not_refused_is_no_reason(lock: str | None) -> None:
+    assert detail_lock_reasons(lock, 0.1, min_agreement=0.55) == ()
+
+
+@pytest.mark.parametrize("lock", [DetailLock.REFUSED, "refused"])
+def test_a_refused_detail_lock_rejects_whatever_the_scores_say(lock: str) -> None:
+    extra = detail_lock_reasons(lock, 0.1, min_agreement=0.55)
+    verdict = judge({"model.identity": 0.9}, [Gate("model.identity", min=0.5)], extra=extra)
+    assert verdict.decision is Decision.REJECTED
+    assert verdict.reasons == (Reason("DETAIL_LOCK_REFUSED", "agreement", 0.1, 0.55, None),)

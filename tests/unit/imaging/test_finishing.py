@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adloom.errors import MaskError
-from adloom.finishing_spec import FinishingSpec
+from adloom.finishing_spec import DetailLock, FinishingSpec
 from adloom.geometry import FORMATS, Box, Size, cover
 from adloom.imaging.arrays import Rgb, luma
 from adloom.imaging.background import upscaled, without_product
-from adloom.imaging.finishing import DetailLock, Finished, agreement_of, finish, soft_edge
+from adloom.imaging.finishing import Finished, agreement_of, finish, soft_edge
 from adloom.imaging.warp import placed_photo
 from tests.unit.imaging.pictures import box_of, drawn_cutout, rendered
 

@@ -148,11 +148,33 @@ def test_a_file_that_breaks_off_is_no_snapshot(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"deliver": "delta"}, {"delivery": "all"}, {"delimiter": "x"}, {"max_bytes": 0}],
+    [
+        {"deliver": "delta"},
+        {"delivery": "all"},
+        {"delimiter": "x"},
+        {"max_bytes": 0},
+        {"max_bytes": "much"},
+        {"allow_outside": "perhaps"},
+    ],
 )
 def test_unknown_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(FeedError, match="option"):
         open_source("feed", "feed.tsv", options=options)
+
+
+def test_a_refused_option_names_what_there_is() -> None:
+    with pytest.raises(FeedError, match=r"'sep'.*delimiter: tab, comma.*max_bytes"):
+        open_source("feed", "feed.tsv", options={"sep": "tab"})
+    with pytest.raises(FeedError, match=r"'allow_outside' cannot be 'perhaps'.*true or false"):
+        open_source("feed", "feed.tsv", options={"allow_outside": "perhaps"})
+
+
+def test_options_may_be_text_as_a_command_line_has_them(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    feed = written(tmp_path / "shop", HEAD.replace("\t", ";") + "a;Mug;../a.jpg;words\n")
+    as_text = {"delimiter": "semicolon", "max_bytes": "100000", "allow_outside": "TRUE"}
+    assert outcomes(read(feed, **as_text)) == ["a"]
+    assert outcomes(read(feed, **{**as_text, "allow_outside": "false"})) != ["a"]
 
 
 @pytest.mark.parametrize(

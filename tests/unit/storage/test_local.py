@@ -25,6 +25,15 @@ class TestLocalStore(StoreContract):
     pass
 
 
+def test_an_adopted_object_is_young_again(store: LocalStore, root: Path) -> None:
+    store.put("w/k", b"same", content_type="text/plain")
+    os.utime(root / "w" / "k", (time.time() - 90_000,) * 2)
+    store.put("w/k", b"same", content_type="text/plain")
+    info = store.head("w/k")
+    assert info is not None
+    assert info.modified.timestamp() > time.time() - 60
+
+
 def test_nothing_unfinished_is_left_or_listed(store: LocalStore, root: Path) -> None:
     store.put("w/k", b"first", content_type="text/plain")
     with pytest.raises(StorageError):

@@ -1,0 +1,75 @@
+"""Rows as values: what the database hands out and takes in beyond the core's own types.
+
+All times are UTC. A `finish hash` is `FinishingSpec.finish_hash`.
+"""
+
+from adloom.records.batches import BatchRecord, Lease, RenderWork, StoredRender
+from adloom.records.campaigns import CampaignRecord, Change
+from adloom.records.catalogue import (
+    PhotoProblem,
+    PhotoValidators,
+    ProductPhoto,
+    ProductView,
+    StoredSource,
+    SyncRecord,
+    SyncState,
+    UpsertCounts,
+)
+from adloom.records.creatives import CreativeFilter, CreativeView, ProductSummary, ReviewRecord
+from adloom.records.judging import (
+    FinishPage,
+    FinishPlace,
+    FinishWork,
+    ItemVerdict,
+    JudgeItem,
+    RejectedItem,
+    Rendition,
+)
+from adloom.records.runs import (
+    CancelCounts,
+    Conservation,
+    FailedItem,
+    FailureFilter,
+    PlanCounts,
+    ReopenCounts,
+    RunLease,
+    RunRecord,
+    RunSummary,
+)
+
+__all__ = [
+    "BatchRecord",
+    "CampaignRecord",
+    "CancelCounts",
+    "Change",
+    "Conservation",
+    "CreativeFilter",
+    "CreativeView",
+    "FailedItem",
+    "FailureFilter",
+    "FinishPage",
+    "FinishPlace",
+    "FinishWork",
+    "ItemVerdict",
+    "JudgeItem",
+    "Lease",
+    "PhotoProblem",
+    "PhotoValidators",
+    "PlanCounts",
+    "ProductPhoto",
+    "ProductSummary",
+    "ProductView",
+    "RejectedItem",
+    "RenderWork",
+    "Rendition",
+    "ReopenCounts",
+    "ReviewRecord",
+    "RunLease",
+    "RunRecord",
+    "RunSummary",
+    "StoredRender",
+    "StoredSource",
+    "SyncRecord",
+    "SyncState",
+    "UpsertCounts",
+]

@@ -1,0 +1,102 @@
+"""Sources, syncs, products and their photos, as rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from adloom.catalog import Availability, Delivery, PhotoRole, Price, SyncCounts
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSource:
+    """A catalogue that was added, with how many of its products are active."""
+
+    id: int
+    slug: str
+    kind: str
+    location: str
+    delivery: Delivery
+    options: Mapping[str, Any]
+    active_products: int = 0
+
+
+class SyncState(StrEnum):
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRecord:
+    id: int
+    source: str
+    state: SyncState
+    counts: SyncCounts
+    started_at: datetime
+    ended_at: datetime | None
+    error_class: str | None
+    error_message: str | None
+    rejected_reasons: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertCounts:
+    """What a chunk of records did; the three add up to the chunk."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoValidators:
+    """What tells cheaply that a photo is still the same: HTTP's or the file system's word."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+    size: int | None = None
+    mtime_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductPhoto:
+    """A product's photo by reference; `photo_sha256` is None until it was fetched."""
+
+    product_id: int
+    external_id: str
+    location: str
+    role: PhotoRole
+    position: int
+    photo_sha256: str | None = None
+    validators: PhotoValidators = PhotoValidators()
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoProblem:
+    """Why a product's photo cannot be used."""
+
+    product_id: int
+    external_id: str
+    location: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProductView:
+    """A product with its photos and what is wrong with them."""
+
+    id: int
+    source: str
+    external_id: str
+    title: str
+    category: str
+    brand: str
+    availability: Availability
+    price: Price | None
+    link: str
+    active: bool
+    photos: tuple[ProductPhoto, ...]
+    problems: tuple[PhotoProblem, ...]

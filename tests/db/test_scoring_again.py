@@ -1,0 +1,138 @@
+"""A changed scorer scores the stored pictures again; nothing is finished twice for it."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adloom.finishing_spec import ImageFormat
+from adloom.imaging.encode import encode
+from adloom.keys import mask_key, photo_key, render_key
+from adloom.records import FinishWork, Rendition, RunLease, StoredRender
+from db.queries import leases, renditions, run_leases, scores
+from models.scoring.scorer import Scorer
+from storage.local import LocalStore
+from tasks.environment import Environment, Rendering
+from tasks.finishing import Finisher
+from tests.db.world import World, campaign
+from tests.unit.imaging.pictures import drawn_cutout, rendered
+
+pytestmark = pytest.mark.xdist_group("models")
+
+MUG = drawn_cutout(3, 200, 300)
+PNG = ImageFormat.PNG.media_type
+
+
+@pytest.fixture
+def env(world: World, tmp_path: Path) -> Environment:
+    rendering = Rendering(weights_root=tmp_path, threads=1)
+    return Environment(world.database, LocalStore(tmp_path), "w", world.ws, rendering, "me")
+
+
+@pytest.fixture
+def finisher(env: Environment) -> Finisher:
+    return Finisher.of(env)
+
+
+@pytest.fixture
+def held(world: World, env: Environment) -> RunLease:
+    """A run whose first render is stored, its product and pixels really drawn."""
+    run_id = world.run(campaign(formats=("1:1",)))
+    lease = world.claimed(world.cut(run_id)[0])
+    with world.database.transaction() as tx:
+        work = leases.work(tx, lease)[0]
+        raw, _ = rendered(MUG, work.spec.product_box, work.spec.native)
+        keys = (
+            photo_key("w", work.spec.photo_sha256),
+            mask_key("w", work.spec.mask_sha256),
+            render_key("w", work.fingerprint),
+        )
+        for key, picture in zip(keys, (MUG.photo, MUG.mask, raw), strict=True):
+            env.store.put(key, encode(picture, ImageFormat.PNG), content_type=PNG)
+        stored = StoredRender(keys[2], hashlib.sha256(b"raw").hexdigest(), 3, "cpu")
+        leases.mark_rendered(tx, lease, work.render_id, stored)
+        held = run_leases.claim(tx, run_id, "me", 60)
+    assert held is not None
+    return held
+
+
+def unfinished(world: World, run_id: int, scorer: Scorer) -> tuple[FinishWork, ...]:
+    with world.database.transaction() as tx:
+        return renditions.unfinished(tx, run_id, scorer_revision=scorer.revision).work
+
+
+def rendition_of(world: World, work: FinishWork) -> Rendition:
+    with world.database.transaction() as tx:
+        found = renditions.get(tx, work.render_id, work.finishing.finish_hash)
+    assert found is not None
+    return found
+
+
+def changed(scorer: Scorer) -> Scorer:
+    """The same networks under another revision, as a new version of the scorer has it."""
+    other = Scorer.load(threads=1)
+    other.revision = f"2-{scorer.revision}"
+    return other
+
+
+def scores_of(world: World, work: FinishWork, scorer: Scorer) -> dict[str, float]:
+    with world.database.transaction() as tx:
+        found = scores.of(tx, [work.render_id], revision=scorer.revision)[work.render_id]
+    return {**found[None], **found[work.finishing.finish_hash]}
+
+
+def test_a_changed_scorer_scores_the_stored_bytes_and_finishes_nothing_again(
+    world: World, env: Environment, finisher: Finisher, held: RunLease
+) -> None:
+    (work,) = unfinished(world, held.run_id, finisher.scorer)
+    finisher.finish_stored(work, lease=held)
+    assert unfinished(world, held.run_id, finisher.scorer) == ()
+    made, first = rendition_of(world, work), scores_of(world, work, finisher.scorer)
+
+    later = replace(finisher, scorer=changed(finisher.scorer))
+    (again,) = unfinished(world, held.run_id, later.scorer)
+    assert (again.rendition, again.model_scored, again.final_scored) == (made, False, False)
+    later.finish_stored(again, lease=held)
+
+    assert unfinished(world, held.run_id, later.scorer) == ()
+    assert rendition_of(world, work) == made
+    assert [o.key for o in env.store.list("w/renditions/")] == [made.object_key]
+    second = scores_of(world, work, later.scorer)
+    assert second == pytest.approx(first, abs=1e-5)
+
+
+def test_what_is_scored_is_the_stored_file_whatever_finishing_would_make_now(
+    world: World, env: Environment, finisher: Finisher, held: RunLease
+) -> None:
+    (work,) = unfinished(world, held.run_id, finisher.scorer)
+    finisher.finish_stored(work, lease=held)
+    sharp = scores_of(world, work, finisher.scorer)["final.sharpness"]
+    grey = encode(np.full((1080, 1080, 3), 128, np.uint8), ImageFormat.WEBP)
+    env.store.put("w/renditions/grey", grey, content_type="image/webp")
+    with world.database.transaction() as tx:
+        other = replace(rendition_of(world, work), object_key="w/renditions/grey")
+        renditions.put(tx, world.ws, other, lease=held)
+
+    later = replace(finisher, scorer=changed(finisher.scorer))
+    (again,) = unfinished(world, held.run_id, later.scorer)
+    later.finish_stored(again, lease=held)
+
+    assert rendition_of(world, work) == other
+    assert sharp > 0.01 > scores_of(world, work, later.scorer)["final.sharpness"]
+
+
+def test_a_finished_file_that_is_gone_is_made_again_from_the_render(
+    world: World, env: Environment, finisher: Finisher, held: RunLease
+) -> None:
+    (work,) = unfinished(world, held.run_id, finisher.scorer)
+    finisher.finish_stored(work, lease=held)
+    made = rendition_of(world, work)
+    env.store.delete(made.object_key)
+
+    later = replace(finisher, scorer=changed(finisher.scorer))
+    later.finish_stored(unfinished(world, held.run_id, later.scorer)[0], lease=held)
+
+    assert rendition_of(world, work) == made
+    assert env.store.exists(made.object_key)
