@@ -17,7 +17,7 @@ from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.mini import reference_copy
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.resampler import Resampler
-from models.refadgen.sampling import own_schedule
+from models.refadgen.schedules import own_schedule
 from models.refadgen.tokens import word_tokenizer
 from models.refadgen.unet import GenerationUNet
 

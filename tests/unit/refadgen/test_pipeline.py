@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from adloom.errors import ModelError, RenderArgumentError
-from models.refadgen.pipeline import RefAdGenPipeline, weights_hash
+from models.refadgen.pipeline import RefAdGenPipeline
+from models.refadgen.weights import weights_hash
 from tests.unit.refadgen.conftest import Inputs
 
 Render = Callable[..., Tensor]
