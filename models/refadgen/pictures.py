@@ -61,7 +61,7 @@ def _one(argument: str, picture: Any, channels: int) -> Tensor:
     if array.shape[2] != channels:
         raise refuse(argument, f"{array.shape[2]} channels", f"give {channels}")
     scale = 255 if array.dtype == np.uint8 else 1
-    return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1).float() / scale
+    return torch.from_numpy(np.array(array, order="C")).permute(2, 0, 1).float() / scale
 
 
 def as_output(images: Tensor, output_type: str) -> Any:
