@@ -83,6 +83,7 @@ class RefAdGenComponents(DiffusionPipeline):
         )
         self._trained = NoiseSchedule.of(scheduler)
         self.text_encoders.check(_context(unet), pooled_size(unet.config))
+        _check_tokens(image_encoder, resampler, reference_unet)
 
     @classmethod
     def from_pretrained(
@@ -171,8 +172,28 @@ def _check_config(mask_resize: str, reference_frame: str, unet: GenerationUNet) 
         )
 
 
-def _context(unet: GenerationUNet) -> int:
-    """How many numbers per token of text the U-Net reads."""
+def _check_tokens(
+    image_encoder: CLIPVisionModelWithProjection, resampler: Resampler, unet: ReferenceUNet
+) -> None:
+    """That image tokens pass from one part to the next."""
+    given, read = image_encoder.config.hidden_size, resampler.config["embedding_dim"]
+    if given != read:
+        raise ModelError(
+            f"the image encoder gives {given} numbers per token, the Resampler reads {read}",
+            where="resampler",
+            hint="take the image encoder that the Resampler was trained with",
+        )
+    given, read = resampler.config["output_dim"], _context(unet)
+    if given != read:
+        raise ModelError(
+            f"the Resampler gives tokens of {given} numbers, the Reference U-Net reads {read}",
+            where="resampler",
+            hint="take an IP-Adapter-Plus for the U-Net's own base",
+        )
+
+
+def _context(unet: GenerationUNet | ReferenceUNet) -> int:
+    """How many numbers per token of its context the U-Net reads."""
     given = unet.config["encoder_hid_dim"] or unet.config["cross_attention_dim"]
     return int(given if isinstance(given, int) else given[0])
 
