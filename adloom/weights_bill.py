@@ -19,6 +19,13 @@ COMMERCIAL = frozenset({
 })  # fmt: skip
 """Licences that allow commercial use; the OpenRAIL ones with conditions of their own."""
 
+KNOWN_LICENCES: dict[str, str] = {
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": "CreativeML-OpenRAIL-M",
+    "stabilityai/sd-vae-ft-mse": "MIT",
+    "h94/IP-Adapter": "Apache-2.0",
+}
+"""What the paper's starting points state on the hub. The released RefAdGen weights state none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -13,12 +13,12 @@ from transformers.utils import logging as transformers_logging
 
 from adloom.errors import ModelError, OutOfMemoryError
 from models.refadgen.checks import refuse
+from models.refadgen.dtypes import dtype_named
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceFeatures
 from models.refadgen.tokens import count_tokens, unknown_words
 from models.refadgen.weights import weights_hash
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CACHED_REFERENCES = 64
 
 Picture = NDArray[np.uint8]
@@ -101,14 +101,13 @@ class RefAdGenRenderer:
         """
         if threads:
             torch.set_num_threads(threads)
-        if dtype not in DTYPES:
-            raise ModelError(f"dtype {dtype!r}", where="dtype", hint=f"one of {', '.join(DTYPES)}")
+        number_format = dtype_named(dtype)
         digest = weights_hash(Path(path))
         diffusers_logging.disable_progress_bar()
         transformers_logging.disable_progress_bar()
         try:
             pipeline = RefAdGenPipeline.from_pretrained(
-                str(path), dtype=DTYPES[dtype], local_files_only=True
+                str(path), dtype=number_format, local_files_only=True
             ).to(device)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(

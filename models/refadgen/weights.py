@@ -29,8 +29,13 @@ def weights_hash(folder: Path) -> str:
 
     ModelError where the folder holds no pipeline.
     """
+    return hash_of_files(weight_files(folder))
+
+
+def hash_of_files(files: Sequence[WeightsFile]) -> str:
+    """The weights hash of files in the order that `weight_files` gives."""
     total = hashlib.sha256()
-    for file in weight_files(folder):
+    for file in files:
         total.update(f"{file.path} {file.sha256}\n".encode())
     return total.hexdigest()
 

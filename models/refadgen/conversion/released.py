@@ -9,6 +9,7 @@ attention processors. Text encoder, autoencoder and image encoder are not in it.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from models.refadgen.conversion.stable_diffusion import (
     unet_config,
     vae_of,
 )
+from models.refadgen.dtypes import dtype_named
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceUNet
 from models.refadgen.resampler import Resampler
@@ -86,6 +88,15 @@ def import_released(
     )
     check_weights(pipeline.networks)
     return pipeline
+
+
+def export_released(
+    checkpoint: Source, sources: Sources, out: Path, dtype: str = "float16", offline: bool = False
+) -> None:
+    """`import_released`, saved as the folder `out`; dtype by its name."""
+    import_released(
+        checkpoint, sources, dtype_named(dtype), local_files_only=offline
+    ).save_pretrained(out)
 
 
 def base_config(base: Source, **options: Any) -> dict[str, Any]:
