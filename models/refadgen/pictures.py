@@ -25,7 +25,9 @@ def encoder_pixels(images: Tensor, side: int) -> Tensor:
     if (height, width) != (side, side):
         short = min(height, width)
         size = side * height // short, side * width // short
-        images = F.interpolate(images, size, mode="bicubic", antialias=True).clamp(0, 1)
+        # In float32: not every device resizes in half precision, and none as well.
+        resized = F.interpolate(images.float(), size, mode="bicubic", antialias=True)
+        images = resized.clamp(0, 1).to(images.dtype)
         top, left = (size[0] - side) // 2, (size[1] - side) // 2
         images = images[..., top : top + side, left : left + side]
     mean, std = (torch.tensor(v).to(images)[:, None, None] for v in (CLIP_MEAN, CLIP_STD))
