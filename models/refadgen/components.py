@@ -90,7 +90,12 @@ class RefAdGenComponents(DiffusionPipeline):
         cls, pretrained_model_name_or_path: str | PathLike[str], **kwargs: Any
     ) -> Self:
         """A folder or hub id, with diffusers' options (`dtype` or `torch_dtype`, `variant`,
-        `local_files_only`, …). ModelError names a tensor that is missing, NaN or infinite."""
+        `local_files_only`, …). ModelError names a tensor that is missing, NaN or infinite.
+
+        Without a dtype all parts are float32, whatever they were saved in.
+        """
+        if "torch_dtype" not in kwargs:
+            kwargs.setdefault("dtype", torch.float32)  # transformers' own default is the file's
         pipeline = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
         checks.check_weights(pipeline.networks)
         return pipeline

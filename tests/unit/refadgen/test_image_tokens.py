@@ -14,7 +14,8 @@ def test_a_rectangular_picture_is_scaled_by_its_shorter_side_and_cut_in_the_midd
     cut = np.asarray(resized, np.float64)[8:40] / 255
     expected = (cut - np.array(CLIP_MEAN)) / np.array(CLIP_STD)
     assert made.shape == (1, 3, 32, 32)
-    assert np.abs(made[0].permute(1, 2, 0).numpy() - expected).max() <= 0.02
+    two_levels = 2 / 255 / min(CLIP_STD)  # the picture library rounds after each direction
+    assert np.abs(made[0].permute(1, 2, 0).numpy() - expected).max() <= two_levels
 
 
 def test_half_precision_pictures_are_resized_like_others() -> None:

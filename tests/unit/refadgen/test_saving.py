@@ -74,6 +74,12 @@ def test_it_loads_in_the_dtype_asked_for(folder: Path, argument: str) -> None:
         assert {p.dtype for p in network.parameters()} == {torch.bfloat16}, name
 
 
+def test_without_a_dtype_all_parts_are_float32(folder: Path, tmp_path: Path) -> None:
+    RefAdGenPipeline.from_pretrained(folder, dtype=torch.float16).save_pretrained(tmp_path)
+    networks = RefAdGenPipeline.from_pretrained(tmp_path).networks
+    assert {p.dtype for n in networks.values() for p in n.parameters()} == {torch.float32}
+
+
 def test_variants_lie_side_by_side(folder: Path, tmp_path: Path) -> None:
     half = RefAdGenPipeline.from_pretrained(folder, dtype=torch.float16)
     half.save_pretrained(tmp_path, variant="fp16")
