@@ -1,6 +1,6 @@
 """RefAdGen at work: reference features, then advertising pictures."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from typing import Any
 
@@ -168,8 +168,8 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
     def _until_interrupted(self, timesteps: Tensor) -> Iterator[Tensor]:
         """The timesteps behind a progress bar, until a callback sets `_interrupt`."""
         self._num_timesteps = len(timesteps)
-        shown: Iterable[Tensor] = self.progress_bar(timesteps)
-        for t in shown:
+        progress_bar: Any = self.progress_bar
+        for t in progress_bar(timesteps):
             if self._interrupt:
                 return
             yield t

@@ -104,7 +104,9 @@ def base_config(base: Source, **options: Any) -> dict[str, Any]:
 
     loaded = load_part(UNet2DConditionModel.load_config, base, "unet", **options)
     with torch.device("meta"):  # for the defaults of what the file leaves out
-        return unet_config(UNet2DConditionModel.from_config(loaded).config)
+        unet = UNet2DConditionModel.from_config(loaded)
+    assert isinstance(unet, UNet2DConditionModel)
+    return unet_config(unet.config)
 
 
 def state_of(held: Mapping[str, Any], where: str) -> dict[str, Tensor]:

@@ -125,7 +125,9 @@ def sampler_of(base: Source, **options: Any) -> DDIMScheduler:
     """DDIM with the base's betas, prediction type and spacing: the base's training."""
     made = load_part(DDIMScheduler.from_pretrained, base, "scheduler", **options)
     # Other schedulers' files say nothing of it, and DDIM's default is for pixels.
-    return DDIMScheduler.from_config(made.config, clip_sample=False)
+    scheduler = DDIMScheduler.from_config(made.config, clip_sample=False)
+    assert isinstance(scheduler, DDIMScheduler)
+    return scheduler
 
 
 def texts_of(
