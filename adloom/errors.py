@@ -187,6 +187,10 @@ class ModelError(AdloomError):
     exit_code = 4
 
 
+class CheckpointError(ModelError):
+    """The checkpoint is not of this network."""
+
+
 class RenderError(AdloomError):
     """The render failed."""
 

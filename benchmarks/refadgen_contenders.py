@@ -11,7 +11,7 @@ from benchmarks.refadgen_shapes import PROMPT, Shapes, plain_unet
 from models.refadgen.attention import Fusion
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceFeatures
-from models.refadgen.sampling import denoise, initial_noise, latent_mask
+from models.refadgen.sampling import denoise, generators_of, initial_noise, latent_mask
 
 Render = Callable[[int], Tensor]
 
@@ -82,7 +82,7 @@ def released(pipeline: RefAdGenPipeline, job: Job) -> Render:
         positions = unet.frame_positions(frames.to(pipeline.device), size, pipeline.latent_px)
         positions = {n: p.repeat(2, 1, 1) for n, p in positions.items()}
         mask = latent_mask(masks.to(pipeline.device, dtype), size, pipeline.config["mask_resize"])
-        text = pipeline.encode_text(["" for _ in range(batch)] + [PROMPT] * batch)
+        text = pipeline.text_encoders.encode([""] * batch + [PROMPT] * batch).hidden
 
         def predict(z: Tensor, t: Tensor) -> Tensor:
             keys, values = unet.project_references(hidden)
@@ -91,7 +91,7 @@ def released(pipeline: RefAdGenPipeline, job: Job) -> Render:
             without, conditional = both.chunk(2)
             return without + job.guidance * (conditional - without)
 
-        noise = initial_noise(range(batch), (unet.config["out_channels"], *size))
+        noise = initial_noise(generators_of(range(batch)), (unet.config["out_channels"], *size))
         latents = denoise(predict, noise.to(pipeline.device, dtype), pipeline.scheduler, job.steps)
         return pipeline.decode_picture(latents)
 
@@ -115,10 +115,10 @@ def plain(pipeline: RefAdGenPipeline, job: Job) -> Render:
 
     @torch.no_grad()
     def render(batch: int) -> Tensor:
-        text = pipeline.encode_text([PROMPT] * batch)
-        negative = pipeline.encode_text([""] * batch)
+        text = pipeline.text_encoders.encode([PROMPT] * batch).hidden
+        negative = pipeline.text_encoders.encode([""] * batch).hidden
         noise = initial_noise(
-            range(batch),
+            generators_of(range(batch)),
             (
                 network.config["out_channels"],
                 job.shapes.height // pipeline.latent_px,

@@ -9,7 +9,7 @@ import typer
 
 from adloom import __version__
 from adloom.errors import AdloomError
-from cli import campaigns, catalog, creatives, runs, scenes, stack
+from cli import campaigns, catalog, creatives, runs, scenes, stack, weights
 from cli.console import EXIT_CODES, report
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(scenes.app, name="scenes")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(creatives.app, name="creatives")
+app.add_typer(weights.app, name="weights")
 stack.register(app)
 runs.register(app)
 

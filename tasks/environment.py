@@ -24,6 +24,7 @@ class Rendering:
     micro_batch: int = 4
     batch_size: int = 32
     lease_s: float = 20.0
+    allow_noncommercial_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adloom.errors import OutOfMemoryError
-from adloom.imaging.canonical import canonical_picture
+from adloom.imaging.canonical import aligned_picture, canonical_picture
 from adloom.imaging.warp import placed_mask
 from adloom.render_spec import RenderSpec
 from models.refadgen.renderer import RefAdGenRenderer, RenderItem, RenderRequest
-from tasks.pictures import ProductPictures
+from tasks.pictures import ProductPicture, ProductPictures
 from tasks.resident import checked
 
 
@@ -61,6 +61,24 @@ def render(
         ]
 
 
+def reference_key(spec: RenderSpec, frame: str) -> str:
+    """Names what a reference picture shows: the cutout, and for an aligned one also where it
+    stands on which canvas."""
+    cutout = f"{spec.photo_sha256}:{spec.mask_sha256}"
+    return f"{cutout}:{spec.product_box}:{spec.native}" if frame == "aligned" else cutout
+
+
+def reference_picture(
+    spec: RenderSpec, product: ProductPicture, frame: str, side: int
+) -> NDArray[np.uint8]:
+    """(side, side, 3), or (H, W, 3) of the native size for a model of the aligned frame."""
+    if frame == "aligned":
+        return aligned_picture(
+            product.rgb, product.mask, product.bbox, spec.product_box, spec.native
+        )
+    return canonical_picture(product.rgb, product.mask, product.bbox, side)
+
+
 def _render_at_once(
     specs: Sequence[RenderSpec], renderer: RefAdGenRenderer, pictures: ProductPictures
 ) -> list[RawRender]:
@@ -68,10 +86,10 @@ def _render_at_once(
     items: list[RenderItem] = []
     for spec in specs:
         product = pictures.get(spec.photo_sha256, spec.mask_sha256)
-        reference = f"{spec.photo_sha256}:{spec.mask_sha256}"
+        reference = reference_key(spec, renderer.reference_frame)
         if reference not in references:
-            references[reference] = canonical_picture(
-                product.rgb, product.mask, product.bbox, renderer.reference_size
+            references[reference] = reference_picture(
+                spec, product, renderer.reference_frame, renderer.reference_size
             )
         items.append(
             RenderItem(

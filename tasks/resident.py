@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from adloom.errors import ModelError, NotFoundError
 from adloom.planning import RendererIdentity
 from adloom.render_spec import RENDERER_VERSION, RenderSpec
+from models.refadgen.weights import check_licence
 from tasks.environment import Rendering
 from tasks.paths import user_path
 
@@ -27,11 +28,13 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
     """The renderer of a campaign's `model`, loaded once.
 
     `model` is a folder's path, or the name of a folder below the weights' root. Raises
-    NotFoundError naming what is there, ModelError for weights that cannot be loaded.
+    NotFoundError naming what is there, ModelError for weights that cannot be loaded or whose
+    licence the settings do not allow.
     """
     from models.refadgen.renderer import RefAdGenRenderer
 
     path = weights_path(model, rendering.weights_root)
+    check_licence(path, rendering.allow_noncommercial_weights)
     with _lock:
         key = ("renderer", str(path), rendering.device, rendering.dtype)
         if key not in _loaded:

@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """How long a batch stays a silent worker's before another may take it."""
     allow_private_addresses: bool = False
     """Whether feeds and photos may be fetched from private networks."""
+    allow_noncommercial_weights: bool = False
+    """Whether weights may be loaded whose licence forbids commercial use or is unstated."""
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -112,6 +114,7 @@ class Settings(BaseSettings):
             micro_batch=self.micro_batch,
             batch_size=self.batch_size,
             lease_s=self.lease_s,
+            allow_noncommercial_weights=self.allow_noncommercial_weights,
         )
 
 

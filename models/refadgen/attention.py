@@ -2,8 +2,8 @@
 
     out = to_out( softmax(Q K^T / sqrt d) V  +  lambda * softmax(Q K_ref^T / sqrt d) V_ref )
 
-It goes into every self-attention layer (`attn1`) of the Generation U-Net, found by name, so any
-configuration of diffusers' UNet2DConditionModel will do.
+It goes into every self-attention layer (`attn1`) of the Generation U-Net, found by what it is, so
+any configuration of diffusers' UNet2DConditionModel that has transformer blocks will do.
 
 Our addition, off by default: with `position_frequencies` > 0 the second attention's queries and
 keys also carry where they are in the product frame (`frames.fourier`), scaled by a learned factor
@@ -102,7 +102,7 @@ class FusionProcessor(nn.Module):
 
 
 class TextProcessor(AttnProcessor2_0):
-    """attn2's processor: accepts the AFM's argument, which reaches every layer, and ignores it."""
+    """The other layers' processor: takes the AFM's argument, which reaches all, and ignores it."""
 
     def __call__(
         self,
@@ -132,17 +132,25 @@ def join_heads(x: Tensor) -> Tensor:
 
 
 def self_attentions(unet: UNet2DConditionModel) -> Iterator[tuple[str, Attention]]:
-    """Every self-attention layer with its name, in the order of the modules."""
-    return _attentions(unet, ".attn1")
+    """Every self-attention layer of a transformer block with its name, in the order of the modules
+    (down, up, middle). An `attn1` of an `only_cross_attention` block looks at the text: it is none.
+    """
+    for name, module in _attentions(unet):
+        if name.endswith(".attn1") and not module.is_cross_attention:
+            yield name, module
 
 
-def text_attentions(unet: UNet2DConditionModel) -> Iterator[tuple[str, Attention]]:
-    return _attentions(unet, ".attn2")
+def other_attentions(unet: UNet2DConditionModel) -> Iterator[tuple[str, Attention]]:
+    """Every other attention layer with a plain processor: the text's, for the most part."""
+    ours = {name for name, _ in self_attentions(unet)}
+    for name, module in _attentions(unet):
+        if name not in ours and isinstance(module.processor, AttnProcessor2_0):
+            yield name, module
 
 
-def _attentions(unet: UNet2DConditionModel, ending: str) -> Iterator[tuple[str, Attention]]:
+def _attentions(unet: UNet2DConditionModel) -> Iterator[tuple[str, Attention]]:
     for name, module in unet.named_modules():
-        if isinstance(module, Attention) and name.endswith(ending):
+        if isinstance(module, Attention):
             yield name, module
 
 

@@ -1,14 +1,15 @@
-"""What `RefAdGenPipeline.render` refuses, each error naming the argument and the mend."""
+"""What `RefAdGenPipeline` refuses, each error naming the argument and the mend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from adloom.errors import RenderArgumentError
+from adloom.errors import ModelError, RenderArgumentError
 
 MAX_STEPS = 1000
+FRAMES = ("canonical", "aligned")
 
 
 def refuse(argument: str, message: str, hint: str) -> RenderArgumentError:
@@ -16,7 +17,7 @@ def refuse(argument: str, message: str, hint: str) -> RenderArgumentError:
 
 
 def check_pictures(images: Tensor, side: int) -> None:
-    """Reference pictures: (P, 3, side, side) float in [0, 1]."""
+    """Canonical reference pictures: (P, 3, side, side) float in [0, 1]."""
     if images.ndim != 4 or len(images) == 0 or tuple(images.shape[1:]) != (3, side, side):
         raise refuse(
             "images",
@@ -26,25 +27,47 @@ def check_pictures(images: Tensor, side: int) -> None:
     _check_unit_range("images", images)
 
 
+def check_aligned_pictures(images: Tensor, unit: int) -> None:
+    """Aligned reference pictures: (P, 3, H, W) float in [0, 1], of a native size."""
+    if images.ndim != 4 or len(images) == 0 or images.shape[1] != 3:
+        raise refuse(
+            "images",
+            f"shape {tuple(images.shape)} instead of (P, 3, H, W)",
+            "give the product on white where it stands on the canvas, at the canvas' size",
+        )
+    _check_native("images", images.shape[-2], images.shape[-1], unit)
+    _check_unit_range("images", images)
+
+
 def check_masks(masks: Tensor, unit: int) -> None:
     """Native masks (B, 1, H, W) in [0, 1], H and W multiples of `unit`, none of them empty."""
     if masks.ndim != 4 or masks.shape[1] != 1 or len(masks) == 0:
         raise refuse("masks", f"shape {tuple(masks.shape)}", "give (B, 1, H, W), one per sample")
-    height, width = masks.shape[-2:]
-    if height % unit or width % unit or not height or not width:
-        raise refuse(
-            "masks",
-            f"the model cannot render {width}x{height} px",
-            f"width and height must be multiples of {unit} px",
-        )
+    _check_native("masks", masks.shape[-2], masks.shape[-1], unit)
     _check_unit_range("masks", masks)
     empty = [i for i, m in enumerate(masks) if float(m.max()) < 0.5]
     if empty:
         raise refuse("masks", f"mask {empty[0]} is empty", "place the product on the canvas")
 
 
-def check_frames(frames: Tensor, batch: int) -> None:
+def check_aligned(native: tuple[int, int] | None, masks: Tensor) -> None:
+    """That references (native: height, width px) lie on the canvas of the masks (B, 1, H, W)."""
+    canvas = masks.shape[-2], masks.shape[-1]
+    if native != canvas:
+        made = "for no canvas" if native is None else f"for {native[1]}x{native[0]} px"
+        raise refuse(
+            "references",
+            f"made {made}, the masks are {canvas[1]}x{canvas[0]} px",
+            "encode the product where it stands on this canvas",
+        )
+
+
+def check_frames(frames: Tensor | None, batch: int) -> None:
     """Product frames (B, 3) = (cx, cy, side) in native pixels, side > 0."""
+    if frames is None:
+        raise refuse(
+            "frames", "not given, and this model has position features", "give (cx, cy, side) each"
+        )
     if tuple(frames.shape) != (batch, 3):
         raise refuse(
             "frames", f"shape {tuple(frames.shape)} for {batch} masks", "give (cx, cy, side) each"
@@ -80,3 +103,40 @@ def _check_unit_range(argument: str, x: Tensor) -> None:
     low, high = float(x.min()), float(x.max())
     if low < 0 or high > 1:
         raise refuse(argument, f"values from {low:.3g} to {high:.3g}", "scale them to [0, 1]")
+
+
+def _check_native(argument: str, height: int, width: int, unit: int) -> None:
+    if height % unit or width % unit or not height or not width:
+        near = "x".join(str(max(1, round(n / unit)) * unit) for n in (width, height))
+        raise refuse(
+            argument,
+            f"the model cannot render {width}x{height} px",
+            f"width and height must be multiples of {unit} px, such as {near}",
+        )
+
+
+def check_weights(networks: Mapping[str, nn.Module]) -> None:
+    """Refuse weights that are missing, NaN or infinite; ModelError names the tensor."""
+    for component, network in networks.items():
+        tensors = [*network.named_parameters(), *network.named_buffers()]
+        for name, tensor in tensors:
+            if tensor.is_meta:
+                raise ModelError(
+                    "the weights lack this tensor",
+                    where=f"{component}.{name}",
+                    hint="get the folder again: its files are not whole, or of another network",
+                )
+            if tensor.is_floating_point() and not _finite(tensor):
+                bad = int((~torch.isfinite(tensor)).sum())
+                raise ModelError(
+                    f"{bad} of {tensor.numel()} values are NaN or infinite",
+                    where=f"{component}.{name}",
+                    hint="get these weights again, or those of an earlier training step",
+                )
+
+
+def _finite(tensor: Tensor) -> bool:
+    """A sum is quick and spoilt by one bad value; only if it is, each value is looked at."""
+    return isfinite(float(tensor.detach().sum(dtype=torch.float32))) or bool(
+        torch.isfinite(tensor).all()
+    )

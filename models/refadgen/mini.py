@@ -16,7 +16,7 @@ from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceUNet
 from models.refadgen.resampler import Resampler
-from models.refadgen.sampling import own_schedule
+from models.refadgen.schedules import own_schedule
 from models.refadgen.tokens import END, PAD, START, word_tokenizer
 from models.refadgen.unet import GenerationUNet
 

@@ -4,6 +4,7 @@ It sees the clean product latent at t = 0, once per product: nothing of what it 
 the scene, the placement, the seed or the step.
 """
 
+import contextlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +17,12 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from diffusers.models.modeling_utils import ModelMixin as ModelMixin
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
+from torch.func import functional_call
 
-from models.refadgen.attention import self_attentions
+from adloom.errors import ModelError
+from models.refadgen.added import SIZES, TextTime, added_arguments, check_conditioning, pooled_size
+from models.refadgen.attention import other_attentions, self_attentions
+from models.refadgen.checks import refuse
 from models.refadgen.unet import GenerationUNet
 
 UNCONDITIONAL, CONDITIONAL = 0, 1
@@ -52,7 +57,7 @@ class CaptureProcessor(AttnProcessor2_0):
 
 
 class _PlainProcessor(AttnProcessor2_0):
-    """attn2's processor: accepts `capture` and ignores it."""
+    """The other layers' processor: accepts `capture` and ignores it."""
 
     def __call__(
         self,
@@ -72,14 +77,14 @@ class ReferenceUNet(UNet2DConditionModel):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
+        check_conditioning(self.config)
         layers = list(self_attentions(self))
-        # Modules are registered down, up, mid; the last layer to run is the last of the up blocks.
-        last = [name for name, _ in layers if name.startswith("up_blocks")][-1]
-        for name, module in list(self.named_modules()):
-            if isinstance(module, Attention):
-                capture = CaptureProcessor(name, last=name == last)
-                processor = capture if name.endswith(".attn1") else _PlainProcessor()
-                module.set_processor(processor)  # pyright: ignore[reportArgumentType]
+        last = last_to_run([name for name, _ in layers])
+        for _, attn in list(other_attentions(self)):
+            attn.set_processor(_PlainProcessor())  # pyright: ignore[reportArgumentType]
+        for name, attn in layers:
+            capture = CaptureProcessor(name, last=name == last)
+            attn.set_processor(capture)  # pyright: ignore[reportArgumentType]
         self._last_layer = last
 
     @staticmethod
@@ -87,36 +92,86 @@ class ReferenceUNet(UNet2DConditionModel):
         del input_class  # its own __init__ only passes on
         return set(inspect.signature(UNet2DConditionModel.__init__).parameters)
 
-    def capture(self, latent: Tensor, tokens: Tensor) -> dict[str, Tensor]:
+    def capture(
+        self, latent: Tensor, tokens: Tensor, added: TextTime | None = None
+    ) -> dict[str, Tensor]:
         """The hidden state (B, N, C) that enters each self-attention layer after its norm, by
-        layer name, for clean product latents (B, C, h, w) and image tokens (B, L, D)."""
+        layer name, for clean product latents (B, C, h, w) and image tokens (B, L, D).
+
+        added: what SDXL-shaped U-Nets need (`added`), refused by all others.
+        """
         hidden: dict[str, Tensor] = {}
+        conditions = added_arguments(self.config, added, len(latent))
         try:
-            self(latent, 0, tokens, cross_attention_kwargs={"capture": hidden})
+            self(
+                latent,
+                0,
+                tokens,
+                added_cond_kwargs=conditions,
+                cross_attention_kwargs={"capture": hidden},
+            )
         except _LastLayerReached:
             return hidden
         raise AssertionError(f"{self._last_layer} did not run")
 
     def freeze_unread(self) -> None:
         """Take the parameters that no captured hidden state depends on out of training."""
-        block, rest = self._last_layer.rsplit(".transformer_blocks.", 1)
-        index = int(rest.split(".")[0])
-        read = (f"{block}.norm.", f"{block}.proj_in.", f"{block}.transformer_blocks.{index}.norm1.")
-        after = (f"{block}.", "conv_norm_out.", "conv_out.")
+        read = self._read_parameters()
         for name, parameter in self.named_parameters():
-            unread = name.startswith(after) and not name.startswith(read)
-            earlier = any(name.startswith(f"{block}.transformer_blocks.{i}.") for i in range(index))
-            if unread and not earlier:
+            if name not in read:
                 parameter.requires_grad_(False)
+
+    def _read_parameters(self) -> set[str]:
+        """Those that get a gradient, found by a backward pass of shapes alone (`meta`)."""
+        shapes = {"device": "meta", "dtype": self.dtype}
+        side = 2 ** len(self.config["block_out_channels"])
+        latent = torch.empty(1, self.config["in_channels"], side, side, **shapes)
+        context = self.config["cross_attention_dim"]
+        width = context if isinstance(context, int) else context[0]
+        tokens = torch.empty(1, 1, width, **shapes)
+        pooled = pooled_size(self.config)
+        sizes = torch.empty(1, SIZES, **shapes)
+        added = TextTime(torch.empty(1, pooled, **shapes), sizes) if pooled else None
+        weights = {
+            name: torch.empty_like(p, device="meta", requires_grad=True)
+            for name, p in self.named_parameters()
+        }
+        hidden: dict[str, Tensor] = {}
+        arguments = {
+            "added_cond_kwargs": added_arguments(self.config, added, 1),
+            "cross_attention_kwargs": {"capture": hidden},
+        }
+        with torch.enable_grad(), contextlib.suppress(_LastLayerReached):
+            functional_call(self, weights, (latent, 0, tokens), arguments)
+        total = torch.stack([h.sum() for h in hidden.values()]).sum()
+        gradients = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
+        return {n for n, g in zip(weights, gradients, strict=True) if g is not None}
+
+
+def last_to_run(layers: Sequence[str]) -> str:
+    """Of layers named in the order of the modules (down, up, middle), the one that runs last."""
+    for part in ("up_blocks.", "mid_block.", "down_blocks."):
+        of_part = [name for name in layers if name.startswith(part)]
+        if of_part:
+            return of_part[-1]
+    raise ModelError(
+        "no self-attention layer, so nothing to refer to",
+        where="reference_unet/config.json",
+        hint="use blocks with transformers, such as CrossAttnDownBlock2D",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceFeatures:
     """K_ref and V_ref of every AFM for P products, both guidance halves: by layer name
-    (P, 2, heads, N, d), index UNCONDITIONAL or CONDITIONAL."""
+    (P, 2, heads, N, d), index UNCONDITIONAL or CONDITIONAL.
+
+    native: (height, width) px of the one canvas they are aligned with; None: canonical, any canvas.
+    """
 
     keys: dict[str, Tensor]
     values: dict[str, Tensor]
+    native: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.keys.values())))
@@ -127,6 +182,7 @@ class ReferenceFeatures:
         return ReferenceFeatures(
             {n: k[index] for n, k in self.keys.items()},
             {n: v[index] for n, v in self.values.items()},
+            self.native,
         )
 
     def half(self, which: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -142,12 +198,37 @@ class ReferenceFeatures:
             t.numel() * t.element_size() for t in (*self.keys.values(), *self.values.values())
         )
 
+    def as_views(self) -> "ReferenceFeatures":
+        """The P products taken as P views of one: their tokens follow each other along N, so that
+        one softmax looks for each query's place in all views."""
+        if len(self) == 1:
+            return self
+        return ReferenceFeatures(
+            {n: _along_tokens(k) for n, k in self.keys.items()},
+            {n: _along_tokens(v) for n, v in self.values.items()},
+            self.native,
+        )
+
     @staticmethod
     def concatenate(parts: Sequence["ReferenceFeatures"]) -> "ReferenceFeatures":
+        """The products of all parts; RenderArgumentError where their tokens differ in number."""
+        kinds = {(p.native, *(k.shape[-2] for k in p.keys.values())) for p in parts}
+        if len(kinds) > 1:
+            raise refuse(
+                "references",
+                "of several sizes or numbers of views",
+                "one size and one number of views per batch",
+            )
         return ReferenceFeatures(
             {n: torch.cat([p.keys[n] for p in parts]) for n in parts[0].keys},
             {n: torch.cat([p.values[n] for p in parts]) for n in parts[0].values},
+            parts[0].native,
         )
+
+
+def _along_tokens(x: Tensor) -> Tensor:
+    """(V, 2, heads, N, d) -> (1, 2, heads, V * N, d), view after view."""
+    return x.permute(1, 2, 0, 3, 4).flatten(2, 3)[None]
 
 
 def reference_features(
@@ -155,13 +236,14 @@ def reference_features(
     unet: GenerationUNet,
     latent: Tensor,
     tokens: tuple[Tensor, Tensor],
+    added: TextTime | None = None,
+    native: tuple[int, int] | None = None,
 ) -> ReferenceFeatures:
     """Features for clean product latents (P, C, h, w). tokens: the image tokens (P, L, D) of the
-    all-zero image and of the products, in this order."""
-    halves = [unet.project_references(reference_unet.capture(latent, t)) for t in tokens]
-    return ReferenceFeatures(
-        *(
-            {n: torch.stack([half[i][n] for half in halves], dim=1) for n in halves[0][i]}
-            for i in (0, 1)
-        )
+    all-zero image and of the products, in this order. native: see `ReferenceFeatures`."""
+    halves = [unet.project_references(reference_unet.capture(latent, t, added)) for t in tokens]
+    keys, values = (
+        {n: torch.stack([half[i][n] for half in halves], dim=1) for n in halves[0][i]}
+        for i in (0, 1)
     )
+    return ReferenceFeatures(keys, values, native)

@@ -13,11 +13,12 @@ from transformers.utils import logging as transformers_logging
 
 from adloom.errors import ModelError, OutOfMemoryError
 from models.refadgen.checks import refuse
-from models.refadgen.pipeline import RefAdGenPipeline, weights_hash
+from models.refadgen.dtypes import dtype_named
+from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceFeatures
 from models.refadgen.tokens import count_tokens, unknown_words
+from models.refadgen.weights import weights_hash
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CACHED_REFERENCES = 64
 
 Picture = NDArray[np.uint8]
@@ -46,8 +47,10 @@ class RenderItem:
 class RenderRequest:
     """Items of one native size, step count, guidance and lambda, rendered as one batch.
 
-    references: product pictures (S, S, 3) uint8 on white in the canonical frame, by a key that
-    names their content (such as a sha256): features are kept by it. S is `reference_size`.
+    references: product pictures uint8 on white, by a key that names their content (such as a
+    sha256), since features are kept by it. For a model of the canonical frame (S, S, 3), S =
+    `reference_size`; for an aligned one (H, W, 3), the product where the item's mask has it, at the
+    native size. Several views of a product: (V, ...), as many for each product of a request.
     """
 
     references: Mapping[str, Picture]
@@ -98,14 +101,13 @@ class RefAdGenRenderer:
         """
         if threads:
             torch.set_num_threads(threads)
-        if dtype not in DTYPES:
-            raise ModelError(f"dtype {dtype!r}", where="dtype", hint=f"one of {', '.join(DTYPES)}")
+        number_format = dtype_named(dtype)
         digest = weights_hash(Path(path))
         diffusers_logging.disable_progress_bar()
         transformers_logging.disable_progress_bar()
         try:
             pipeline = RefAdGenPipeline.from_pretrained(
-                str(path), dtype=DTYPES[dtype], local_files_only=True
+                str(path), dtype=number_format, local_files_only=True
             ).to(device)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(
@@ -136,6 +138,11 @@ class RefAdGenRenderer:
     def reference_size(self) -> int:
         """Side of the reference pictures, px."""
         return self._pipeline.reference_size
+
+    @property
+    def reference_frame(self) -> str:
+        """`canonical` or `aligned`: how reference pictures show the product."""
+        return self._pipeline.reference_frame
 
     @property
     def max_tokens(self) -> int:
@@ -193,14 +200,22 @@ class RefAdGenRenderer:
         if key not in pictures:
             raise refuse("references", f"no picture for {key!r}", "add it to the request")
         picture = pictures[key]
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        if (
+            picture.dtype != np.uint8
+            or picture.ndim not in (3, 4)
+            or picture.shape[-1] != 3
+            or not picture.size
+        ):
             raise refuse(
                 f"references[{key!r}]",
                 f"{picture.dtype} of shape {picture.shape}",
-                "give (S, S, 3) uint8",
+                "give (H, W, 3) uint8, or (V, H, W, 3) for several views",
             )
-        unit = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
-        features = self._pipeline.encode_references(unit)
+        if picture.ndim == 3:
+            features = self._pipeline.encode_references(_unit_picture(picture))
+        else:
+            views = torch.cat([_unit_picture(view) for view in picture])
+            features = self._pipeline.encode_views(views)
         self._cache.put(key, features)
         return features
 
@@ -223,6 +238,11 @@ def _stacked_masks(items: Sequence[RenderItem]) -> torch.Tensor:
     if items[0].mask.ndim != 2 or any(item.mask.dtype != np.uint8 for item in items):
         raise refuse("items[].mask", f"shape {items[0].mask.shape}", "give (H, W) uint8")
     return torch.from_numpy(np.stack([item.mask for item in items]))[:, None].float() / 255
+
+
+def _unit_picture(picture: Picture) -> torch.Tensor:
+    """(H, W, 3) uint8 -> (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
 
 
 def _to_uint8(pictures: torch.Tensor) -> NDArray[np.uint8]:

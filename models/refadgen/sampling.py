@@ -1,84 +1,37 @@
-"""DDIM with classifier-free guidance: plain functions of tensors, no pipeline in sight."""
+"""Sampling with classifier-free guidance: plain functions of tensors, no pipeline in sight."""
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 from torch.nn import functional as F
 
-from adloom.errors import ModelError
+from models.refadgen.added import TextTime
 from models.refadgen.attention import Fusion
 from models.refadgen.reference import CONDITIONAL, UNCONDITIONAL, ReferenceFeatures
 from models.refadgen.unet import GenerationUNet
 
 
-def own_schedule() -> DDIMScheduler:
-    """The schedule of our own models: v-prediction, zero terminal SNR, trailing timesteps."""
-    return DDIMScheduler(
-        beta_schedule="scaled_linear",
-        beta_start=0.00085,
-        beta_end=0.012,
-        prediction_type="v_prediction",
-        rescale_betas_zero_snr=True,
-        timestep_spacing="trailing",
-        clip_sample=False,
-        set_alpha_to_one=True,
-        steps_offset=0,
-    )
+def generators_of(seeds: Sequence[int | torch.Generator]) -> list[torch.Generator]:
+    """One generator per sample; a seed's is on the CPU, so that its noise is the same alone, in
+    any batch and on any device."""
+    return [torch.Generator().manual_seed(s) if isinstance(s, int) else s for s in seeds]
 
 
-def released_schedule() -> DDIMScheduler:
-    """The sampler of the released code: epsilon-prediction, plain scaled_linear, offset 1."""
-    return DDIMScheduler(
-        beta_schedule="scaled_linear",
-        beta_start=0.00085,
-        beta_end=0.012,
-        prediction_type="epsilon",
-        rescale_betas_zero_snr=False,
-        timestep_spacing="leading",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-    )
-
-
-def check_schedule(scheduler: DDIMScheduler) -> None:
-    """Refuse schedules that cannot work: ModelError says why and what goes together."""
-    config = scheduler.config
-    zero_snr = bool(config["rescale_betas_zero_snr"])
-    prediction = config["prediction_type"]
-    if prediction not in ("v_prediction", "epsilon"):
-        raise ModelError(
-            f"prediction type {prediction!r} is not supported",
-            where="scheduler",
-            hint="use v_prediction or epsilon",
-        )
-    if zero_snr and prediction == "epsilon":
-        raise ModelError(
-            "epsilon-prediction is singular where the terminal SNR is zero",
-            where="scheduler",
-            hint="use v_prediction or set rescale_betas_zero_snr to false",
-        )
-    if zero_snr and config["timestep_spacing"] != "trailing":
-        raise ModelError(
-            "a model with zero terminal SNR must start sampling at the last timestep",
-            where="scheduler",
-            hint="set timestep_spacing to trailing",
-        )
-
-
-def initial_noise(seeds: Sequence[int], shape: tuple[int, int, int], scale: float = 1.0) -> Tensor:
-    """(B, C, h, w): each sample from its own seed on the CPU, so that it is the same alone, in
-    any batch and on any device.
+def initial_noise(
+    generators: Sequence[torch.Generator], shape: tuple[int, int, int], scale: float = 1.0
+) -> Tensor:
+    """(B, C, h, w), each sample from its own generator.
 
     scale: the noise's standard deviation. Below 1 (Glow's temperature, arXiv 1807.03039, sec. 6)
     a small model gives up some variety for cleaner pictures: weights/mini/README.md has figures.
     """
-    return scale * torch.stack(
-        [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    )
+    drawn = [torch.randn(shape, generator=g, device=g.device) for g in generators]
+    return scale * torch.stack(drawn)
 
 
 def latent_mask(mask: Tensor, size: tuple[int, int], how: str) -> Tensor:
@@ -108,7 +61,10 @@ class Guidance:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a batch of B samples is rendered from; texts are (B, L, D), mask is (B, 1, h, w)."""
+    """What a batch of B samples is rendered from; texts are (B, L, D), mask is (B, 1, h, w).
+
+    added, negative_added: what SDXL-shaped U-Nets need beside the texts.
+    """
 
     text: Tensor
     negative_text: Tensor
@@ -116,6 +72,8 @@ class Conditions:
     references: ReferenceFeatures
     positions: dict[int, Tensor]
     reference_scale: float
+    added: TextTime | None = None
+    negative_added: TextTime | None = None
 
     def fusion(self, *halves: int) -> Fusion:
         """The AFMs' argument for these guidance halves, stacked along the batch."""
@@ -136,13 +94,17 @@ def guided_prediction(
     c = conditions
     if guidance.scale == 1:
         alone = c.fusion(CONDITIONAL)
-        return lambda z, t: unet.predict(z, c.mask, t, c.text, alone)
+        return lambda z, t: unet.predict(z, c.mask, t, c.text, alone, c.added)
     both = c.fusion(UNCONDITIONAL, CONDITIONAL)
     text = torch.cat([c.negative_text, c.text])
     mask = torch.cat([c.mask, c.mask])
+    added = None
+    if c.negative_added is not None and c.added is not None:
+        added = TextTime.concatenate([c.negative_added, c.added])
 
     def predict(z: Tensor, t: Tensor) -> Tensor:
-        unconditional, conditional = unet.predict(torch.cat([z, z]), mask, t, text, both).chunk(2)
+        halves = unet.predict(torch.cat([z, z]), mask, t, text, both, added)
+        unconditional, conditional = halves.chunk(2)
         return guidance.combine(unconditional, conditional)
 
     return predict
@@ -151,14 +113,28 @@ def guided_prediction(
 def denoise(
     predict: Callable[[Tensor, Tensor], Tensor],
     noise: Tensor,
-    scheduler: DDIMScheduler,
+    scheduler: SchedulerMixin,
     steps: int,
+    generators: Sequence[torch.Generator] = (),
+    taken: Callable[[Tensor], Iterable[Tensor]] = iter,
+    after_step: Callable[[int, Tensor, Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """From noise (B, C, h, w) to a clean latent in `steps` deterministic DDIM steps."""
-    scheduler.set_timesteps(steps, device=noise.device)
-    z = noise * scheduler.init_noise_sigma
-    for t in scheduler.timesteps:
-        # diffusers' annotations ask for an int; its schedulers take their own timesteps' type.
-        velocity = predict(z, t)
-        z = scheduler.step(velocity, t, z, return_dict=False)[0]  # pyright: ignore[reportArgumentType]
+    """From noise (B, C, h, w) to a clean latent in `steps` steps of any of diffusers' schedulers.
+
+    generators: one per sample, for schedulers that add noise on the way; taken: what of the
+    timesteps is taken, such as a progress bar around them; after_step: (i, t, z) -> z.
+    """
+    # diffusers' annotations know no common scheduler: they ask for an int where its schedulers
+    # take their own timesteps' type.
+    sampler: Any = scheduler
+    sampler.set_timesteps(steps, device=noise.device)
+    extra: dict[str, Any] = {}
+    if generators and "generator" in inspect.signature(sampler.step).parameters:
+        extra["generator"] = list(generators)
+    z = noise * sampler.init_noise_sigma
+    for i, t in enumerate(taken(sampler.timesteps)):
+        predicted = predict(sampler.scale_model_input(z, t).to(noise.dtype), t)
+        z = sampler.step(predicted, t, z, return_dict=False, **extra)[0]
+        if after_step is not None:
+            z = after_step(i, t, z)
     return z

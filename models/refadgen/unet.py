@@ -11,12 +11,14 @@ from diffusers.models.modeling_utils import ModelMixin as ModelMixin
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
+from adloom.errors import ModelError
+from models.refadgen.added import TextTime, added_arguments, check_conditioning
 from models.refadgen.attention import (
     Fusion,
     FusionProcessor,
     TextProcessor,
+    other_attentions,
     self_attentions,
-    text_attentions,
 )
 from models.refadgen.frames import fourier, generation_positions, reference_positions
 
@@ -26,16 +28,25 @@ class GenerationUNet(UNet2DConditionModel):
 
     The AFMs are installed here, so that `save_pretrained` and `from_pretrained` carry them.
     position_frequencies: 0 is the paper's AFM, more adds positions in the product frame.
+    Raises ModelError for a configuration without self-attention or with unknown conditioning.
     """
 
     def __init__(self, *, position_frequencies: int = 0, **config: Any) -> None:
         super().__init__(**config)
         self.register_to_config(position_frequencies=position_frequencies)
-        for name, attn in list(self_attentions(self)):
+        check_conditioning(self.config)
+        layers = list(self_attentions(self))
+        if not layers:
+            raise ModelError(
+                "no self-attention layer, so nowhere for the AFM",
+                where="unet/config.json",
+                hint="use blocks with transformers, such as CrossAttnDownBlock2D",
+            )
+        for name, attn in layers:
             processor = FusionProcessor(name, attn, position_frequencies)
             processor.copy_projections(attn)
             attn.set_processor(processor)  # pyright: ignore[reportArgumentType]
-        for _, attn in list(text_attentions(self)):
+        for _, attn in list(other_attentions(self)):
             attn.set_processor(TextProcessor())  # pyright: ignore[reportArgumentType]
         with torch.no_grad():
             self.conv_in.weight[:, -1].zero_()  # the mask says nothing at first
@@ -85,12 +96,25 @@ class GenerationUNet(UNet2DConditionModel):
         return positions
 
     def predict(
-        self, z: Tensor, mask: Tensor, t: Tensor | int, text: Tensor, fusion: Fusion | None
+        self,
+        z: Tensor,
+        mask: Tensor,
+        t: Tensor | int,
+        text: Tensor,
+        fusion: Fusion | None,
+        added: TextTime | None = None,
     ) -> Tensor:
-        """One forward: z (B, C, h, w), mask (B, 1, h, w), t () or (B,), text (B, L, D)."""
-        kwargs = {"fusion": fusion}
+        """One forward: z (B, C, h, w), mask (B, 1, h, w), t () or (B,), text (B, L, D).
+
+        added: what SDXL-shaped U-Nets need (`added`), refused by all others.
+        """
         return self(
-            torch.cat([z, mask], dim=1), t, text, cross_attention_kwargs=kwargs, return_dict=False
+            torch.cat([z, mask], dim=1),
+            t,
+            text,
+            added_cond_kwargs=added_arguments(self.config, added, len(z)),
+            cross_attention_kwargs={"fusion": fusion},
+            return_dict=False,
         )[0]
 
     def _reference_phi(self, hidden: Tensor) -> Tensor | None:

@@ -17,7 +17,7 @@ from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.mini import reference_copy
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.resampler import Resampler
-from models.refadgen.sampling import own_schedule
+from models.refadgen.schedules import own_schedule
 from models.refadgen.tokens import word_tokenizer
 from models.refadgen.unet import GenerationUNet
 
@@ -56,7 +56,9 @@ def small_unet(position_frequencies: int = 0, **changed: object) -> GenerationUN
     )
 
 
-def small_pipeline(seed: int = 0, position_frequencies: int = 3) -> RefAdGenPipeline:
+def small_pipeline(
+    seed: int = 0, position_frequencies: int = 3, reference_frame: str = "canonical"
+) -> RefAdGenPipeline:
     torch.manual_seed(seed)
     tokenizer = word_tokenizer(WORDS, 12)
     unet = small_unet(position_frequencies)
@@ -102,6 +104,7 @@ def small_pipeline(seed: int = 0, position_frequencies: int = 3) -> RefAdGenPipe
         scheduler=own_schedule(),
         reference_size=SIDE,
         mask_resize="area",
+        reference_frame=reference_frame,
     )
     for network in pipeline.components.values():
         if isinstance(network, nn.Module):

@@ -6,7 +6,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 
-from models.refadgen.attention import Fusion, FusionProcessor, self_attentions, text_attentions
+from models.refadgen.attention import Fusion, FusionProcessor, other_attentions, self_attentions
 from models.refadgen.frames import fourier, generation_positions, reference_positions
 from models.refadgen.unet import GenerationUNet
 from tests.unit.refadgen.conftest import UNET, randomise, small_unet
@@ -69,7 +69,7 @@ def test_every_self_attention_has_an_afm_and_no_text_attention_has() -> None:
     layers = [name for name, _ in self_attentions(unet)]
     assert len(layers) == 7  # 1 down, 2 up per level, 1 in the middle
     assert all(isinstance(a.processor, FusionProcessor) for _, a in self_attentions(unet))
-    assert not any(isinstance(a.processor, FusionProcessor) for _, a in text_attentions(unet))
+    assert not any(isinstance(a.processor, FusionProcessor) for _, a in other_attentions(unet))
     keys = [k for k in unet.state_dict() if k.endswith("attn1.processor.to_k_ref.weight")]
     assert [k.removesuffix(".processor.to_k_ref.weight") for k in keys] == layers
 

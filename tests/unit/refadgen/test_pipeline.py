@@ -1,17 +1,15 @@
 """Rendering: batches, guidance halves, saving and loading, what is refused."""
 
-import json
-import subprocess
-import sys
+import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from adloom.errors import ModelError, RenderArgumentError
-from models.refadgen.pipeline import RefAdGenPipeline, weights_hash
+from models.refadgen.pipeline import RefAdGenPipeline
+from models.refadgen.text import PromptCutWarning, TextEncoders
 from tests.unit.refadgen.conftest import Inputs, small_pipeline
 
 Render = Callable[..., Tensor]
@@ -77,45 +75,6 @@ def test_without_guidance_the_unconditional_half_has_no_say(render: Render, inpu
     assert inputs.negatives != changed
 
 
-def test_a_saved_model_renders_the_same_in_a_fresh_process(
-    pipeline: RefAdGenPipeline, render: Render, inputs: Inputs, tmp_path: Path
-) -> None:
-    pipeline.save_pretrained(tmp_path / "model")
-    saved = {f: getattr(inputs, f) for f in inputs.__slots__}
-    torch.save(saved, tmp_path / "inputs.pt")
-    script = """
-import sys, torch
-from models.refadgen.pipeline import RefAdGenPipeline
-torch.set_num_threads(int(sys.argv[2]))
-folder = sys.argv[1]
-pipeline = RefAdGenPipeline.from_pretrained(folder + "/model")
-i = torch.load(folder + "/inputs.pt", weights_only=True)
-features = pipeline.encode_references(i["pictures"]).select(i["products"])
-made = pipeline.render(
-    i["prompts"], i["negatives"], features, i["masks"], i["frames"], i["seeds"], steps=3
-)
-torch.save(made, folder + "/made.pt")
-"""
-    command = [sys.executable, "-c", script, str(tmp_path), str(torch.get_num_threads())]
-    subprocess.run(command, check=True, cwd=Path(__file__).parents[3], capture_output=True)
-    assert psnr_db(torch.load(tmp_path / "made.pt", weights_only=True), render()) >= 80
-
-
-def test_weights_hash_names_the_content(pipeline: RefAdGenPipeline, tmp_path: Path) -> None:
-    pipeline.save_pretrained(tmp_path / "a")
-    pipeline.save_pretrained(tmp_path / "b")
-    before = weights_hash(tmp_path / "a")
-    assert before == weights_hash(tmp_path / "b")
-    (tmp_path / "a" / "README.md").write_text("a model card decides no pixel")
-    assert before == weights_hash(tmp_path / "a")
-    index = tmp_path / "a" / "model_index.json"
-    content = json.loads(index.read_text())
-    index.write_text(json.dumps({**content, "guidance_rescale": 0.7}))
-    assert before != weights_hash(tmp_path / "a")
-    with pytest.raises(ModelError, match=r"model_index\.json"):
-        weights_hash(tmp_path)
-
-
 @pytest.mark.parametrize("scale", [0.0, 1.5])
 def test_a_noise_scale_beyond_0_to_1_is_refused(scale: float) -> None:
     with pytest.raises(ModelError, match="noise_scale"):
@@ -128,7 +87,7 @@ NAN_MASK = torch.full((4, 1, 96, 64), float("nan"))
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"masks": torch.ones(4, 1, 96, 60)}, "masks: .*60x96.*multiples of 16"),
+        ({"masks": torch.ones(4, 1, 96, 60)}, "masks: .*60x96.*multiples of 16 px, such as 64x96"),
         ({"masks": torch.ones(4, 96, 64)}, r"masks: shape \(4, 96, 64\)"),
         ({"masks": torch.ones(4, 3, 96, 64)}, "masks: shape"),
         ({"masks": 255 * torch.ones(4, 1, 96, 64)}, "masks: .*255"),
@@ -175,3 +134,27 @@ def test_reference_pictures_of_another_shape_are_refused(
 def test_reference_pictures_out_of_range_are_refused(pipeline: RefAdGenPipeline) -> None:
     with pytest.raises(RenderArgumentError, match="images: values from"):
         pipeline.encode_references(200 * torch.ones(1, 3, 64, 64))
+
+
+def test_a_prompt_that_will_be_cut_is_named(render: Render) -> None:
+    long = "a " * 20
+    with pytest.warns(PromptCutWarning, match=r"prompts\[1\]: 22 tokens.* reads 12.*shorten"):
+        render(prompts=["a cup", long, "a cup", "a cup"], steps=1)
+    with pytest.warns(PromptCutWarning, match=r"negative_prompts\[0\]"):
+        render(negative_prompts=[long, "", "", ""], steps=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PromptCutWarning)
+        render(steps=1)
+
+
+def test_text_encoders_that_do_not_fit_are_refused() -> None:
+    parts = small_pipeline().components
+    encoders = TextEncoders(parts["tokenizer"], parts["text_encoder"])
+    encoders.check(context=32, pooled=0)
+    with pytest.raises(ModelError, match="gives 32 numbers per token, the U-Net reads 40"):
+        encoders.check(context=40, pooled=0)
+    with pytest.raises(ModelError, match="pooled text embeddings of 10, the encoders give 0"):
+        encoders.check(context=32, pooled=10)
+    parts["tokenizer"].model_max_length = 77
+    with pytest.raises(ModelError, match="allows 77 tokens, the text encoder reads 12"):
+        encoders.check(context=32, pooled=0)

@@ -10,14 +10,13 @@ from models.refadgen.reference import ReferenceFeatures
 from models.refadgen.sampling import (
     Conditions,
     Guidance,
-    check_schedule,
     denoise,
+    generators_of,
     guided_prediction,
     initial_noise,
     latent_mask,
-    own_schedule,
-    released_schedule,
 )
+from models.refadgen.schedules import check_schedule, own_schedule, released_schedule
 from models.refadgen.unet import GenerationUNet
 from tests.unit.refadgen.conftest import small_unet
 
@@ -46,7 +45,7 @@ def test_inconsistent_schedules_are_refused(changed: dict[str, str], message: st
 def test_a_perfect_network_recovers_the_latent(schedule: object) -> None:
     scheduler = schedule()  # pyright: ignore[reportCallIssue]
     clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    noise = initial_noise([5, 6], (4, 8, 8))
+    noise = initial_noise(generators_of([5, 6]), (4, 8, 8))
 
     def perfect(z: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         alpha = scheduler.alphas_cumprod[t]
@@ -61,13 +60,14 @@ def test_a_perfect_network_recovers_the_latent(schedule: object) -> None:
 
 
 def test_noise_depends_on_its_own_seed_alone() -> None:
-    together = initial_noise([1, 2, 3], (4, 8, 8))
-    assert torch.equal(together[1:2], initial_noise([2], (4, 8, 8)))
+    together = initial_noise(generators_of([1, 2, 3]), (4, 8, 8))
+    assert torch.equal(together[1:2], initial_noise(generators_of([2]), (4, 8, 8)))
     assert not torch.equal(together[0], together[1])
 
 
 def test_the_noise_scale_is_its_deviation() -> None:
-    assert torch.allclose(initial_noise([5], (4, 8, 8), 0.7), 0.7 * initial_noise([5], (4, 8, 8)))
+    whole, scaled = (initial_noise(generators_of([5]), (4, 8, 8), s) for s in (1.0, 0.7))
+    assert torch.allclose(scaled, 0.7 * whole)
 
 
 def test_guidance_extrapolates_and_rescale_keeps_the_deviation() -> None:

@@ -1,0 +1,1 @@
+"""Foreign weights -> RefAdGen: Stable Diffusion with IP-Adapter-Plus, and the authors' release."""

@@ -1,0 +1,117 @@
+"""A weights folder as files: its hash, its bill of materials, whether it may be used.
+
+Nothing here loads a network, so that a command that only looks starts at once.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from adloom.errors import ModelError
+from adloom.weights_bill import (
+    BILL_FILE,
+    Bill,
+    Differences,
+    Part,
+    WeightsFile,
+    differences,
+    obstacles,
+    parse_bill,
+)
+
+INDEX = "model_index.json"
+WEIGHT_SUFFIXES = (".safetensors", ".json")
+
+
+def weights_hash(folder: Path) -> str:
+    """sha256 over the files that decide the pixels, each with its path; hex.
+
+    ModelError where the folder holds no pipeline.
+    """
+    return hash_of_files(weight_files(folder))
+
+
+def hash_of_files(files: Sequence[WeightsFile]) -> str:
+    """The weights hash of files in the order that `weight_files` gives."""
+    total = hashlib.sha256()
+    for file in files:
+        total.update(f"{file.path} {file.sha256}\n".encode())
+    return total.hexdigest()
+
+
+def weight_files(folder: Path) -> tuple[WeightsFile, ...]:
+    """The files that decide the pixels, in the order of their paths: the bill is none of them.
+
+    ModelError where the folder holds no pipeline.
+    """
+    _check_index(folder)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix in WEIGHT_SUFFIXES)
+    return tuple(_described(folder, p) for p in paths if p != folder / BILL_FILE)
+
+
+def components(folder: Path) -> tuple[str, ...]:
+    """The names of the pipeline's components that have files, by its index."""
+    _check_index(folder)
+    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    return tuple(sorted(name for name in index if (folder / name).is_dir()))
+
+
+def read_bill(folder: Path) -> Bill | None:
+    """The folder's bill; None where there is none. ModelError for one that cannot be read."""
+    path = folder / BILL_FILE
+    if not path.is_file():
+        return None
+    return parse_bill(path.read_text(encoding="utf-8"), str(path))
+
+
+def write_bill(folder: Path, parts: Sequence[Part], name: str | None = None) -> Bill:
+    """States what the folder's files are. ModelError where a part names no component of it."""
+    there = components(folder)
+    unknown = sorted({c for part in parts for c in part.components} - set(there))
+    if unknown:
+        raise ModelError(
+            f"no component {', '.join(unknown)}",
+            where=str(folder),
+            hint=f"there are: {', '.join(there)}",
+        )
+    bill = Bill(name or folder.name, tuple(parts), weight_files(folder))
+    (folder / BILL_FILE).write_text(bill.to_json(), encoding="utf-8")
+    return bill
+
+
+def verify(folder: Path) -> Differences:
+    """How the folder's files differ from its bill; ModelError where it has none."""
+    bill = read_bill(folder)
+    if bill is None:
+        raise ModelError(
+            "no bill of materials to verify by",
+            where=str(folder / BILL_FILE),
+            hint="write one with `adloom weights declare`",
+        )
+    return differences(bill, weight_files(folder))
+
+
+def check_licence(folder: Path, noncommercial_allowed: bool) -> None:
+    """ModelError where a part's licence forbids commercial use or is unstated, unless allowed."""
+    if noncommercial_allowed:
+        return
+    lines = obstacles(read_bill(folder), components(folder))
+    if lines:
+        raise ModelError(
+            f"not known to be free for commercial use: {'; '.join(lines)}",
+            where=str(folder),
+            hint="state origin and licence with `adloom weights declare`, or set "
+            "ADLOOM_ALLOW_NONCOMMERCIAL_WEIGHTS=true for uses that are not commercial",
+        )
+
+
+def _check_index(folder: Path) -> None:
+    if not (folder / INDEX).is_file():
+        raise ModelError(f"no {INDEX}", where=str(folder), hint="give a diffusers-format folder")
+
+
+def _described(folder: Path, path: Path) -> WeightsFile:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return WeightsFile(path.relative_to(folder).as_posix(), digest, path.stat().st_size)
