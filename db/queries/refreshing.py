@@ -10,6 +10,7 @@ from db.engine import Transaction
 from db.text import as_json
 
 # What a slot has is the first draw of the last run that rendered it: each run begins with that one.
+# A run in which the slot ended cancelled or failed, whichever draw it was at, gave it nothing.
 _HAVE = text("""
 SELECT t.place, last.fingerprint, last.finish_hash
 FROM jsonb_to_recordset(CAST(:slots AS jsonb)) AS t(place bigint, product_id bigint,
@@ -21,7 +22,10 @@ JOIN creative c ON c.workspace_id = :ws AND c.campaign_id = k.id AND c.product_i
 JOIN LATERAL (
     SELECT r.fingerprint, i.finish_hash FROM run_item i
     JOIN render r ON r.id = i.render_id AND r.state = 'rendered'
-    WHERE i.creative_id = c.id AND i.draw = 0 ORDER BY i.id DESC LIMIT 1) last ON true
+    WHERE i.creative_id = c.id AND i.draw = 0 AND NOT EXISTS (
+        SELECT FROM run_item e WHERE e.run_id = i.run_id AND e.creative_id = i.creative_id
+            AND e.outcome IN ('cancelled', 'failed'))
+    ORDER BY i.id DESC LIMIT 1) last ON true
 """)
 
 
@@ -30,9 +34,9 @@ def due(
 ) -> tuple[PlannedItem, ...]:
     """Those of a chunk (about 1000) of planned slots that `spec.refresh` takes.
 
-    `new`: slots that were never rendered in this campaign. `changed`: those, and slots whose render
-    or finishing would not be what they have, for whatever reason: photo, mask, words of the prompt,
-    scene, sampler, model, canvas, encoding.
+    `new`: slots that were never rendered in this campaign but by runs in which they ended cancelled
+    or failed. `changed`: those, and slots whose render or finishing would not be what they have,
+    for whatever reason: photo, mask, words of the prompt, scene, sampler, model, canvas, encoding.
     """
     if spec.refresh is Refresh.ALL:
         return tuple(items)

@@ -7,8 +7,8 @@ import pytest
 from adloom.campaign import CampaignSpec, Finishing, Refresh
 from adloom.finishing_spec import ImageFormat
 from adloom.scenes import ScenePack
-from db.queries import scenes
-from tests.db.world import World, record, scene
+from db.queries import cancelling, renditions, runs, scenes
+from tests.db.world import REVISION, World, record, scene
 
 Slot = tuple[str, str, str]
 
@@ -26,6 +26,13 @@ def due(world: World, spec: CampaignSpec, refresh: Refresh) -> set[Slot]:
     items = world.planned(replace(spec, refresh=refresh))
     names = world.names()
     return {(names[i.slot.product_id], i.slot.scene_slug, i.slot.format_slug) for i in items}
+
+
+def latest_run(world: World) -> int:
+    with world.database.transaction() as tx:
+        found = runs.latest(tx, world.ws, FIRST.slug)
+    assert found is not None
+    return found.id
 
 
 def slots(*products: str, scene: str = "beach", format: str = "1:1") -> set[Slot]:
@@ -111,6 +118,53 @@ def test_what_failed_to_render_is_still_due(world: World) -> None:
     world.render_all(world.run(FIRST), fails=lambda n: n == 1)
     for refresh in (Refresh.NEW, Refresh.CHANGED):
         assert len(due(world, FIRST, refresh)) == 1
+
+
+def test_what_was_rendered_and_then_cancelled_is_still_due(rendered: World) -> None:
+    run_id = latest_run(rendered)
+    rendered.judge(run_id, at_most=2)
+    with rendered.database.transaction() as tx:
+        assert cancelling.cancel(tx, run_id).items == 1
+    for refresh in (Refresh.NEW, Refresh.CHANGED):
+        assert len(due(rendered, FIRST, refresh)) == 1
+    again = rendered.run(replace(FIRST, refresh=Refresh.NEW))
+    assert rendered.render_all(again) == 0
+    rendered.judge(again)
+    assert due(rendered, FIRST, Refresh.NEW) == due(rendered, FIRST, Refresh.CHANGED) == set()
+
+
+def test_what_was_rendered_and_could_not_be_finished_is_still_due(world: World) -> None:
+    run_id = world.run(FIRST)
+    world.render_all(run_id, finishes=False)
+    with world.database.transaction() as tx:
+        work = renditions.unfinished(tx, run_id, scorer_revision=REVISION).work[0]
+        renditions.record_failure(
+            tx, work.render_id, work.finishing.finish_hash, error_class="PhotoError",
+            message="truncated", retryable=False,
+        )  # fmt: skip
+    world.finish_all(run_id)
+    world.judge(run_id)
+    for refresh in (Refresh.NEW, Refresh.CHANGED):
+        assert len(due(world, FIRST, refresh)) == 1
+
+
+def test_a_slot_whose_next_draw_was_cancelled_is_due_from_its_first(world: World) -> None:
+    spec = replace(FIRST, draws=2)
+    run_id = world.run(spec)
+    world.render_all(run_id)
+    world.judge(run_id, rejects=lambda n: n == 0)
+    assert world.draw_again(run_id, 2) == 1
+    with world.database.transaction() as tx:
+        cancelling.cancel(tx, run_id)
+    assert len(due(world, spec, Refresh.NEW)) == 1
+
+
+def test_a_run_that_came_to_nothing_leaves_what_an_earlier_one_made(rendered: World) -> None:
+    rendered.judge(latest_run(rendered))
+    again = rendered.run(FIRST)
+    with rendered.database.transaction() as tx:
+        assert cancelling.cancel(tx, again).items == 3
+    assert due(rendered, FIRST, Refresh.NEW) == due(rendered, FIRST, Refresh.CHANGED) == set()
 
 
 def test_a_slot_that_was_drawn_again_is_not_due(world: World) -> None:

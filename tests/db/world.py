@@ -211,6 +211,7 @@ class World:
         *,
         fails: Callable[[int], bool] = lambda _: False,
         retryable: bool = True,
+        finishes: bool = True,
     ) -> int:
         """Renders and finishes all that the run needs; returns how many renders it made."""
         made = 0
@@ -227,7 +228,8 @@ class World:
                     else:
                         leases.mark_rendered(tx, lease, work.render_id, stored(work.render_id))
                 leases.finish(tx, lease)
-        self.finish_all(run_id)
+        if finishes:
+            self.finish_all(run_id)
         return made
 
     def draw_again(self, run_id: int, draws: int) -> int:
