@@ -18,7 +18,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 ADLOOM = Path(sys.executable).with_name("adloom")
 MARK = ".adloom-demo"
-"""A file by which the demo knows again a folder that it made."""
+"""A file by which the demo knows again a folder that it made, or found empty."""
+MADE = ("home", "export")
+"""What the demo makes in that folder: its installation, and the creatives."""
 
 
 def demo_home() -> Path:
@@ -48,14 +50,37 @@ def adloom(*arguments: str, env: dict[str, str], quiet: bool = False) -> str:
     return done.stdout or ""
 
 
+def prepare(home: Path) -> None:
+    """Makes the demo's home. A folder that the user named is used only if the demo made it or it is
+    empty: what the demo writes there it also deletes."""
+    home.mkdir(parents=True, exist_ok=True)
+    if _is_foreign(home) and any(home.iterdir()):
+        sys.exit(f"{home} holds files that are not the demo's; set ADLOOM_DEMO_HOME to a new folder")
+    (home / MARK).touch()
+
+
 def clean(home: Path, env: dict[str, str]) -> None:
-    """Stops the demo's servers and removes all that it has made, wherever that is."""
+    """Stops the demo's servers and removes what it made, wherever that is, and nothing else.
+
+    Where they cannot be stopped, everything stays: no data is deleted under a live server.
+    """
     if not home.exists():
         return
-    if "ADLOOM_DEMO_HOME" in os.environ and not (home / MARK).is_file():
+    if _is_foreign(home):
         sys.exit(f"{home} was not made by the demo (it holds no {MARK}); it is left as it is")
     adloom("down", env=env, quiet=True)
-    shutil.rmtree(home)
+    for name in MADE:
+        if (home / name).exists():
+            shutil.rmtree(home / name)
+    (home / MARK).unlink(missing_ok=True)
+    if any(home.iterdir()):
+        print(f"{home} stays: it holds files that the demo did not make")
+    else:
+        home.rmdir()
+
+
+def _is_foreign(home: Path) -> bool:
+    return "ADLOOM_DEMO_HOME" in os.environ and not (home / MARK).is_file()
 
 
 def main() -> None:
@@ -74,8 +99,7 @@ def main() -> None:
             adloom("down", env=env, quiet=True)
         return
     started = time.monotonic()
-    home.mkdir(parents=True, exist_ok=True)
-    (home / MARK).touch()
+    prepare(home)
     try:
         export = _show(home, env)
     finally:
