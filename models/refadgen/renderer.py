@@ -17,7 +17,7 @@ from models.refadgen.dtypes import dtype_named
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceFeatures
 from models.refadgen.tokens import count_tokens, unknown_words
-from models.refadgen.weights import weights_hash
+from models.refadgen.weights import check_safetensors, weights_hash
 
 CACHED_REFERENCES = 64
 
@@ -97,17 +97,19 @@ class RefAdGenRenderer:
     ) -> "RefAdGenRenderer":
         """Load a diffusers-format folder; ModelError where it, the device or dtype is unusable.
 
+        Tensors are read from `.safetensors` alone: what is loaded is what the hash is over.
         `threads`: CPU threads of this process's torch; 0 leaves them as they are.
         """
         if threads:
             torch.set_num_threads(threads)
         number_format = dtype_named(dtype)
         digest = weights_hash(Path(path))
+        check_safetensors(Path(path))
         diffusers_logging.disable_progress_bar()
         transformers_logging.disable_progress_bar()
         try:
             pipeline = RefAdGenPipeline.from_pretrained(
-                str(path), dtype=number_format, local_files_only=True
+                str(path), dtype=number_format, local_files_only=True, use_safetensors=True
             ).to(device)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(

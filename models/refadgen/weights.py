@@ -21,7 +21,9 @@ from adloom.weights_bill import (
 )
 
 INDEX = "model_index.json"
-WEIGHT_SUFFIXES = (".safetensors", ".json")
+WEIGHT_SUFFIXES = (".safetensors", ".json", ".txt")
+"""Tensors, configurations, and a tokenizer's merges."""
+PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 def weights_hash(folder: Path) -> str:
@@ -55,6 +57,25 @@ def components(folder: Path) -> tuple[str, ...]:
     _check_index(folder)
     index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     return tuple(sorted(name for name in index if (folder / name).is_dir()))
+
+
+def check_safetensors(folder: Path) -> None:
+    """ModelError naming the components whose tensors lie in pickled files alone.
+
+    These are never loaded: they are no part of the weights hash, and a pickle may run code.
+    """
+    pickled = [
+        name
+        for name in components(folder)
+        if any(p.suffix in PICKLED_SUFFIXES for p in (folder / name).iterdir())
+        and not any((folder / name).glob("*.safetensors"))
+    ]
+    if pickled:
+        raise ModelError(
+            f"no .safetensors for {', '.join(pickled)}, only pickled files, which are not loaded",
+            where=str(folder),
+            hint="save it as safetensors: `save_pretrained(…, safe_serialization=True)`",
+        )
 
 
 def read_bill(folder: Path) -> Bill | None:

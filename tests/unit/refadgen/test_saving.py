@@ -145,6 +145,20 @@ def test_missing_weights_are_found_at_load_and_named(folder: Path, tmp_path: Pat
         RefAdGenRenderer.load(model)
 
 
+def test_a_pickled_file_is_never_loaded(folder: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(folder, tmp_path / "model")
+    safe = model / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(safe), safe.with_suffix(".bin"))
+    spoilt = load_file(safe)
+    spoilt[AFM][3, 2] = float("nan")
+    save_file(spoilt, safe)
+    with pytest.raises(ModelError, match="NaN"):
+        RefAdGenRenderer.load(model)
+    safe.unlink()
+    with pytest.raises(ModelError, match=r"no \.safetensors for unet, only pickled.*safetensors"):
+        RefAdGenRenderer.load(model)
+
+
 def test_large_values_are_no_infinite_ones() -> None:
     made = small_pipeline()
     made.unet.conv_out.weight.data.fill_(6e37)  # their sum is beyond float32
@@ -160,6 +174,10 @@ def test_weights_hash_names_the_content(pipeline: RefAdGenPipeline, tmp_path: Pa
     write_bill(tmp_path / "a", [Part(("unet",), "here", "MIT")])
     assert (tmp_path / "a" / BILL_FILE).is_file()
     assert before == weights_hash(tmp_path / "a")
+    merges = tmp_path / "a" / "tokenizer" / "merges.txt"
+    merges.write_text("a b")
+    assert before != weights_hash(tmp_path / "a")
+    merges.unlink()
     index = tmp_path / "a" / "model_index.json"
     content = json.loads(index.read_text())
     index.write_text(json.dumps({**content, "guidance_rescale": 0.7}))
