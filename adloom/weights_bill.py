@@ -17,7 +17,9 @@ COMMERCIAL = frozenset({
     "Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Unlicense", "CC0-1.0",
     "CC-BY-4.0", "CC-BY-SA-4.0", "CreativeML-OpenRAIL-M", "CreativeML-OpenRAIL++-M",
 })  # fmt: skip
-"""Licences that allow commercial use; the OpenRAIL ones with conditions of their own."""
+"""Licences that allow commercial use; the OpenRAIL ones with conditions of their own. SPDX names
+are the same in any case."""
+_COMMERCIAL = frozenset(name.casefold() for name in COMMERCIAL)
 
 KNOWN_LICENCES: dict[str, str] = {
     "stable-diffusion-v1-5/stable-diffusion-v1-5": "CreativeML-OpenRAIL-M",
@@ -41,7 +43,7 @@ class Part:
     def is_commercial(self) -> bool:
         if self.commercial_use is not None:
             return self.commercial_use
-        return self.licence in COMMERCIAL
+        return self.licence is not None and self.licence.casefold() in _COMMERCIAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,17 @@ def parse_bill(text: str, where: str) -> Bill:
                 for f in document["files"]
             ),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"no bill of materials: {error}",
-            where=where,
-            hint="write it again with `adloom weights declare`",
-        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise unreadable(where, error) from error
+
+
+def unreadable(where: str, error: Exception) -> ModelError:
+    """What is said of a bill that cannot be read."""
+    return ModelError(
+        f"no bill of materials: {error}",
+        where=where,
+        hint="write it again with `adloom weights declare`",
+    )
 
 
 def _part(values: Mapping[str, Any]) -> Part:

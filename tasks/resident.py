@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from adloom.errors import ModelError, NotFoundError
 from adloom.planning import RendererIdentity
 from adloom.render_spec import RENDERER_VERSION, RenderSpec
-from models.refadgen.weights import check_licence
+from models.refadgen.weights import check_billed, check_licence
 from tasks.environment import Rendering
 from tasks.paths import user_path
 
@@ -28,13 +28,14 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
     """The renderer of a campaign's `model`, loaded once.
 
     `model` is a folder's path, or the name of a folder below the weights' root. Raises
-    NotFoundError naming what is there, ModelError for weights that cannot be loaded or whose
-    licence the settings do not allow.
+    NotFoundError naming what is there, ModelError for weights that cannot be loaded, whose licence
+    the settings do not allow, or that are not those whose licence their bill states.
     """
     from models.refadgen.renderer import RefAdGenRenderer
 
     path = weights_path(model, rendering.weights_root)
-    check_licence(path, rendering.allow_noncommercial_weights)
+    allowed = rendering.allow_noncommercial_weights
+    check_licence(path, allowed)
     with _lock:
         key = ("renderer", str(path), rendering.device, rendering.dtype)
         if key not in _loaded:
@@ -44,7 +45,9 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
                 dtype=rendering.dtype,
                 threads=rendering.threads,
             )
-        return _loaded[key]
+        loaded: RefAdGenRenderer = _loaded[key]
+    check_billed(path, loaded.weights_hash, allowed)
+    return loaded
 
 
 def weights_path(model: str, root: Path) -> Path:

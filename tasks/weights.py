@@ -4,8 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adloom.errors import ConflictError
-from adloom.weights_bill import KNOWN_LICENCES, Bill, Differences, Part, obstacles
+from adloom.errors import ConflictError, ModelError
+from adloom.weights_bill import (
+    KNOWN_LICENCES,
+    Bill,
+    Differences,
+    Part,
+    differences,
+    obstacles,
+)
 from models.refadgen.weights import (
     INDEX,
     components,
@@ -20,7 +27,8 @@ from tasks.resident import weights_path
 
 @dataclass(frozen=True, slots=True)
 class WeightsShown:
-    """A weights folder. `obstacles`: why it may not be used commercially; empty: it may."""
+    """A weights folder; its hash is that of the files as they are. `obstacles`: why it may not be
+    used commercially; empty: it may."""
 
     name: str
     path: str
@@ -58,8 +66,9 @@ class Release:
 
 
 def list_weights(root: Path) -> tuple[WeightsShown, ...]:
-    """The folders below the weights' root. Hashes of files are taken from a folder's bill, where it
-    has one, and not computed anew: `verify_weights` does that."""
+    """The folders below the weights' root. Every file is hashed: some seconds for each GB.
+
+    A bill that cannot be read, or is of other files, is an obstacle of its own folder."""
     return tuple(_shown(index.parent) for index in sorted(root.glob(f"*/{INDEX}")))
 
 
@@ -82,13 +91,17 @@ def declare_weights(
 ) -> WeightsShown:
     """States where components come from and under which licence, on the folder's bill.
 
-    `only`: these components, all others stay as they were; empty: all of them.
-    Raises ModelError for a component that the folder lacks.
+    `only`: these components, all others stay as they were; empty: all of them. A bill that cannot
+    be read counts as none. Raises ModelError for a component that the folder lacks.
     """
     path = weights_path(model, root)
     stated = tuple(only) or components(path)
     part = Part(stated, origin, licence, commercial_use)
-    write_bill(path, (*_without(read_bill(path), stated), part))
+    try:
+        before = read_bill(path)
+    except ModelError:
+        before = None  # it is what this declaration mends
+    write_bill(path, (*_without(before, stated), part))
     return _shown(path)
 
 
@@ -134,13 +147,19 @@ def _without(bill: Bill | None, stated: Sequence[str]) -> tuple[Part, ...]:
 
 
 def _shown(folder: Path) -> WeightsShown:
-    bill = read_bill(folder)
-    files = bill.files if bill else weight_files(folder)
+    files = weight_files(folder)
+    try:
+        bill = read_bill(folder)
+        found = obstacles(bill, components(folder))
+        if bill and differences(bill, files):
+            found = (*found, f"files are not those on the bill: adloom weights verify {folder.name}")
+    except ModelError as error:
+        bill, found = None, (str(error),)
     return WeightsShown(
         name=folder.name,
         path=str(folder),
         weights_hash=hash_of_files(files),
         size_bytes=sum(f.size_bytes for f in files),
         parts=bill.parts if bill else (),
-        obstacles=obstacles(bill, components(folder)),
+        obstacles=found,
     )

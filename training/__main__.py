@@ -8,11 +8,13 @@ from typing import Annotated
 import torch
 import typer
 
+from adloom.weights_bill import BILL_FILE, Part
 from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.mini import NOISE_SCALE, build_mini
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.renderer import RefAdGenRenderer
 from models.refadgen.tokens import keep_words
+from models.refadgen.weights import components, write_bill
 from training import evaluation
 from training import shards as sample_shards
 from training.evaluation import Sampler
@@ -25,6 +27,7 @@ from training.train_decoder import DecoderTraining, train_decoder
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 BUCKETS = "buckets.pt"
+ORIGIN = "trained by this project on synthetic data (training/scenes_synth)"
 SHARES = {(128, 128): 0.35, (128, 160): 0.25, (96, 176): 0.2, (176, 96): 0.2}
 
 Folder = Annotated[Path, typer.Argument(file_okay=False)]
@@ -152,9 +155,15 @@ def export(
     vae: Path | None = None,
     samples: Path | None = None,
     noise_scale: float = NOISE_SCALE,
+    licence: Annotated[str | None, typer.Option(help="SPDX name of its licence")] = None,
+    origin: Annotated[str, typer.Option(help="where it comes from, for its bill")] = ORIGIN,
 ) -> None:
     """Write MODEL in float16 for shipping: with the autoencoder VAE if one is given, and no other
-    words in its vocabulary than the captions of SAMPLES hold."""
+    words in its vocabulary than the captions of SAMPLES hold.
+
+    With a LICENCE its bill of materials is written too. A bill of what lay in OUT before is
+    removed in any case.
+    """
     pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16, noise_scale=noise_scale)
     if samples is not None:
         captions = (c for s in sample_shards.read_shards(samples) for c in s.captions)
@@ -162,7 +171,10 @@ def export(
         pipeline.tokenizer = keep_words(pipeline.tokenizer, words)
     if vae is not None:
         pipeline.vae = MiniAutoencoder.from_pretrained(vae, dtype=torch.float16)
+    (out / BILL_FILE).unlink(missing_ok=True)
     pipeline.save_pretrained(out)
+    if licence is not None:
+        write_bill(out, [Part(components(out), origin, licence)])
 
 
 if __name__ == "__main__":

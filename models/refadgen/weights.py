@@ -18,6 +18,7 @@ from adloom.weights_bill import (
     differences,
     obstacles,
     parse_bill,
+    unreadable,
 )
 
 INDEX = "model_index.json"
@@ -53,9 +54,17 @@ def weight_files(folder: Path) -> tuple[WeightsFile, ...]:
 
 
 def components(folder: Path) -> tuple[str, ...]:
-    """The names of the pipeline's components that have files, by its index."""
+    """The names of the pipeline's components that have files, by its index.
+
+    ModelError for an index that cannot be read.
+    """
     _check_index(folder)
-    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(
+            f"{INDEX} is no JSON: {error}", where=str(folder), hint="is the folder complete?"
+        ) from error
     return tuple(sorted(name for name in index if (folder / name).is_dir()))
 
 
@@ -83,7 +92,11 @@ def read_bill(folder: Path) -> Bill | None:
     path = folder / BILL_FILE
     if not path.is_file():
         return None
-    return parse_bill(path.read_text(encoding="utf-8"), str(path))
+    try:
+        written = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(str(path), error) from error
+    return parse_bill(written, str(path))
 
 
 def write_bill(folder: Path, parts: Sequence[Part], name: str | None = None) -> Bill:
@@ -125,6 +138,21 @@ def check_licence(folder: Path, noncommercial_allowed: bool) -> None:
             hint="state origin and licence with `adloom weights declare`, or set "
             "ADLOOM_ALLOW_NONCOMMERCIAL_WEIGHTS=true for uses that are not commercial",
         )
+
+
+def check_billed(folder: Path, loaded_hash: str, noncommercial_allowed: bool) -> None:
+    """ModelError where the weights that were loaded are not those whose licence the bill states,
+    unless any licence is allowed."""
+    bill = None if noncommercial_allowed else read_bill(folder)
+    if bill is None or hash_of_files(bill.files) == loaded_hash:
+        return
+    raise ModelError(
+        f"the weights are {loaded_hash[:12]}; the bill states the licence of "
+        f"{hash_of_files(bill.files)[:12]}",
+        where=str(folder),
+        hint=f"see what differs with `adloom weights verify {folder.name}`, then state what these "
+        "are with `adloom weights declare`",
+    )
 
 
 def _check_index(folder: Path) -> None:

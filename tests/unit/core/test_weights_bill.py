@@ -46,6 +46,7 @@ def bill_of(*given_parts: Part) -> Bill:
         (None, ["licence unstated"]),
         (bill_of(Part(("unet", "vae"), "us", "Apache-2.0")), []),
         (bill_of(Part(("unet", "vae"), "us", "CreativeML-OpenRAIL-M")), []),
+        (bill_of(Part(("unet", "vae"), "us", "apache-2.0")), []),
         (bill_of(Part(("unet",), "us", "MIT")), ["vae: not on the bill"]),
         (bill_of(Part(("unet", "vae"), "them")), ["unet, vae: licence unstated (them)"]),
         (

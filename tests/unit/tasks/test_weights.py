@@ -79,6 +79,9 @@ def test_changed_missing_and_added_files_are_found(root: Path) -> None:
     assert found.changed == ("unet/config.json",)
     assert found.missing == ("vae/config.json",)
     assert found.unlisted == ("vae/new.json",)
+    shown = list_weights(root)[0]
+    assert shown.weights_hash == verify_weights("tiny", root).weights_hash != before
+    assert "adloom weights verify tiny" in shown.obstacles[0]
     with pytest.raises(NotFoundError, match="tiny"):
         verify_weights("other", root)
 
@@ -99,6 +102,59 @@ def test_the_command_line_lists_verifies_and_declares(
     broken = run(app, ["weights", "verify", "tiny"])
     assert broken.exit_code == 1
     assert "changed  unet/config.json" in broken.stdout
+
+
+def test_weights_that_are_not_those_on_their_bill_are_refused(root: Path) -> None:
+    declare_weights("tiny", root, origin="us", licence="Apache-2.0")
+    index = root / "tiny" / "model_index.json"
+    index.write_text(json.dumps({**json.loads(index.read_text()), "guidance_rescale": 0.7}))
+    with pytest.raises(ModelError, match=r"adloom weights verify tiny.*adloom weights declare"):
+        resident.renderer("tiny", Rendering(root))
+    allowed = Rendering(root, allow_noncommercial_weights=True)
+    assert resident.renderer("tiny", allowed).native_unit == 16
+    declare_weights("tiny", root, origin="us", licence="Apache-2.0")
+    assert resident.renderer("tiny", Rendering(root)).native_unit == 16
+
+
+@pytest.mark.parametrize("bill", [b"{", b"\xff\xfe", b"[]"], ids=["cut", "not UTF-8", "other"])
+def test_a_broken_bill_spoils_only_its_own_row_and_is_mended_by_a_declaration(
+    root: Path, bill: bytes
+) -> None:
+    small_pipeline().save_pretrained(root / "whole")
+    declare_weights("whole", root, origin="us", licence="MIT")
+    (root / "tiny" / BILL_FILE).write_bytes(bill)
+    tiny, whole = list_weights(root)
+    assert "adloom weights declare" in tiny.obstacles[0]
+    assert (tiny.parts, whole.obstacles) == ((), ())
+    assert tiny.weights_hash == whole.weights_hash
+    for refused in (verify_weights, lambda name, _: resident.renderer(name, Rendering(root))):
+        with pytest.raises(ModelError, match=rf"{BILL_FILE}: no bill.*adloom weights declare"):
+            refused("tiny", root)
+    assert declare_weights("tiny", root, origin="us", licence="MIT").obstacles == ()
+    assert verify_weights("tiny", root).holds
+
+
+@pytest.mark.parametrize("licence", ["Apache-2.0", None])
+def test_an_export_leaves_no_bill_of_what_lay_there_before(
+    root: Path, tmp_path: Path, licence: str | None
+) -> None:
+    from training.__main__ import app as training
+
+    out = tmp_path / "exported"
+    small_pipeline(seed=5).save_pretrained(out)
+    declare_weights(str(out), root, origin="them", licence="MIT")
+    stated = ["--licence", licence] if licence else []
+    done = CliRunner().invoke(training, ["export", str(root / "tiny"), str(out), *stated])
+    assert done.exit_code == 0, done.output
+    if licence is None:
+        assert not (out / BILL_FILE).exists()
+        return
+    assert verify_weights(str(out), root).holds
+    (shown,) = list_weights(tmp_path)
+    assert shown.obstacles == ()
+    assert [(p.licence, p.origin[:23]) for p in shown.parts] == [
+        ("Apache-2.0", "trained by this project")
+    ]
 
 
 @pytest.fixture
