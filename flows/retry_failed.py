@@ -20,7 +20,8 @@ async def retry_failed(
 ) -> int:
     """Opens a run's failed items, all or those for which the given conditions hold, and runs them.
 
-    See FailureFilter for what the conditions mean.
+    See FailureFilter for what the conditions mean. Nothing is opened where the run's weights are
+    not at hand.
     """
     chosen = FailureFilter(
         error_class=error_class,
@@ -29,7 +30,7 @@ async def retry_failed(
         newer_than_s=newer_than_s,
     )
     env = current()
-    await asyncio.to_thread(runs.require_run, env, run)
+    await asyncio.to_thread(retrying.require_weights, env, run)
     with runs.held(env, run) as lease:
         await asyncio.to_thread(retrying.reopen, env, lease.lease, chosen)
         await carry_out(lease)

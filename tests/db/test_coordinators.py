@@ -13,9 +13,9 @@ from adloom.errors import ConflictError, LeaseLostError, NotFoundError, RenderEr
 from adloom.gates import Gate
 from adloom.records import FailureFilter, JudgeItem, RunLease, RunRecord
 from adloom.scores import Scores, Stage
-from adloom.states import Outcome, RunState
+from adloom.states import Outcome, RunState, Trigger
 from db.engine import Transaction
-from db.queries import cancelling, renditions, run_leases, runs, scores
+from db.queries import campaigns, cancelling, renditions, run_leases, runs, scores
 from db.queries import judging as judging_rows
 from storage.local import LocalStore
 from tasks import batching, judging, planning, retrying
@@ -233,6 +233,17 @@ def test_a_retry_opens_what_was_chosen_of_its_own_run(
         return
     with pytest.raises(NotFoundError, match=r"nothing to retry.*adloom report"):
         retrying.reopen(env, lease, chosen)
+
+
+def test_a_retry_of_a_run_whose_planning_was_interrupted_says_how_to_go_on(
+    world: World, env: Environment
+) -> None:
+    with world.database.transaction() as tx:
+        campaigns.apply(tx, world.ws, SPEC)
+        run_id = runs.create(tx, world.ws, "spring", trigger=Trigger.MANUAL, weights_hash=None)
+    lease = held_by(world, run_id, "second")
+    with pytest.raises(NotFoundError, match=r"nothing to retry.*adloom run spring"):
+        retrying.reopen(env, lease, FailureFilter())
 
 
 def test_a_process_follows_the_run_that_it_executes_and_nobody_elses(
