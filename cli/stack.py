@@ -90,8 +90,17 @@ def gc(
 
     with environment() as env:
         done = tasks.collect(env, dry_run=dry_run)
-    emit(done, as_json, lambda: stdout.print(
-        f"{done.seen} objects: {done.removed} "
-        f"{'would be removed' if dry_run else 'removed'} ({done.bytes / 1e6:.1f} MB), "
-        f"{done.kept_young} unreferenced ones are younger than 24 hours and stay"
-    ))  # fmt: skip
+
+    def human() -> None:
+        stdout.print(
+            f"{done.seen} objects: {done.removed} "
+            f"{'would be removed' if dry_run else 'removed'} ({done.bytes / 1e6:.1f} MB), "
+            f"{done.kept_young} unreferenced ones are younger than 24 hours and stay"
+        )
+        if done.used_meanwhile or done.gone_meanwhile:
+            stdout.print(
+                f"meanwhile {done.used_meanwhile} came into use and stay, "
+                f"{done.gone_meanwhile} were removed by another process"
+            )
+
+    emit(done, as_json, human)

@@ -1,8 +1,10 @@
 """Objects that no row points to."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 
 from db.queries import garbage
 from storage.protocol import ObjectInfo
@@ -17,11 +19,23 @@ CHUNK = 1000
 
 @dataclass(frozen=True, slots=True)
 class GcReport:
+    """`used_meanwhile` and `gone_meanwhile`: objects that got a row, or were removed by another
+    process, while this one looked."""
+
     seen: int = 0
     kept_young: int = 0
     removed: int = 0
     bytes: int = 0
     dry_run: bool = False
+    used_meanwhile: int = 0
+    gone_meanwhile: int = 0
+
+
+class _Fate(Enum):
+    GARBAGE = auto()
+    YOUNG = auto()
+    USED = auto()
+    GONE = auto()
 
 
 def collect(env: Environment, *, dry_run: bool = False, older_than: timedelta = GRACE) -> GcReport:
@@ -31,7 +45,8 @@ def collect(env: Environment, *, dry_run: bool = False, older_than: timedelta = 
     unreferenced when it was listed is therefore asked for its age and its row again just before it
     is deleted; what is left is the instant between that question and the deletion.
     """
-    seen = young = removed = size = 0
+    seen = size = 0
+    fates: Counter[_Fate] = Counter()
     before = datetime.now(UTC) - older_than
     for chunk in chunks(_objects(env), CHUNK):
         seen += len(chunk)
@@ -40,25 +55,33 @@ def collect(env: Environment, *, dry_run: bool = False, older_than: timedelta = 
         for info in chunk:
             if info.key not in loose:
                 continue
-            if info.modified > before:
-                young += 1
-                continue
-            if not dry_run:
-                if not _is_still_garbage(env, info.key, before):
-                    young += 1
-                    continue
-                env.store.delete(info.key)
-            removed += 1
-            size += info.bytes
-    return GcReport(seen, young, removed, size, dry_run)
+            fate = _Fate.YOUNG if info.modified > before else _Fate.GARBAGE
+            if fate is _Fate.GARBAGE and not dry_run:
+                fate = _fate_now(env, info.key, before)
+                if fate is _Fate.GARBAGE:
+                    env.store.delete(info.key)
+            fates[fate] += 1
+            size += info.bytes if fate is _Fate.GARBAGE else 0
+    return GcReport(
+        seen,
+        fates[_Fate.YOUNG],
+        fates[_Fate.GARBAGE],
+        size,
+        dry_run,
+        used_meanwhile=fates[_Fate.USED],
+        gone_meanwhile=fates[_Fate.GONE],
+    )
 
 
-def _is_still_garbage(env: Environment, key: str, before: datetime) -> bool:
+def _fate_now(env: Environment, key: str, before: datetime) -> _Fate:
     now = env.store.head(key)
-    if now is None or now.modified > before:
-        return False
+    if now is None:
+        return _Fate.GONE
+    if now.modified > before:
+        return _Fate.YOUNG
     with env.database.transaction() as tx:
-        return bool(garbage.unreferenced(tx, env.workspace_id, [key]))
+        is_loose = bool(garbage.unreferenced(tx, env.workspace_id, [key]))
+    return _Fate.GARBAGE if is_loose else _Fate.USED
 
 
 def _objects(env: Environment) -> Iterator[ObjectInfo]:

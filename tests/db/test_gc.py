@@ -95,7 +95,8 @@ def test_what_is_adopted_after_it_was_listed_stays(
         assert not done.created
 
     store = Interrupted(root, adopt, once_listed=True)
-    assert collect(replace(env, store=store)).removed == 2
+    done = collect(replace(env, store=store))
+    assert (done.removed, done.kept_young, done.used_meanwhile) == (2, 2, 0)
     assert kept(world, env) == {"two", "new"}
 
 
@@ -105,7 +106,8 @@ def test_what_gets_its_row_just_before_it_would_be_deleted_stays(
     store = Interrupted(
         root, lambda: add_row(world, "three"), before_deleting=key_of(world, "three")
     )
-    assert collect(replace(env, store=store)).removed == 2
+    done = collect(replace(env, store=store))
+    assert (done.removed, done.kept_young, done.used_meanwhile) == (2, 1, 1)
     assert kept(world, env) == {"three", "new"}
 
 
@@ -114,5 +116,7 @@ def test_an_object_that_another_clean_up_removed_meanwhile_is_no_error(
 ) -> None:
     gone = key_of(world, "one")
     store = Interrupted(root, lambda: env.store.delete(gone), once_listed=True)
-    assert collect(replace(env, store=store)).removed == 2
+    done = collect(replace(env, store=store))
+    assert (done.removed, done.kept_young, done.gone_meanwhile) == (2, 1, 1)
+    assert done.bytes == len("twothree")
     assert kept(world, env) == {"new"}
