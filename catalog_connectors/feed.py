@@ -53,7 +53,11 @@ class FeedOptions:
         """Values may be text, as a command line has them. Raises FeedError for an unknown option
         or value, naming those there are."""
         if unknown := sorted(set(options) - set(_ALLOWED)):
-            there = "; ".join(f"{name}: {values}" for name, values in sorted(_ALLOWED.items()))
+            there = "; ".join(
+                f"{name}: {values}"
+                for name, values in sorted(_ALLOWED.items())
+                if name != "delivery"  # the source's own, not for a user to give as an option
+            )
             raise FeedError(f"unknown feed option '{unknown[0]}'", hint=f"there are {there}")
         return cls(**{name: _option(name, value) for name, value in options.items()})
 

@@ -23,7 +23,8 @@ def add(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="An option of this kind of source, such as delimiter=tab; may be repeated.",
+            help="An option of this kind of source, such as delimiter=tab; may be repeated. "
+            "Without any, a source that is there keeps those it has.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -31,7 +32,7 @@ def add(
     """Add a catalogue source, or change the location and options of one that is there."""
     from tasks import catalog as tasks
 
-    options = tasks.parse_options(option or [])
+    options = tasks.parse_options(option) if option else None
     with environment() as env:
         source = tasks.add_source(env, name, kind, location, delta=delta, options=options)
     emit(source, as_json, lambda: stdout.print(f"source [b]{name}[/]: {source.location}"))

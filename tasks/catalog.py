@@ -63,7 +63,8 @@ def add_source(
 ) -> StoredSource:
     """Stores a source under its name; the same name again replaces it.
 
-    `options` are the connector's own. Raises InvalidInputError for a name, location or option that
+    `options` are the connector's own; None: those that the source has, if it is of the same kind.
+    Raises InvalidInputError for a name, location or option that
     cannot be used, naming the options there are.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
@@ -103,7 +104,7 @@ def parse_options(written: Sequence[str]) -> dict[str, str]:
             )
         if name in options:
             raise InvalidInputError(f"the option '{name}' is given twice", hint="give it once")
-        options[name] = value.strip()
+        options[name] = value.strip(" ")  # a tab may be what is meant
     return options
 
 

@@ -16,7 +16,9 @@ _ADD_SOURCE = text("""
 INSERT INTO catalog_source (workspace_id, slug, kind, location, delivery, options)
 VALUES (:ws, :slug, :kind, :location, CAST(:delivery AS delivery), CAST(:options AS jsonb))
 ON CONFLICT (workspace_id, slug) DO UPDATE SET kind = excluded.kind, location = excluded.location,
-    delivery = excluded.delivery, options = excluded.options
+    delivery = excluded.delivery,
+    options = CASE WHEN :keeps_options AND catalog_source.kind = excluded.kind
+        THEN catalog_source.options ELSE excluded.options END
 """)
 
 _SOURCES = text("""
@@ -43,7 +45,10 @@ def add_source(
     delivery: Delivery,
     options: Mapping[str, Any] | None = None,
 ) -> StoredSource:
-    """Adds a source; one of the same slug is replaced and keeps its products."""
+    """Adds a source; one of the same slug is replaced and keeps its products.
+
+    `options` None: one of the same slug and kind keeps its options; a new one has none.
+    """
     values = {
         "ws": ws,
         "slug": slug,
@@ -51,7 +56,8 @@ def add_source(
         "location": location,
         "delivery": delivery.value,
     }
-    tx.execute(_ADD_SOURCE, {**values, "options": as_json(options or {})})
+    more = {"options": as_json(options or {}), "keeps_options": options is None}
+    tx.execute(_ADD_SOURCE, {**values, **more})
     return get_source(tx, ws, slug)
 
 

@@ -12,6 +12,7 @@ def test_options_are_names_and_values() -> None:
     written = ["delimiter=tab", "max-bytes = 5", "query=a=b"]
     assert parse_options(written) == {"delimiter": "tab", "max_bytes": "5", "query": "a=b"}
     assert parse_options([]) == {}
+    assert parse_options(["delimiter=\t", "delivery = x "]) == {"delimiter": "\t", "delivery": "x"}
 
 
 @pytest.mark.parametrize(
