@@ -23,10 +23,19 @@ def apply(
 
     with environment() as env:
         applied = tasks.apply_file(env, file)
-    emit(applied, as_json, lambda: stdout.print(
-        f"campaign [b]{applied.slug}[/] {applied.change}: {applied.scenes} scenes × "
-        f"{applied.formats} formats × {applied.variants} variants"
-    ))  # fmt: skip
+
+    def human() -> None:
+        stdout.print(
+            f"campaign [b]{applied.slug}[/] {applied.change}: {applied.scenes} scenes × "
+            f"{applied.formats} formats × {applied.variants} variants"
+        )
+        if applied.unpinned_from:
+            stdout.print(
+                f"it was pinned to weights {applied.unpinned_from[:12]}; its next run uses the "
+                "weights at hand, and makes its creatives anew if they are others"
+            )
+
+    emit(applied, as_json, human)
 
 
 @app.command("plan")

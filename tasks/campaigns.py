@@ -19,11 +19,15 @@ from tasks.environment import Environment
 
 @dataclass(frozen=True, slots=True)
 class Applied:
+    """`unpinned_from`: the weights that the campaign was pinned to until now; its next run pins it
+    to those at hand."""
+
     slug: str
     change: str
     scenes: int
     formats: int
     variants: int
+    unpinned_from: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,15 @@ def apply_file(env: Environment, file: Path) -> Applied:
     document = parse_yaml(text, where=str(file))
     with env.database.transaction() as tx:
         require_known(tx, env, spec, where=str(file), file=document)
-        change = campaigns.apply(tx, env.workspace_id, spec)
-    return Applied(spec.slug, change.value, len(spec.scenes), len(spec.formats), spec.variants)
+        applied = campaigns.apply(tx, env.workspace_id, spec)
+    return Applied(
+        spec.slug,
+        applied.change.value,
+        len(spec.scenes),
+        len(spec.formats),
+        spec.variants,
+        applied.unpinned_from,
+    )
 
 
 def read_text(file: Path) -> str:

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from adloom.campaign import CampaignSpec
 from adloom.errors import (
     AdloomError,
     ConflictError,
@@ -75,12 +76,8 @@ def begin(env: Environment, slug: str, *, trigger: Trigger, flow_run_id: str | N
     raises ModelError if they are not those it is pinned to, and ConflictError while another process
     executes a run of the campaign.
     """
+    spec, weights_hash = _pinned(env, slug)
     with env.database.transaction() as tx:
-        spec = campaigns.get(tx, env.workspace_id, slug).spec
-    weights_hash = resident.identity(spec.model, env.rendering).weights_hash
-    with env.database.transaction() as tx:
-        pinned = campaigns.pin_model(tx, env.workspace_id, slug, weights_hash)
-        resident.require_pinned(pinned, weights_hash, where=f"campaign '{slug}'")
         last = runs.latest(tx, env.workspace_id, slug)
     lease = _claimed(env, last.id) if last is not None and last.state not in ENDED else None
     with env.database.transaction() as tx:
@@ -101,8 +98,25 @@ def begin(env: Environment, slug: str, *, trigger: Trigger, flow_run_id: str | N
             trigger=trigger,
             weights_hash=weights_hash,
             flow_run_id=flow_run_id,
+            spec=spec,
         )
         return runs.get(tx, env.workspace_id, run_id)
+
+
+def _pinned(env: Environment, slug: str) -> tuple[CampaignSpec, str]:
+    """What a campaign says, and the hash of its weights, to which it is pinned.
+
+    Both belong together: if the campaign is applied anew while its weights load, it is read again.
+    """
+    while True:
+        with env.database.transaction() as tx:
+            campaign = campaigns.get(tx, env.workspace_id, slug)
+        weights_hash = resident.identity(campaign.spec.model, env.rendering).weights_hash
+        with env.database.transaction() as tx:
+            pinned = campaigns.pin_model(tx, env.workspace_id, campaign, weights_hash)
+        if pinned is not None:
+            resident.require_pinned(pinned, weights_hash, where=f"campaign '{slug}'")
+            return campaign.spec, weights_hash
 
 
 @contextmanager

@@ -4,7 +4,7 @@ All times are UTC. A `finish hash` is `FinishingSpec.finish_hash`.
 """
 
 from adloom.records.batches import BatchRecord, Lease, RenderWork, StoredRender
-from adloom.records.campaigns import CampaignRecord, Change
+from adloom.records.campaigns import CampaignApplied, CampaignRecord, Change
 from adloom.records.catalogue import (
     PhotoProblem,
     PhotoValidators,
@@ -39,6 +39,7 @@ from adloom.records.runs import (
 
 __all__ = [
     "BatchRecord",
+    "CampaignApplied",
     "CampaignRecord",
     "CancelCounts",
     "Change",

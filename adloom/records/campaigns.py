@@ -16,6 +16,15 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CampaignApplied:
+    """`unpinned_from`: the hash of the weights that the campaign was pinned to until now, None if
+    it was not."""
+
+    change: Change
+    unpinned_from: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignRecord:
     """A campaign as last applied. `model_revision`: the hash of the weights that its first run
     since then pinned it to, None before."""

@@ -6,13 +6,14 @@ from sqlalchemy import text
 
 from adloom.campaign import CampaignSpec
 from adloom.errors import NotFoundError
-from adloom.records import CampaignRecord, Change
+from adloom.records import CampaignApplied, CampaignRecord, Change
 from db.engine import Transaction
 from db.near import not_found
 from db.text import as_json
 
 _BEFORE = text("""
-SELECT content_hash FROM campaign WHERE workspace_id = :ws AND slug = :slug FOR NO KEY UPDATE
+SELECT content_hash, model_revision FROM campaign
+WHERE workspace_id = :ws AND slug = :slug FOR NO KEY UPDATE
 """)
 
 _APPLY = text("""
@@ -28,7 +29,7 @@ UPDATE campaign SET model_revision = NULL WHERE workspace_id = :ws AND slug = :s
 
 _PIN = text("""
 UPDATE campaign SET model_revision = coalesce(model_revision, :revision)
-WHERE workspace_id = :ws AND slug = :slug
+WHERE workspace_id = :ws AND id = :campaign AND updated_at = :as_of
 RETURNING model_revision
 """)
 
@@ -42,15 +43,16 @@ ORDER BY c.slug
 _SLUGS = text("SELECT slug FROM campaign WHERE workspace_id = :ws")
 
 
-def apply(tx: Transaction, ws: int, spec: CampaignSpec) -> Change:
+def apply(tx: Transaction, ws: int, spec: CampaignSpec) -> CampaignApplied:
     """Stores a campaign under its slug, new or in place of what it said before.
 
     Its next run pins it anew to the weights at hand, also where nothing has changed.
     """
-    before = tx.execute(_BEFORE, {"ws": ws, "slug": spec.slug}).scalar_one_or_none()
+    before = tx.execute(_BEFORE, {"ws": ws, "slug": spec.slug}).one_or_none()
+    pinned = before.model_revision if before else None
     tx.execute(_UNPIN, {"ws": ws, "slug": spec.slug})
-    if before == spec.content_hash:
-        return Change.UNCHANGED
+    if before and before.content_hash == spec.content_hash:
+        return CampaignApplied(Change.UNCHANGED, pinned)
     tx.execute(
         _APPLY,
         {
@@ -61,19 +63,16 @@ def apply(tx: Transaction, ws: int, spec: CampaignSpec) -> Change:
             "content_hash": spec.content_hash,
         },
     )
-    return Change.CREATED if before is None else Change.CHANGED
+    return CampaignApplied(Change.CHANGED if before else Change.CREATED, pinned)
 
 
-def pin_model(tx: Transaction, ws: int, slug: str, weights_hash: str) -> str:
+def pin_model(tx: Transaction, ws: int, read: CampaignRecord, weights_hash: str) -> str | None:
     """Pins a campaign to these weights unless it is pinned already; returns what it is pinned to.
 
-    Raises NotFoundError.
+    None if it says something else by now than when it was `read`: then nothing is pinned.
     """
-    values = {"ws": ws, "slug": slug, "revision": weights_hash}
-    pinned = tx.execute(_PIN, values).scalar_one_or_none()
-    if pinned is None:
-        raise _no_campaign(tx, ws, slug)
-    return str(pinned)
+    values = {"ws": ws, "campaign": read.id, "as_of": read.updated_at, "revision": weights_hash}
+    return tx.execute(_PIN, values).scalar_one_or_none()
 
 
 def get(tx: Transaction, ws: int, slug: str) -> CampaignRecord:

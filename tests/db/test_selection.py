@@ -7,7 +7,7 @@ import pytest
 from adloom.campaign import Selection
 from adloom.catalog import PhotoRef, PhotoRole
 from adloom.errors import ConflictError, NotFoundError
-from adloom.records import Change
+from adloom.records import CampaignApplied, Change
 from adloom.scenes import ScenePack
 from db.queries import campaigns, scenes, selection
 from tests.db.world import World, campaign, record, scene
@@ -93,7 +93,8 @@ def test_a_scene_pack_is_stored_once_and_its_versions_never_change(world: World)
 def test_applying_a_campaign_creates_changes_or_leaves_it(world: World) -> None:
     spec = campaign(draws=2, selection=Selection(brands=("Acme",), limit=3))
     with world.database.transaction() as tx:
-        changes = [campaigns.apply(tx, world.ws, s) for s in (spec, spec, replace(spec, seed=7))]
+        specs = (spec, spec, replace(spec, seed=7))
+        changes = [campaigns.apply(tx, world.ws, s).change for s in specs]
         assert changes == [Change.CREATED, Change.UNCHANGED, Change.CHANGED]
         assert campaigns.get(tx, world.ws, "spring").spec == replace(spec, seed=7)
         (only,) = campaigns.list_all(tx, world.ws)
@@ -106,15 +107,27 @@ def test_a_campaign_stays_pinned_to_the_weights_of_its_first_run_until_it_is_app
     world: World,
 ) -> None:
     with world.database.transaction() as tx:
-        campaigns.apply(tx, world.ws, campaign())
-        assert campaigns.pin_model(tx, world.ws, "spring", "first") == "first"
-        assert campaigns.pin_model(tx, world.ws, "spring", "second") == "first"
+        assert campaigns.apply(tx, world.ws, campaign()).unpinned_from is None
+        read = campaigns.get(tx, world.ws, "spring")
+        assert campaigns.pin_model(tx, world.ws, read, "first") == "first"
+        assert campaigns.pin_model(tx, world.ws, read, "second") == "first"
         assert campaigns.get(tx, world.ws, "spring").model_revision == "first"
-        assert campaigns.apply(tx, world.ws, campaign()) is Change.UNCHANGED
+        applied = campaigns.apply(tx, world.ws, campaign())
+        assert applied == CampaignApplied(Change.UNCHANGED, "first")
         assert campaigns.get(tx, world.ws, "spring").model_revision is None
-        assert campaigns.pin_model(tx, world.ws, "spring", "second") == "second"
-        with pytest.raises(NotFoundError, match="did you mean spring"):
-            campaigns.pin_model(tx, world.ws, "sprong", "second")
+        assert campaigns.pin_model(tx, world.ws, read, "second") == "second"
+
+
+def test_a_campaign_that_was_changed_since_it_was_read_is_not_pinned(world: World) -> None:
+    with world.database.transaction() as tx:
+        campaigns.apply(tx, world.ws, campaign())
+        read = campaigns.get(tx, world.ws, "spring")
+        campaigns.pin_model(tx, world.ws, read, "first")
+    with world.database.transaction() as tx:
+        applied = campaigns.apply(tx, world.ws, campaign(seed=7))
+        assert applied == CampaignApplied(Change.CHANGED, "first")
+        assert campaigns.pin_model(tx, world.ws, read, "first") is None
+        assert campaigns.get(tx, world.ws, "spring").model_revision is None
 
 
 def test_workspaces_see_nothing_of_one_another(world: World) -> None:

@@ -38,6 +38,30 @@ def test_a_sources_options_are_stored_and_used_by_its_syncs(
     assert read_rows(env, "pipes").counts.added == 1
 
 
+def test_a_source_that_is_added_again_without_options_keeps_those_it_has(
+    env: Environment, tmp_path: Path
+) -> None:
+    feed = tmp_path / "feed.csv"
+    feed.touch()
+    options = {"delimiter": "pipe"}
+    assert add_source(env, "pipes", "feed", str(feed), options=options).options == options
+    moved = tmp_path / "moved.csv"
+    moved.touch()
+    again = add_source(env, "pipes", "feed", str(moved))
+    assert (again.location, again.options) == (str(moved), options)
+    other = {"max_bytes": "1000"}
+    assert add_source(env, "pipes", "feed", str(moved), options=other).options == other
+    assert add_source(env, "new", "feed", str(moved)).options == {}
+
+
+def test_the_options_that_are_offered_can_all_be_given(env: Environment, tmp_path: Path) -> None:
+    feed = tmp_path / "feed.csv"
+    feed.touch()
+    with pytest.raises(InvalidInputError, match="there are allow_outside") as caught:
+        add_source(env, "wrong", "feed", str(feed), options={"sep": "tab"})
+    assert "delivery" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -86,11 +110,20 @@ def test_a_campaign_that_names_what_is_not_there_is_refused_by_file_line_and_fie
         campaigns.get(tx, env.workspace_id, "spring")
 
 
-def test_a_campaign_whose_sources_are_there_is_applied(env: Environment, tmp_path: Path) -> None:
+def test_a_campaign_whose_sources_are_there_is_applied_and_says_from_what_it_unpins(
+    env: Environment, tmp_path: Path
+) -> None:
     file = tmp_path / "spring.yaml"
     right = CAMPAIGN.replace(", shpo", "").replace("dessk", "desk").replace("maxi", "mini")
     file.write_text(right, encoding="utf-8")
-    assert apply_file(env, file).change == "created"
+    first = apply_file(env, file)
+    assert (first.change, first.unpinned_from) == ("created", None)
+    with env.database.transaction() as tx:
+        read = campaigns.get(tx, env.workspace_id, "spring")
+        campaigns.pin_model(tx, env.workspace_id, read, "abc")
+    again = apply_file(env, file)
+    assert (again.change, again.unpinned_from) == ("unchanged", "abc")
+    assert apply_file(env, file).unpinned_from is None
 
 
 def test_a_stored_campaign_with_an_unknown_source_is_refused_when_it_is_planned(
