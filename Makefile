@@ -32,5 +32,5 @@ format: $(READY)
 # Goes no further where the demo's servers cannot be stopped: nothing is deleted under them.
 clean:                  ## remove the venv and what demo and tests left (not ADLOOM_HOME)
 	[ ! -x $(BIN)/adloom ] || $(BIN)/python -m demo --clean
-	rm -rf $(VENV) .demo build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

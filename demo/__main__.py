@@ -55,7 +55,9 @@ def prepare(home: Path) -> None:
     empty: what the demo writes there it also deletes."""
     home.mkdir(parents=True, exist_ok=True)
     if _is_foreign(home) and any(home.iterdir()):
-        sys.exit(f"{home} holds files that are not the demo's; set ADLOOM_DEMO_HOME to a new folder")
+        sys.exit(
+            f"{home} holds files that are not the demo's; set ADLOOM_DEMO_HOME to a new folder"
+        )
     (home / MARK).touch()
 
 

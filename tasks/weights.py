@@ -152,7 +152,10 @@ def _shown(folder: Path) -> WeightsShown:
         bill = read_bill(folder)
         found = obstacles(bill, components(folder))
         if bill and differences(bill, files):
-            found = (*found, f"files are not those on the bill: adloom weights verify {folder.name}")
+            found = (
+                *found,
+                f"files are not those on the bill: adloom weights verify {folder.name}",
+            )
     except ModelError as error:
         bill, found = None, (str(error),)
     return WeightsShown(
