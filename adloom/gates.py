@@ -109,7 +109,7 @@ def worse(a: Decision, b: Decision) -> Decision:
 
 
 DEFAULT_GATES: tuple[Gate, ...] = (
-    Gate("model.identity", min=0.45, margin=0.05),
+    Gate("model.identity", min=0.57, margin=0.02),
     Gate("model.growth", max=0.35, margin=0.05),
     Gate("final.sharpness", min=0.05),
     Gate("final.clipping", max=0.30),

@@ -173,8 +173,17 @@ def export(
         pipeline.vae = MiniAutoencoder.from_pretrained(vae, dtype=torch.float16)
     (out / BILL_FILE).unlink(missing_ok=True)
     pipeline.save_pretrained(out)
+    _forget_folders(out)
     if licence is not None:
         write_bill(out, [Part(components(out), origin, licence)])
+
+
+def _forget_folders(out: Path) -> None:
+    """diffusers notes where each part was loaded from: a folder of the machine that exports."""
+    for path in out.rglob("*.json"):
+        content = json.loads(path.read_text())
+        if isinstance(content, dict) and content.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from tasks.pictures import ProductPicture, mask_box
 
 pytestmark = pytest.mark.xdist_group("models")
 
-TOO_EARLY = "the first, briefly trained weights do not reach this yet (weights/mini/README.md)"
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT / "demo" / "products" / "images"
 # Each stands before one of another look: that one's reference is what it is swapped with.
@@ -134,26 +133,25 @@ def _drop(right: dict[str, list[Judged]], swapped: dict[str, list[Judged]]) -> f
     return as_it_is - of_another
 
 
-def test_a_swapped_reference_lowers_the_identity(
-    right: dict[str, list[Judged]], swapped: dict[str, list[Judged]]
-) -> None:
-    assert _drop(right, swapped) >= 0.06
-
-
-@pytest.mark.xfail(reason=TOO_EARLY)
 def test_a_swapped_reference_lowers_the_identity_by_at_least_015(
     right: dict[str, list[Judged]], swapped: dict[str, list[Judged]]
 ) -> None:
     assert _drop(right, swapped) >= 0.15
 
 
-@pytest.mark.xfail(reason=TOO_EARLY)
 def test_a_swapped_reference_is_rejected_with_detail_lock_on(
     swapped: dict[str, list[Judged]],
 ) -> None:
     verdicts = [j.verdict.decision for judged in swapped.values() for j in judged]
     assert Decision.APPROVED not in verdicts
     assert verdicts.count(Decision.REJECTED) >= 0.9 * len(verdicts)
+
+
+def test_most_of_the_right_products_are_not_rejected_for_their_identity(
+    right: dict[str, list[Judged]],
+) -> None:
+    codes = [{r.code for r in j.verdict.reasons} for judged in right.values() for j in judged]
+    assert sum("MODEL_IDENTITY" in c for c in codes) <= 0.5 * len(codes)
 
 
 def test_an_oversized_product_is_rejected(studio: Studio) -> None:
