@@ -16,16 +16,31 @@ PROMPT = "a red bottle on white marble table, soft morning light"
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """What is rendered: native width and height in px; the side of reference pictures."""
+    """What is rendered, px: the canvas; and what is referred to: `canonical`, a square of
+    `side`, or `aligned` as in the paper, the product on white where it stands on the canvas."""
 
     name: str
     width: int
     height: int
-    reference: int
+    reference_frame: str
+    side: int = 0
+
+    @property
+    def reference(self) -> tuple[int, int]:
+        """(height, width) of the reference pictures, px."""
+        if self.reference_frame == "aligned":
+            return self.height, self.width
+        return self.side, self.side
+
+    @property
+    def described(self) -> str:
+        height, width = self.reference
+        references = f"{self.reference_frame} references of {width}x{height}"
+        return f"{self.name} {self.width}x{self.height}, {references}"
 
 
-MINI = Shapes("mini", 128, 160, 128)
-SD15 = Shapes("sd15", 512, 640, 512)
+MINI = Shapes("mini", 128, 160, "canonical", 128)
+SD15 = Shapes("sd15", 512, 640, "aligned")
 BY_NAME = {s.name: s for s in (MINI, SD15)}
 
 
@@ -37,7 +52,7 @@ def build(shapes: Shapes, device: str, dtype: torch.dtype) -> RefAdGenPipeline:
         _frozen(*pipeline.components.values())
         return pipeline
     with numbers_in(dtype):
-        pipeline = build_sd15("canonical").to(device)
+        pipeline = build_sd15(shapes.reference_frame).to(device)
     _frozen(*pipeline.components.values())
     return pipeline
 

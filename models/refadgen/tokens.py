@@ -67,14 +67,20 @@ def count_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> int:
 def unknown_words(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[str, ...]:
     """The prompt's words that the vocabulary lacks, each once, in their order. None where the
     tokenizer splits unknown words into pieces that it knows."""
-    if UNKNOWN not in tokenizer.get_vocab():
+    if not _is_closed(tokenizer):
         return ()
     return tuple(dict.fromkeys(prompt[a:b] for a, b in _unknown_spans(tokenizer, prompt)))
 
 
+def _is_closed(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether it is a `word_tokenizer`. CLIP's own unknown token is another. The vocabulary is not
+    asked: it is a new dictionary at each call, of 49,408 entries with CLIP."""
+    return tokenizer.unk_token == UNKNOWN
+
+
 def _known_part(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
     """Without unknown words, and without the commas of phrases that had no other."""
-    spans = _unknown_spans(tokenizer, prompt) if UNKNOWN in tokenizer.get_vocab() else []
+    spans = _unknown_spans(tokenizer, prompt) if _is_closed(tokenizer) else []
     if not spans:
         return prompt
     starts, ends = [0, *(b for _, b in spans)], [*(a for a, _ in spans), len(prompt)]

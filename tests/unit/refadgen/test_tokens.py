@@ -62,6 +62,25 @@ def test_the_whole_prompt_is_counted_even_if_it_will_be_cut(
     assert count_tokens(tokenizer, "a " * 20) == 22
 
 
+def test_the_vocabulary_is_not_built_again_for_each_prompt() -> None:
+    class Large(PreTrainedTokenizerFast):
+        def get_vocab(self) -> dict[str, int]:
+            raise AssertionError("49,408 entries with CLIP")
+
+    words = word_tokenizer(["a", "red", "cup"], 8)
+    core = words.backend_tokenizer
+    names = {"pad_token": PAD, "unk_token": words.unk_token}
+    tokenizer = Large(tokenizer_object=core, model_max_length=8, **names)
+    assert (
+        token_ids(tokenizer, ["a Plumbus red cup"]).tolist()
+        == token_ids(words, ["a red cup"]).tolist()
+    )
+    assert count_tokens(tokenizer, "a Plumbus red cup") == 5
+    assert unknown_words(tokenizer, "a Plumbus") == ("Plumbus",)
+    open_vocabulary = Large(tokenizer_object=core, model_max_length=8, pad_token=PAD)
+    assert unknown_words(open_vocabulary, "a Plumbus") == ()
+
+
 def test_it_survives_saving(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
     tokenizer.save_pretrained(tmp_path)
     again = AutoTokenizer.from_pretrained(tmp_path)
