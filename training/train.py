@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -29,7 +30,7 @@ from training.schedule import warmup_cosine
 from training.threads import ThreadChooser
 
 TRAINED = ("unet", "reference_unet", "text_encoder", "image_encoder", "resampler")
-STATE, WEIGHTS, LOSSES = "state.json", "state.safetensors", "loss.csv"
+WEIGHTS, LOSSES = "state.safetensors", "loss.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,33 +117,26 @@ class Trainer:
         tensors = dict(self._optimizer_tensors())
         tensors |= {f"weight.{i}": p.detach() for i, p in enumerate(self.parameters)}
         tensors |= self.ema.state()
-        temporary = self.folder / f"{WEIGHTS}.tmp"
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary)
-        temporary.replace(self.folder / WEIGHTS)
+        # Step and weights lie in one file: no kill can part them.
         state = {"step": self.step, "seconds": self.seconds, "config": asdict(self.cfg)}
-        (self.folder / STATE).write_text(json.dumps(state, indent=1))
+        metadata = {name: json.dumps(value) for name, value in state.items()}
+        temporary = self.folder / f"{WEIGHTS}.tmp"
+        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata)
+        temporary.replace(self.folder / WEIGHTS)
         self.ema.swap()
         self.pipeline.save_pretrained(self.folder / "ema")
         self.ema.swap()
 
     def resume(self) -> None:
-        """Continue from `folder`'s checkpoint; ModelError where it does not fit."""
-        try:
-            state = json.loads((self.folder / STATE).read_text())
-            tensors = load_file(self.folder / WEIGHTS)
-        except FileNotFoundError as missing:
-            raise ModelError(
-                "no checkpoint to resume from",
-                where=str(self.folder),
-                hint="train without --resume",
-            ) from missing
+        """Continue from `folder`'s checkpoint; ModelError where it is damaged or does not fit."""
+        step, seconds, tensors = read_checkpoint(self.folder)
         if sum(k.startswith("weight.") for k in tensors) != len(self.parameters):
             raise ModelError(
                 "the checkpoint is of another configuration",
                 where=str(self.folder / WEIGHTS),
                 hint="resume with the configuration it was trained with",
             )
-        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        self.step, self.seconds = step, seconds
         with torch.no_grad():
             for i, p in enumerate(self.parameters):
                 p.copy_(tensors[f"weight.{i}"])
@@ -235,6 +229,26 @@ class Trainer:
                 k.rsplit(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"adam.{i}.")
             }
             self.optimizer.state[p].update(found)
+
+
+def read_checkpoint(folder: Path) -> tuple[int, float, dict[str, Tensor]]:
+    """Steps taken, seconds spent, tensors; ModelError where there is none or it is damaged."""
+    path = folder / WEIGHTS
+    try:
+        with safe_open(path, "pt") as file:
+            state = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return int(json.loads(state["step"])), float(json.loads(state["seconds"])), tensors
+    except FileNotFoundError as missing:
+        raise ModelError(
+            "no checkpoint to resume from", where=str(folder), hint="train without --resume"
+        ) from missing
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(
+            f"the checkpoint is damaged: {error}",
+            where=str(path),
+            hint="train without --resume, or from a copy of the checkpoint",
+        ) from error
 
 
 def train_worker(

@@ -13,7 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from adloom.errors import ModelError, OutOfMemoryError
 from models.refadgen.checks import refuse
-from models.refadgen.dtypes import dtype_named
+from models.refadgen.dtypes import check_device, dtype_named
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceFeatures
 from models.refadgen.tokens import count_tokens, unknown_words
@@ -103,6 +103,7 @@ class RefAdGenRenderer:
         if threads:
             torch.set_num_threads(threads)
         number_format = dtype_named(dtype)
+        check_device(device)
         digest = weights_hash(Path(path))
         check_safetensors(Path(path))
         diffusers_logging.disable_progress_bar()

@@ -61,10 +61,10 @@ def components(folder: Path) -> tuple[str, ...]:
     _check_index(folder)
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(
-            f"{INDEX} is no JSON: {error}", where=str(folder), hint="is the folder complete?"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _unusable_index(folder, f"cannot be read: {error}") from error
+    if not isinstance(index, dict):
+        raise _unusable_index(folder, f"holds {type(index).__name__} instead of components by name")
     return tuple(sorted(name for name in index if (folder / name).is_dir()))
 
 
@@ -158,6 +158,10 @@ def check_billed(folder: Path, loaded_hash: str, noncommercial_allowed: bool) ->
 def _check_index(folder: Path) -> None:
     if not (folder / INDEX).is_file():
         raise ModelError(f"no {INDEX}", where=str(folder), hint="give a diffusers-format folder")
+
+
+def _unusable_index(folder: Path, message: str) -> ModelError:
+    return ModelError(message, where=str(folder / INDEX), hint="get the folder again")
 
 
 def _described(folder: Path, path: Path) -> WeightsFile:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from adloom.errors import ModelError, RenderArgumentError
 from models.refadgen.pipeline import RefAdGenPipeline
@@ -59,8 +60,6 @@ def test_features_are_kept_by_key(renderer: RefAdGenRenderer) -> None:
 
 
 def test_the_cache_forgets_what_was_used_longest_ago(pipeline: RefAdGenPipeline) -> None:
-    import torch
-
     features = pipeline.encode_references(torch.rand(1, 3, 64, 64))
     cache = ReferenceCache(capacity=2)
     for key in ("a", "b"):
@@ -116,6 +115,14 @@ def test_folders_and_dtypes_that_cannot_be_loaded_are_refused(folder: Path, tmp_
         RefAdGenRenderer.load(tmp_path)
     with pytest.raises(ModelError, match="float32, bfloat16, float16"):
         RefAdGenRenderer.load(folder, dtype="int8")
+    with pytest.raises(ModelError, match="device 'gpu' cannot be used"):
+        RefAdGenRenderer.load(folder, device="gpu")
     (tmp_path / "model_index.json").write_text('{"_class_name": "RefAdGenPipeline"}')
     with pytest.raises(ModelError, match="cannot be loaded"):
         RefAdGenRenderer.load(tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_device_that_is_not_there_is_named(folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"device: device 'cuda' cannot be used.*use cpu"):
+        RefAdGenRenderer.load(folder, device="cuda")

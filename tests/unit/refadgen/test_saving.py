@@ -18,7 +18,7 @@ from adloom.weights_bill import BILL_FILE, Part
 from models.refadgen.checks import check_weights
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.renderer import RefAdGenRenderer
-from models.refadgen.weights import weights_hash, write_bill
+from models.refadgen.weights import components, weights_hash, write_bill
 from tests.unit.refadgen.conftest import Inputs, small_pipeline
 
 ROOT = Path(__file__).parents[3]
@@ -184,3 +184,22 @@ def test_weights_hash_names_the_content(pipeline: RefAdGenPipeline, tmp_path: Pa
     assert before != weights_hash(tmp_path / "a")
     with pytest.raises(ModelError, match=r"model_index\.json"):
         weights_hash(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damaged", "message"),
+    [
+        (
+            b'{"_class_name": "RefAdGen',
+            r"model_index\.json: cannot be read: .*get the folder again",
+        ),
+        (b'{"vae": "\xff"}', r"model_index\.json: cannot be read"),
+        (b'["vae"]', r"model_index\.json: holds list"),
+    ],
+    ids=["cut off", "not text", "a list"],
+)
+def test_a_damaged_index_is_named(damaged: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_bytes(damaged)
+    for read in (components, RefAdGenRenderer.load):
+        with pytest.raises(ModelError, match=message):
+            read(tmp_path)

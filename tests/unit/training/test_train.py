@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from adloom.errors import ModelError
 from models.refadgen.pipeline import RefAdGenPipeline
 from tests.unit.refadgen.conftest import small_pipeline
 from training.latents import Bucket, draw_batch, load_buckets, save_buckets
-from training.train import Trainer, Training, stratified_timesteps
+from training.train import Trainer, Training, read_checkpoint, stratified_timesteps
 
 SHORT = Training(
     steps=40,
@@ -88,6 +89,32 @@ def test_resuming_from_nothing_or_another_model_is_refused(
     Trainer(small_pipeline(position_frequencies=0), buckets, SHORT, tmp_path).save()
     with pytest.raises(ModelError, match="another configuration"):
         Trainer(pipeline, buckets, SHORT, tmp_path).resume()
+
+
+def test_step_and_weights_lie_in_one_file(
+    pipeline: RefAdGenPipeline, buckets: list[Bucket], tmp_path: Path
+) -> None:
+    trainer = Trainer(pipeline, buckets, SHORT, tmp_path)
+    trainer.step, trainer.seconds = 7, 1.5
+    trainer.save()
+    assert {p.name for p in tmp_path.iterdir()} == {"state.safetensors", "ema"}
+    step, seconds, tensors = read_checkpoint(tmp_path)
+    assert (step, seconds) == (7, 1.5)
+    assert torch.equal(tensors["weight.0"], trainer.parameters[0])
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    whole = {"weight.0": torch.zeros(3)}
+    for metadata in (None, {"step": "7"}, {"step": "7", "seconds": "[1]"}, {"step": "x"}):
+        save_file(whole, path, metadata)
+        with pytest.raises(ModelError, match=r"state\.safetensors: the checkpoint is damaged"):
+            read_checkpoint(tmp_path)
+    save_file(whole, path, {"step": "7", "seconds": "1.5"})
+    assert read_checkpoint(tmp_path)[:2] == (7, 1.5)
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(ModelError, match="the checkpoint is damaged"):
+        read_checkpoint(tmp_path)
 
 
 def test_conditions_are_dropped_at_their_rates(
