@@ -5,6 +5,7 @@ do not wait for each other.
 """
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -72,7 +73,8 @@ def run_together(count: int, work: Callable[[Workers], None]) -> None:
 
 
 def _join(rank: int, count: int, meeting: Path, work: Callable[[Workers], None]) -> None:
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    if sys.platform == "linux":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=meeting.as_uri(), rank=rank, world_size=count)
     try:

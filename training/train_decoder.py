@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from adloom.errors import ModelError
 from models.refadgen.attention import Fusion
 from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.pipeline import RefAdGenPipeline
@@ -57,6 +58,7 @@ def train_decoder(cfg: DecoderTraining, workers: Workers) -> None:
     trained = _decoder_parameters(pipeline)
     optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.99), fused=True)
     shards, buckets = read_shards(cfg.samples), load_buckets(cfg.encoded)
+    check_pairs(cfg, shards, buckets)
     started, step = time.monotonic(), 0
     while (progress := workers.agree(_progress(cfg, step, started))) < 1:
         rng = np.random.default_rng([cfg.seed, step, workers.rank])
@@ -65,7 +67,8 @@ def train_decoder(cfg: DecoderTraining, workers: Workers) -> None:
         pictures, batch = drawn(shards, buckets, cfg.batch, rng)
         latents = resampled(pipeline, batch, cfg, rng)
         with torch.autocast("cpu", torch.bfloat16):
-            made = pipeline.vae.decode(latents).sample.float()
+            scaled = latents / pipeline.vae.config.scaling_factor
+            made = pipeline.vae.decode(scaled).sample.float()
         loss = reconstruction_loss(made, pictures, cfg.gradient_weight)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -95,6 +98,18 @@ def _decoder_parameters(pipeline: RefAdGenPipeline) -> list[nn.Parameter]:
     for parameter in trained:
         parameter.requires_grad_(True)
     return trained
+
+
+def check_pairs(cfg: DecoderTraining, shards: list[Shard], buckets: list[Bucket]) -> None:
+    """ModelError where the encoded samples are of others than the drawn ones."""
+    drawn_counts = {s.native: len(s) for s in shards}
+    encoded_counts = {b.native: len(b) for b in buckets}
+    if drawn_counts != encoded_counts:
+        raise ModelError(
+            f"encoded samples {encoded_counts} are not of the drawn {drawn_counts}",
+            where=str(cfg.encoded),
+            hint="encode these samples again",
+        )
 
 
 def drawn(

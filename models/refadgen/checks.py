@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -83,7 +84,7 @@ def check_lengths(batch: int, **lists: Sequence[object]) -> None:
 
 
 def check_sampler(steps: int, guidance_scale: float, reference_scale: float) -> None:
-    if not 1 <= steps <= MAX_STEPS:
+    if not isinstance(steps, Integral) or not 1 <= steps <= MAX_STEPS:
         raise refuse("steps", f"{steps} steps", f"give 1 to {MAX_STEPS}")
     if not isfinite(guidance_scale) or guidance_scale < 1:
         raise refuse("guidance_scale", f"{guidance_scale}", "give 1 (no guidance) or more")
@@ -91,9 +92,20 @@ def check_sampler(steps: int, guidance_scale: float, reference_scale: float) -> 
         raise refuse("reference_scale", f"lambda is {reference_scale}", "give 0 or more")
 
 
+def check_timesteps(timesteps: Tensor, trained: int) -> None:
+    """A schedule's timesteps must be among the `trained` ones."""
+    if int(timesteps.max()) >= trained:
+        raise refuse(
+            "steps",
+            f"{len(timesteps)} steps begin at timestep {int(timesteps.max())}, beyond the last of "
+            f"{trained}",
+            "give fewer steps",
+        )
+
+
 def check_seeds(seeds: Sequence[int]) -> None:
     for seed in seeds:
-        if not 0 <= seed < 2**63:
+        if not isinstance(seed, Integral) or not 0 <= seed < 2**63:
             raise refuse("seeds", f"seed {seed}", "give integers from 0 to 2**63 - 1")
 
 

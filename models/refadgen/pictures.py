@@ -38,7 +38,8 @@ def as_tensor(argument: str, pictures: Picture | Sequence[Picture], channels: in
     """(B, channels, H, W) float in [0, 1] of one picture or several of one size.
 
     PIL: any mode; arrays: (H, W) or (H, W, C), uint8 or float in [0, 1]; tensors: (C, H, W) or
-    (B, C, H, W) in [0, 1]. RenderArgumentError names `argument`.
+    (B, C, H, W) in [0, 1]. Colour pictures with alpha come to stand on white. RenderArgumentError
+    names `argument`.
     """
     if isinstance(pictures, Tensor) and pictures.ndim == 4:
         return pictures.float()
@@ -53,17 +54,21 @@ def as_tensor(argument: str, pictures: Picture | Sequence[Picture], channels: in
 def _one(argument: str, picture: Any, channels: int) -> Tensor:
     """(channels, H, W) float."""
     if isinstance(picture, Tensor):
+        if picture.ndim != 3:
+            raise refuse(argument, f"a tensor of shape {tuple(picture.shape)}", "give (C, H, W)")
         return picture.float()
     if isinstance(picture, Image.Image):
-        picture = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+        colour = "RGBA" if picture.has_transparency_data else "RGB"
+        picture = np.asarray(picture.convert("L" if channels == 1 else colour))
     if not isinstance(picture, np.ndarray) or picture.ndim not in (2, 3):
         kind = getattr(picture, "shape", type(picture).__name__)
         raise refuse(argument, f"{kind} is no picture", "give PIL pictures, arrays or tensors")
     array = picture if picture.ndim == 3 else picture[..., None]
-    if array.shape[2] != channels:
-        raise refuse(argument, f"{array.shape[2]} channels", f"give {channels}")
     scale = 255 if array.dtype == np.uint8 else 1
-    return torch.from_numpy(np.array(array, order="C")).permute(2, 0, 1).float() / scale
+    if array.shape[2] not in (channels, 4 if channels == 3 else channels):
+        raise refuse(argument, f"{array.shape[2]} channels", f"give {channels}")
+    made = torch.from_numpy(np.array(array, order="C")).permute(2, 0, 1).float() / scale
+    return made if len(made) == channels else made[3:] * made[:3] + (1 - made[3:])
 
 
 def as_output(images: Tensor, output_type: str) -> Any:

@@ -197,4 +197,4 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
         )
         if self.reference_frame == "aligned":
             checks.check_aligned(references.native, masks)
-        checks.check_seeds([s for s in seeds if isinstance(s, int)])
+        checks.check_seeds([s for s in seeds if not isinstance(s, torch.Generator)])

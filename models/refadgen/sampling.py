@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from models.refadgen.added import TextTime
 from models.refadgen.attention import Fusion
+from models.refadgen.checks import check_timesteps
 from models.refadgen.reference import CONDITIONAL, UNCONDITIONAL, ReferenceFeatures
 from models.refadgen.unet import GenerationUNet
 
@@ -19,7 +20,10 @@ from models.refadgen.unet import GenerationUNet
 def generators_of(seeds: Sequence[int | torch.Generator]) -> list[torch.Generator]:
     """One generator per sample; a seed's is on the CPU, so that its noise is the same alone, in
     any batch and on any device."""
-    return [torch.Generator().manual_seed(s) if isinstance(s, int) else s for s in seeds]
+    return [
+        s if isinstance(s, torch.Generator) else torch.Generator().manual_seed(int(s))
+        for s in seeds
+    ]
 
 
 def initial_noise(
@@ -128,6 +132,7 @@ def denoise(
     # take their own timesteps' type.
     sampler: Any = scheduler
     sampler.set_timesteps(steps, device=noise.device)
+    check_timesteps(sampler.timesteps, int(sampler.config["num_train_timesteps"]))
     extra: dict[str, Any] = {}
     if generators and "generator" in inspect.signature(sampler.step).parameters:
         extra["generator"] = list(generators)

@@ -148,7 +148,7 @@ def test_the_frame_is_that_of_the_masks_product() -> None:
         ({"image": [PICTURE, PICTURE]}, "image: 2 for 1 prompts"),
         ({"mask_image": [drawn_mask()] * 3}, "mask_image: 3 for 1 prompts"),
         ({"image": "cup.png"}, "image: str is no picture"),
-        ({"image": np.zeros((64, 64, 4), np.uint8)}, "image: 4 channels"),
+        ({"image": np.zeros((64, 64, 5), np.uint8)}, "image: 5 channels"),
         ({"image": PICTURE.resize((64, 48))}, "images: shape"),
         ({"mask_image": drawn_mask().resize((60, 90))}, "masks: .*60x90 .*such as 64x96"),
         ({"mask_image": Image.new("L", (64, 96))}, "masks: mask 0 is empty"),

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -100,7 +101,9 @@ NAN_MASK = torch.full((4, 1, 96, 64), float("nan"))
         ({"negative_prompts": []}, "negative_prompts: 0 given"),
         ({"seeds": [1, 2, 3]}, "seeds: 3 given"),
         ({"seeds": [1, 2, 3, -4]}, "seeds: seed -4"),
+        ({"seeds": [1, 2, 3, 4.5]}, "seeds: seed 4.5"),
         ({"steps": 0}, "steps: 0"),
+        ({"steps": 1.5}, "steps: 1.5"),
         ({"guidance_scale": 0.5}, "guidance_scale: 0.5"),
         ({"guidance_scale": float("nan")}, "guidance_scale: nan"),
         ({"reference_scale": -0.1}, "reference_scale: lambda is -0.1"),
@@ -110,6 +113,10 @@ NAN_MASK = torch.full((4, 1, 96, 64), float("nan"))
 def test_bad_arguments_are_named(render: Render, changed: dict[str, object], message: str) -> None:
     with pytest.raises(RenderArgumentError, match=message):
         render(**changed)
+
+
+def test_numpy_seeds_are_seeds(render: Render, inputs: Inputs) -> None:
+    assert torch.equal(render(seeds=[np.int64(s) for s in inputs.seeds]), render())
 
 
 def test_references_must_be_one_per_sample(

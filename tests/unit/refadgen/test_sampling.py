@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from adloom.errors import ModelError
+from adloom.errors import ModelError, RenderArgumentError
 from models.refadgen.attention import Fusion
 from models.refadgen.reference import ReferenceFeatures
 from models.refadgen.sampling import (
@@ -57,6 +57,11 @@ def test_a_perfect_network_recovers_the_latent(schedule: object) -> None:
     made = denoise(perfect, noise, scheduler, steps=20)
     # The released schedule ends one step short of alpha = 1, as its authors' does.
     assert torch.allclose(made, clean, atol=1e-3 if schedule is own_schedule else 0.15)
+
+
+def test_steps_that_begin_beyond_the_last_trained_timestep_are_refused() -> None:
+    with pytest.raises(RenderArgumentError, match=r"steps: .*timestep 1000"):
+        denoise(lambda z, t: z, torch.zeros(1, 4, 8, 8), released_schedule(), 1000)  # noqa: ARG005
 
 
 def test_noise_depends_on_its_own_seed_alone() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from adloom.errors import ModelError
 from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.mini import build_mini
 from models.refadgen.pipeline import RefAdGenPipeline
@@ -70,3 +71,9 @@ def test_a_clean_share_is_left_as_encoded(cfg: DecoderTraining) -> None:
     assert torch.equal(resampled(pipeline, batch, replace(cfg, clean_share=1.0), rng), batch.ads)
     noised = resampled(pipeline, batch, replace(cfg, clean_share=0.0), rng)
     assert not torch.isclose(noised, batch.ads).all((1, 2, 3)).any()
+
+
+def test_encoded_samples_of_others_are_refused(cfg: DecoderTraining) -> None:
+    write_shard(cfg.samples, drawn_shard(NATIVES[0], 7))
+    with pytest.raises(ModelError, match="not of the drawn"):
+        train_decoder(cfg, ALONE)
