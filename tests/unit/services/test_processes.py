@@ -20,6 +20,10 @@ from services.processes import (
 
 SLEEP = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
+# Whoever starts the tests in a shell's background hands down an ignored SIGINT.
+HEEDS_SIGINT = (
+    f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {STUBBORN}"
+)
 PARENT = (
     "import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', "
     f"{STUBBORN!r}]); print(c.pid, flush=True); import signal; "
@@ -79,7 +83,7 @@ def test_a_program_that_cannot_be_executed_says_so_in_its_log(tmp_path: Path) ->
 
 
 def test_the_first_signal_can_be_chosen(tmp_path: Path) -> None:
-    process = start(STUBBORN, tmp_path)
+    process = start(HEEDS_SIGINT, tmp_path)
     assert said(tmp_path)
     assert stop(process, first=signal.SIGINT)
 
