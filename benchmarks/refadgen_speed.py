@@ -13,7 +13,6 @@ the networks of all contenders: RefAdGen's and the plain U-Net lie in it togethe
 
 import argparse
 import json
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -26,6 +25,8 @@ from benchmarks import refadgen_contenders as contenders
 from benchmarks.refadgen_contenders import Job, Render
 from benchmarks.refadgen_limits import flops, matrix_rate, synchronize
 from benchmarks.refadgen_shapes import BY_NAME, build
+from benchmarks.sd15_shapes import peak_gb
+from models.refadgen.dtypes import DTYPES
 from models.refadgen.pipeline import RefAdGenPipeline
 
 OURS, COLD, RELEASED, PLAIN = "ours", "ours, new products", "released way", "plain SD"
@@ -35,7 +36,6 @@ MAKERS: dict[str, Callable[[RefAdGenPipeline, Job], Render]] = {
     RELEASED: contenders.released,
     PLAIN: contenders.plain,
 }
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def _peak_gib(device: str) -> float:
     """Of the GPU's memory; on a CPU of the whole process so far."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return peak_gb() * 1e9 / 2**30
 
 
 def _options() -> argparse.Namespace:

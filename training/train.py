@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from adloom.errors import ModelError
-from models.refadgen.attention import Fusion
 from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.tokens import token_ids
+from training.conditions import fusion_of
 from training.ema import MovingAverage
 from training.latents import Batch, Bucket, draw_batch, load_buckets
 from training.parallel import ALONE, Workers
@@ -157,19 +157,11 @@ class Trainer:
             sdpa_kernel(SDPBackend.MATH),
         ):
             text = pipeline.text_encoder(ids).last_hidden_state
-            fusion = self._fusion(batch, pipeline.image_tokens(pixels))
+            fusion = fusion_of(pipeline, batch, pixels)
             predicted = pipeline.unet.predict(noisy, batch.masks, t, text, fusion)
         weight = 1 + cfg.mask_weight * batch.masks
         error = self.channel_weights * (predicted.float() - target).square()
         return (weight * error).mean() / weight.mean()
-
-    def _fusion(self, batch: Batch, tokens: Tensor) -> Fusion:
-        unet = self.pipeline.unet
-        hidden = self.pipeline.reference_unet.capture(batch.products, tokens)
-        keys, values = unet.project_references(hidden)
-        size = int(batch.ads.shape[-2]), int(batch.ads.shape[-1])
-        positions = unet.frame_positions(batch.frames, size, self.pipeline.latent_px)
-        return Fusion(keys, values, positions, scale=1.0)
 
     def _drop(self, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         cfg = self.cfg

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from adloom.errors import ModelError
-from models.refadgen.attention import Fusion
 from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.pipeline import RefAdGenPipeline
+from training.conditions import fusion_of
 from training.latents import Batch, Bucket, draw_rows, load_buckets, take_rows
 from training.parallel import Workers
 from training.schedule import warmup_cosine
@@ -134,7 +134,8 @@ def resampled(
     at = torch.full((count,), steps[0])
     z = pipeline.scheduler.add_noise(batch.ads, noise, at)
     with torch.autocast("cpu", torch.bfloat16):
-        text, fusion = _conditions(pipeline, batch)
+        text = pipeline.text_encoder(batch.ids).last_hidden_state
+        fusion = fusion_of(pipeline, batch, pipeline.encoder_pixels(batch.pixels))
         for now, then in pairwise(steps):
             v = pipeline.unet.predict(z, batch.masks, torch.full((count,), now), text, fusion)
             a, b = alphas[now], alphas[then] if then else torch.tensor(1.0)
@@ -142,13 +143,3 @@ def resampled(
             z = (b.sqrt() * clean + (1 - b).sqrt() * rest).float()
     kept = torch.from_numpy(rng.random(count) < cfg.clean_share)[:, None, None, None]
     return torch.where(kept, batch.ads, z)
-
-
-def _conditions(pipeline: RefAdGenPipeline, batch: Batch) -> tuple[Tensor, Fusion]:
-    unet = pipeline.unet
-    text = pipeline.text_encoder(batch.ids).last_hidden_state
-    tokens = pipeline.image_tokens(pipeline.encoder_pixels(batch.pixels))
-    keys, values = unet.project_references(pipeline.reference_unet.capture(batch.products, tokens))
-    size = int(batch.ads.shape[-2]), int(batch.ads.shape[-1])
-    positions = unet.frame_positions(batch.frames, size, pipeline.latent_px)
-    return text, Fusion(keys, values, positions, scale=1.0)

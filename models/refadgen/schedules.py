@@ -5,6 +5,7 @@ may choose its steps and how it takes them, nothing else.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
@@ -18,12 +19,17 @@ ZERO_SNR_SAMPLERS = "DDIM, DDPM, DPMSolverMultistep, UniPCMultistep, EulerDiscre
 _ALPHA_TOLERANCE = 5e-4  # of sqrt(alpha): some samplers put 2^-24 where the terminal SNR is zero
 
 
+SCALED_LINEAR: dict[str, Any] = {
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+}
+
+
 def own_schedule() -> DDIMScheduler:
     """The schedule of our own models: v-prediction, zero terminal SNR, trailing timesteps."""
     return DDIMScheduler(
-        beta_schedule="scaled_linear",
-        beta_start=0.00085,
-        beta_end=0.012,
+        **SCALED_LINEAR,
         prediction_type="v_prediction",
         rescale_betas_zero_snr=True,
         timestep_spacing="trailing",
@@ -36,9 +42,7 @@ def own_schedule() -> DDIMScheduler:
 def released_schedule() -> DDIMScheduler:
     """The sampler of the released code: epsilon-prediction, plain scaled_linear, offset 1."""
     return DDIMScheduler(
-        beta_schedule="scaled_linear",
-        beta_start=0.00085,
-        beta_end=0.012,
+        **SCALED_LINEAR,
         prediction_type="epsilon",
         rescale_betas_zero_snr=False,
         timestep_spacing="leading",

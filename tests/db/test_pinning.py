@@ -146,7 +146,9 @@ def test_a_retry_without_the_runs_weights_opens_nothing(
 def test_a_retry_with_the_runs_weights_may_go_on(world: World, weights: Path) -> None:
     applied(world)
     env = environment(world, weights)
-    retrying.require_weights(env, begun(env).id)
+    run = begun(env)
+    assert run.weights_hash == resident.renderer("mini", env.rendering).weights_hash
+    retrying.require_weights(env, run.id)
 
 
 def test_a_worker_with_other_weights_renders_nothing(weights: Path, world: World) -> None:
