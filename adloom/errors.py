@@ -134,6 +134,10 @@ class UnavailableError(AdloomError):
     exit_code = 4
 
 
+class DeviceError(UnavailableError):
+    """The device that renders failed."""
+
+
 class DatabaseUnavailableError(UnavailableError):
     """The database does not answer."""
 
