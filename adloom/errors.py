@@ -214,3 +214,9 @@ def as_render_error(error: Exception) -> AdloomError:
     if isinstance(error, AdloomError):
         return error
     return RenderError(f"{type(error).__name__}: {error}")
+
+
+def ends_the_work(error: AdloomError) -> bool:
+    """Whether an error speaks against the work as a whole (an outage, a faulty installation, a
+    lost lease) and not only against the picture at hand."""
+    return error.retryable or error.of_installation or isinstance(error, LeaseLostError)

@@ -43,6 +43,7 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
                 path,
                 device=rendering.device,
                 dtype=rendering.dtype,
+                reference_cache_mb=rendering.reference_cache_mb,
                 threads=rendering.threads,
             )
         loaded: RefAdGenRenderer = _loaded[key]

@@ -2,13 +2,13 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 import structlog
 import torch
 from torch import Tensor
 
-from adloom.errors import AdloomError, DeviceError, OutOfMemoryError, as_render_error
+from adloom.errors import AdloomError, DeviceError, OutOfMemoryError, as_render_error, ends_the_work
 from models.refadgen.cached_features import CachedFeatures, References
 from models.refadgen.caches import MB
 from models.refadgen.decoding import PartwiseDecoder
@@ -55,7 +55,7 @@ class BatchEngine:
         references: References,
         at_most: int,
         still_wanted: StillWanted = all_of_them,
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome]:
         """One outcome per item, in micro-batches of one native size and one set of sampler
         parameters, `at_most` items each.
 
@@ -120,8 +120,7 @@ class BatchEngine:
             pictures = self._pictures(batch, references)
         except Exception as caught:
             error = as_render_error(caught)
-            transient = error.retryable and not isinstance(error, OutOfMemoryError)
-            if transient or error.of_installation:
+            if ends_the_work(error) and not isinstance(error, OutOfMemoryError):
                 raise error from caught
             if error is not caught and len(batch) == 1:
                 log.warning("a render failed in an unexpected way", exc_info=caught)
