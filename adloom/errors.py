@@ -113,6 +113,10 @@ class SceneError(SpecError):
     """The scene pack cannot be used."""
 
 
+class PromptTooLongError(InvalidInputError, ValueError):
+    """Not one word of the prompt fits the text encoder."""
+
+
 class NotFoundError(AdloomError):
     """There is no such thing."""
 
