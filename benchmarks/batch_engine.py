@@ -1,4 +1,4 @@
-"""What the batch engine keeps and what that saves: bytes per product and prompt, times to make them.
+"""What the batch engine keeps, and what that saves: bytes and times per product and per prompt.
 
     python -m benchmarks.batch_engine [--images 8] [--steps 20]
 
