@@ -25,6 +25,7 @@ class Rendering:
     batch_size: int = 32
     lease_s: float = 20.0
     allow_noncommercial_weights: bool = False
+    upscaler_weights: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class _Batch:
         self.on_progress = on_progress
         self.renderer = resident.renderer(model, env.rendering)
         self.pictures = ProductPictures(env.store, env.workspace)
-        self.finisher = Finisher.of(env)
+        self.finisher = Finisher.of(env, model)
         self.report = BatchReport(lease.batch_id)
         self._pending: list[Future[None]] = []
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from models.refadgen.renderer import RefAdGenRenderer
     from models.scoring.scorer import Scorer
     from models.segmentation import MaskExtractor
+    from models.upscaling.network import UpscalingNetwork
 
 _lock = threading.Lock()
 _loaded: dict[tuple[object, ...], Any] = {}
@@ -121,3 +122,18 @@ def scorer(rendering: Rendering) -> "Scorer":
                 device=rendering.device, threads=rendering.threads or None
             )
         return _loaded[("scorer",)]
+
+
+def upscaler(rendering: Rendering) -> "UpscalingNetwork":
+    """The super-resolution network of this installation. Raises ModelError where there is none."""
+    from models.upscaling.network import UpscalingNetwork
+
+    key = ("upscaler", str(rendering.upscaler_weights), rendering.device)
+    with _lock:
+        if key not in _loaded:
+            _loaded[key] = UpscalingNetwork.load(
+                rendering.upscaler_weights,
+                device=rendering.device,
+                threads=rendering.threads or 1,
+            )
+        return _loaded[key]

@@ -1,5 +1,6 @@
 """The border between RefAdGen and the rest of adloom: numpy pictures in, numpy pictures out."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from models.refadgen.checks import refuse
 from models.refadgen.dtypes import check_device, dtype_named
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceFeatures
+from models.refadgen.refining import RefineRequest, refined
 from models.refadgen.tokens import count_tokens, unknown_words
 from models.refadgen.weights import check_safetensors, weights_hash
 
@@ -77,7 +79,8 @@ class ReferenceCache:
 
 
 class RefAdGenRenderer:
-    """A loaded model. Not safe for use by several threads at once."""
+    """A loaded model. What uses the networks holds a lock: rendering and the second pass come from
+    two threads, and share one scheduler, one cache and one device."""
 
     def __init__(
         self, pipeline: RefAdGenPipeline, hash_of_weights: str, cached_references: int
@@ -85,6 +88,7 @@ class RefAdGenRenderer:
         self._pipeline = pipeline
         self._cache = ReferenceCache(cached_references)
         self._hash = hash_of_weights
+        self._in_use = threading.Lock()
 
     @classmethod
     def load(
@@ -169,6 +173,24 @@ class RefAdGenRenderer:
         if not request.items:
             return []
         first = _common_parameters(request.items)
+        with self._in_use:
+            return self._rendered(request, first)
+
+    def refine(self, request: RefineRequest) -> Picture:
+        """(H, W, 3), an enlarged render with its background drawn again: see `refining.refined`."""
+        with self._in_use:
+            encode = self._pipeline.text_encoders.encode
+            with torch.no_grad():
+                texts = encode([request.prompt]), encode([request.negative_prompt])
+            pictures = {request.reference_key: request.reference}
+            return refined(
+                self._pipeline,
+                request,
+                texts,
+                lambda: self._reference(request.reference_key, pictures),
+            )
+
+    def _rendered(self, request: RenderRequest, first: RenderItem) -> list[Picture]:
         try:
             pictures = self._pipeline.render(
                 [i.prompt for i in request.items],
