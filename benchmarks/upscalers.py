@@ -9,8 +9,9 @@ means over the renders:
 - identity, sharpness: `final.*`;
 - kept: PSNR (dB) of the finished image brought back to the render's size against the render, outside
   the product: how far the upscaler keeps to the picture;
-- seam (refine): brightness steps across the lines where tiles end, over those across the other
-  lines of the autoencoder's grid, outside the product. 1: no seam.
+- seam (at twice the render's size, where tiles of `refine` end): brightness steps across those
+  lines over the steps across the other lines of the autoencoder's grid, outside the product. What
+  there is without tiles is what `lanczos` has.
 
 A network is measured where one is installed (see docs/finishing.md).
 """
@@ -30,6 +31,7 @@ from adloom.errors import ModelError
 from adloom.finishing_spec import LANCZOS, FinishingSpec, Upscaler, Upscaling
 from adloom.geometry import FORMATS, Anchor, Placement, Size, cover, place_native
 from adloom.imaging.arrays import Mask, Rgb
+from adloom.imaging.background import upscaled
 from adloom.imaging.finishing import finish
 from adloom.imaging.views import own_mask
 from adloom.imaging.warp import placed_mask
@@ -89,7 +91,7 @@ class Row:
     identity: float
     sharpness: float
     kept_db: float
-    seam: float | None
+    seam: float
 
 
 def cases(count: int) -> list[Case]:
@@ -127,6 +129,13 @@ def kept_db(case: Case, image: Rgb) -> float:
     return float(10 * np.log10(255**2 / np.mean(apart**2)))
 
 
+def twice(large: Rgb, native: Size) -> Rgb:
+    """At twice the render's size, whatever size it was enlarged to."""
+    size = Size(REFINED * native.width, REFINED * native.height)
+    made = Size(large.shape[1], large.shape[0])
+    return upscaled(large, cover(made, size), size)
+
+
 def seam(case: Case, large: Rgb) -> float:
     """Over both directions; tiles of the render's size, evenly spread, end at quarters."""
     size = Size(large.shape[1], large.shape[0])
@@ -156,13 +165,12 @@ def measured(name: str, upscaling: Upscaling, found: list[Case], scorer: Scorer)
         seconds = time.perf_counter() - started
         on_canvas = cover(case.spec.native, FORMAT.canvas).to_canvas(box)
         final = scorer.score_final(done.image, *cutout, on_canvas).flat()
-        seams = seam(case, enlarge(case.raw)) if upscaling.upscaler is Upscaler.REFINE else None
+        seams = seam(case, twice(enlarge(case.raw), case.spec.native))
         kept = kept_db(case, done.image)
         rows.append((seconds, final["final.identity"], final["final.sharpness"], kept, seams))
         images.append(done.image)
     columns = list(zip(*rows, strict=True))
-    seams_ = None if columns[4][0] is None else mean(columns[4])
-    return Row(name, *(mean(c) for c in columns[:4]), seams_), images
+    return Row(name, *(mean(c) for c in columns)), images
 
 
 def choices(strength: float) -> dict[str, Upscaling]:
@@ -198,9 +206,8 @@ def main() -> None:
     for name, upscaling in choices(options.strength).items():
         row, images[name] = measured(name, upscaling, found, scorer)
         rows.append(row)
-        seam_ = "" if row.seam is None else f"{row.seam:5.2f}"
         print(f"{name:9}{row.seconds:6.2f}{row.seconds / render_s:9.2f}{row.identity:10.3f}"
-              f"{row.sharpness:11.3f}{row.kept_db:9.1f} {seam_}")  # fmt: skip
+              f"{row.sharpness:11.3f}{row.kept_db:9.1f}{row.seam:6.2f}")  # fmt: skip
     if options.sheet:
         sheet(options.sheet, images)
     print(json.dumps({

@@ -9,7 +9,7 @@ from adloom.geometry import Box, CoverMap, Size
 from adloom.imaging.arrays import Rgb
 from adloom.imaging.background import upscaled
 from adloom.imaging.canonical import aligned_picture
-from adloom.imaging.enlarging import as_it_is, with_product
+from adloom.imaging.enlarging import as_it_is, detailed
 from adloom.imaging.warp import placed_mask
 from adloom.render_spec import RenderSpec
 from models.refadgen.refining import RefineRequest
@@ -85,7 +85,7 @@ class Upscalers:
                 guidance=sampler.guidance,
                 reference_scale=sampler.reference_scale,
             )
-            return with_product(renderer.refine(request), large, mask)
+            return detailed(large, renderer.refine(request), mask)
 
         return refine
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from adloom.errors import RenderError
 from adloom.geometry import CoverMap
-from adloom.imaging.arrays import Mask, Rgb, as_alpha
+from adloom.imaging.arrays import Mask, Plane, Rgb, as_alpha
 
-_EDGE_SHARE = 0.01
-"""Of the picture's diagonal: the width over which the kept product passes into the new scene."""
+EDGE, COARSE = 0.0025, 0.03
+"""Shares of the picture's diagonal: how softly the product passes into the drawn scene, and from
+where on a change is one of colour and not of detail (standard deviations)."""
 
 
 def as_it_is(picture: Rgb) -> Rgb:
@@ -40,8 +41,22 @@ def enlarged(
     return large, replace(to_canvas, scale=to_canvas.scale / factor)
 
 
-def with_product(scene: Rgb, product: Rgb, mask: Mask) -> Rgb:
-    """The scene with `product`'s pixels where the mask (H, W) has it, softly at its edge."""
-    alpha = cv2.GaussianBlur(as_alpha(mask), (0, 0), _EDGE_SHARE * np.hypot(*mask.shape) / 4)
-    mixed = scene + (product.astype(np.float32) - scene) * alpha[..., None]
-    return np.rint(mixed).astype(np.uint8)
+def detailed(render: Rgb, drawn: Rgb, product: Mask) -> Rgb:
+    """The enlarged render (H, W, 3) with the detail that was `drawn` over it, and its own colours.
+
+    What is coarser than COARSE of the diagonal stays the render's (as StableSR's wavelet colour
+    correction keeps it, arXiv 2305.07015): tiles that see a part of the scene drift in colour. Where
+    `product` (H, W) has it, softly at its edge, all of the render stays.
+    """
+    diagonal = float(np.hypot(*product.shape))
+    kept = cv2.GaussianBlur(as_alpha(product), (0, 0), EDGE * diagonal)[..., None]
+    free = 1 - kept
+    change = (drawn.astype(np.float32) - render) * free
+    coarse = _low(change, COARSE * diagonal) / np.maximum(_low(free, COARSE * diagonal), 1e-3)
+    made = render + change - coarse * free
+    return np.rint(np.clip(made, 0, 255)).astype(np.uint8)
+
+
+def _low(plane: Plane, sigma: float) -> Plane:
+    blurred = cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(blurred, np.float32).reshape(plane.shape)

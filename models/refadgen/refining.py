@@ -120,4 +120,4 @@ def _tensor(argument: str, picture: Picture, channels: int) -> Tensor:
     """(H, W, C) uint8 -> (1, C, H, W) in [0, 1]."""
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != channels:
         raise refuse(argument, f"{picture.dtype} of shape {picture.shape}", "give (H, W, C) uint8")
-    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255  # writable
