@@ -7,8 +7,10 @@ means over the renders:
 
 - s: finishing one image, and its ratio to rendering it;
 - identity, sharpness: `final.*`;
-- kept: PSNR (dB) of the finished image brought back to the render's size against the render, outside
-  the product: how far the upscaler keeps to the picture;
+- detail (at twice the render's size): brightness steps between neighbours outside the product, over
+  those of `lanczos`;
+- kept: PSNR (dB) of the finished image brought back to the render's size against the render,
+  outside the product: how far the upscaler keeps to the picture;
 - seam (at twice the render's size, where tiles of `refine` end): brightness steps across those
   lines over the steps across the other lines of the autoencoder's grid, outside the product. What
   there is without tiles is what `lanczos` has.
@@ -90,6 +92,7 @@ class Row:
     seconds: float
     identity: float
     sharpness: float
+    detail: float
     kept_db: float
     seam: float
 
@@ -136,6 +139,12 @@ def twice(large: Rgb, native: Size) -> Rgb:
     return upscaled(large, cover(made, size), size)
 
 
+def detail(case: Case, large: Rgb) -> float:
+    """Mean step (of 255) to the neighbour on the right, outside the product."""
+    free = background(case, Size(large.shape[1], large.shape[0]))
+    return float(np.abs(np.diff(large.mean(axis=2), axis=1))[free[:, 1:]].mean())
+
+
 def seam(case: Case, large: Rgb) -> float:
     """Over both directions; tiles of the render's size, evenly spread, end at quarters."""
     size = Size(large.shape[1], large.shape[0])
@@ -152,9 +161,7 @@ def seam(case: Case, large: Rgb) -> float:
 
 def measured(name: str, upscaling: Upscaling, found: list[Case], scorer: Scorer) -> tuple:
     """The row of an upscaler, and its finished images."""
-    spec = replace(
-        FinishingSpec(FORMAT.canvas.width, FORMAT.canvas.height), upscaling=upscaling
-    )
+    spec = replace(FinishingSpec(FORMAT.canvas.width, FORMAT.canvas.height), upscaling=upscaling)
     upscalers, images, rows = Upscalers(RENDERING, "mini"), [], []
     for case in found:
         enlarge = upscalers.of(upscaling, case.spec, case.product)
@@ -165,9 +172,11 @@ def measured(name: str, upscaling: Upscaling, found: list[Case], scorer: Scorer)
         seconds = time.perf_counter() - started
         on_canvas = cover(case.spec.native, FORMAT.canvas).to_canvas(box)
         final = scorer.score_final(done.image, *cutout, on_canvas).flat()
-        seams = seam(case, twice(enlarge(case.raw), case.spec.native))
+        plain, drawn = (twice(e, case.spec.native) for e in (case.raw, enlarge(case.raw)))
+        more = detail(case, drawn) / detail(case, plain)
         kept = kept_db(case, done.image)
-        rows.append((seconds, final["final.identity"], final["final.sharpness"], kept, seams))
+        identity, sharpness = final["final.identity"], final["final.sharpness"]
+        rows.append((seconds, identity, sharpness, more, kept, seam(case, drawn)))
         images.append(done.image)
     columns = list(zip(*rows, strict=True))
     return Row(name, *(mean(c) for c in columns)), images
@@ -202,12 +211,14 @@ def main() -> None:
     render_s = mean(c.seconds for c in found)
     rows, images = [], {}
     print(f"rendering: {render_s:.2f} s")
-    print("upscaler     s   × render  identity  sharpness  kept dB  seam")
+    print("upscaler     s   × render  identity  sharpness  detail  kept dB  seam")
     for name, upscaling in choices(options.strength).items():
         row, images[name] = measured(name, upscaling, found, scorer)
         rows.append(row)
-        print(f"{name:9}{row.seconds:6.2f}{row.seconds / render_s:9.2f}{row.identity:10.3f}"
-              f"{row.sharpness:11.3f}{row.kept_db:9.1f}{row.seam:6.2f}")  # fmt: skip
+        print(
+            f"{name:9}{row.seconds:6.2f}{row.seconds / render_s:9.2f}{row.identity:10.3f}"
+            f"{row.sharpness:11.3f}{row.detail:8.2f}{row.kept_db:9.1f}{row.seam:6.2f}"
+        )
     if options.sheet:
         sheet(options.sheet, images)
     print(json.dumps({

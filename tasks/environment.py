@@ -26,6 +26,7 @@ class Rendering:
     lease_s: float = 20.0
     allow_noncommercial_weights: bool = False
     upscaler_weights: Path | None = None
+    upscaler_licence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     upscaler_weights: FolderPath | None = None
     """A super-resolution network for `upscaler: network`: an .onnx file, or an ncnn .param with its
     .bin; the default is the installed Real-ESRGAN."""
+    upscaler_licence: str | None = None
+    """SPDX name of the licence of `upscaler_weights`."""
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -119,6 +121,7 @@ class Settings(BaseSettings):
             lease_s=self.lease_s,
             allow_noncommercial_weights=self.allow_noncommercial_weights,
             upscaler_weights=self.upscaler_weights,
+            upscaler_licence=self.upscaler_licence,
         )
 
 

@@ -44,9 +44,9 @@ def enlarged(
 def detailed(render: Rgb, drawn: Rgb, product: Mask) -> Rgb:
     """The enlarged render (H, W, 3) with the detail that was `drawn` over it, and its own colours.
 
-    What is coarser than COARSE of the diagonal stays the render's (as StableSR's wavelet colour
-    correction keeps it, arXiv 2305.07015): tiles that see a part of the scene drift in colour. Where
-    `product` (H, W) has it, softly at its edge, all of the render stays.
+    What is coarser than COARSE of the diagonal stays the render's, as StableSR's wavelet colour
+    correction keeps it (arXiv 2305.07015): tiles that see a part of the scene drift in colour.
+    Where `product` (H, W) has it, softly at its edge, all of the render stays.
     """
     diagonal = float(np.hypot(*product.shape))
     kept = cv2.GaussianBlur(as_alpha(product), (0, 0), EDGE * diagonal)[..., None]

@@ -111,7 +111,8 @@ def refine(
     tiles = in_pixels.cut(picture.to(device, dtype))
     clean = tiling.blend(_by_chunks(pipeline.encode_picture, tiles, how.tiles_at_once))
     generators = generators_of([_second_seed(how.seed)])
-    noise = initial_noise(generators, tuple(clean.shape[1:])).to(clean)
+    _, channels, height, width = clean.shape
+    noise = initial_noise(generators, (channels, height, width)).to(clean)
     kept = F.interpolate(seen.mask.to(clean), tiling.size, mode="area")
     latents = _denoised(pipeline.scheduler, predict, clean, noise, kept, how, generators)
     decoded = _by_chunks(pipeline.decode_picture, tiling.cut(latents), how.tiles_at_once)

@@ -41,7 +41,7 @@ class UpscalingNetwork:
 
     def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 3) -> (scale H, scale W, 3). RenderError for what the network cannot make."""
-        picture = np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32) / 255
+        picture = np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32) / np.float32(255)
         height, width = picture.shape[1:]
         side = self._runtime.side or SIDE_PX
         if self._runtime.side:

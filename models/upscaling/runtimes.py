@@ -4,9 +4,9 @@ Both take (1, 3, h, w) RGB in [0, 1] and give (1, 3, k h, k w), as Real-ESRGAN (
 and its kin are exported.
 """
 
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -113,10 +113,7 @@ class NcnnNetwork:
     side: int | None = None
 
     def __init__(self, weights: Path, threads: int) -> None:
-        try:
-            import ncnn  # optional: only these networks need it
-        except ImportError as error:
-            raise ModelError("ncnn is not installed", where=str(weights), hint=_MEND) from error
+        ncnn = _ncnn(weights)
         self._mat = ncnn.Mat
         self._net = ncnn.Net()
         options = self._net.opt
@@ -141,6 +138,14 @@ class NcnnNetwork:
         extractor.input(self._input, self._mat(np.ascontiguousarray(part[0])))
         _, made = extractor.extract(self._output)
         return np.array(made, np.float32)[None]
+
+
+def _ncnn(weights: Path) -> Any:
+    """The module; optional, since only networks in its format need it. It states no types."""
+    try:
+        return import_module("ncnn")
+    except ImportError as error:
+        raise ModelError("ncnn is not installed", where=str(weights), hint=_MEND) from error
 
 
 def _providers(device: str) -> list[str]:

@@ -32,7 +32,7 @@ REFINE, NETWORK = Upscaling(Upscaler.REFINE, 0.5), Upscaling(Upscaler.NETWORK)
 @pytest.fixture
 def env(world: World, tmp_path: Path) -> Environment:
     network = write_network(tmp_path / "x2.onnx")
-    rendering = Rendering(WEIGHTS, threads=1, upscaler_weights=network)
+    rendering = Rendering(WEIGHTS, threads=1, upscaler_weights=network, upscaler_licence="MIT")
     return Environment(world.database, LocalStore(tmp_path), "w", world.ws, rendering, "me")
 
 
@@ -109,3 +109,12 @@ def test_applying_names_the_networks_weights_and_refuses_what_is_not_there(
     gone = replace(env.rendering, upscaler_weights=tmp_path / "gone.onnx")
     with pytest.raises(ModelError, match=r"gone\.onnx: there is no such file"):
         with_upscaler_weights(spec, gone)
+
+
+@pytest.mark.parametrize("licence", [None, "CC-BY-NC-4.0"])
+def test_a_network_must_be_free_for_commercial_use(env: Environment, licence: str | None) -> None:
+    rendering = replace(env.rendering, upscaler_licence=licence)
+    with pytest.raises(ModelError, match="ADLOOM_UPSCALER_LICENCE"):
+        resident.upscaler(rendering)
+    allowed = replace(rendering, allow_noncommercial_weights=True)
+    assert resident.upscaler(allowed).scale == 2

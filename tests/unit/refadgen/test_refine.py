@@ -46,7 +46,9 @@ def seen(pipeline: RefAdGenPipeline) -> Seen:
 
 
 @torch.no_grad()
-def test_over_one_tile_it_is_sdedit(pipeline: RefAdGenPipeline, picture: Tensor, seen: Seen) -> None:
+def test_over_one_tile_it_is_sdedit(
+    pipeline: RefAdGenPipeline, picture: Tensor, seen: Seen
+) -> None:
     """Against SDEdit written down: noise up to t, then DDIM's steps from there, by hand."""
     tile = picture[:, :, : TILE[0], : TILE[1]]
     frame, mask = torch.tensor([[32.0, 60.0, 47.0]]), torch.zeros(1, 1, *TILE)
@@ -162,9 +164,7 @@ def test_what_cannot_be_is_named(
     pipeline: RefAdGenPipeline, picture: Tensor, seen: Seen, changed: dict, named: str
 ) -> None:
     with pytest.raises(RenderArgumentError) as caught:
-        refine(
-            pipeline, picture, seen, tiling_of(pipeline, LARGE, TILE), replace(HOW, **changed)
-        )
+        refine(pipeline, picture, seen, tiling_of(pipeline, LARGE, TILE), replace(HOW, **changed))
     assert caught.value.where == named
 
 

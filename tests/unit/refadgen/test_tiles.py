@@ -1,5 +1,7 @@
 """Tiles: they cover the whole, and blended they give it back."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -32,7 +34,7 @@ def test_neighbours_overlap(part: int, more: int) -> None:
     rows = sorted({y for y, _ in Tiling.over((part + more, part), (part, part)).places})
     assert rows[0] == 0
     assert rows[-1] == more
-    for here, below in zip(rows, rows[1:], strict=False):
+    for here, below in pairwise(rows):
         assert here + part - below >= LEAST_OVERLAP * part - 1
 
 

@@ -18,8 +18,8 @@ def write_network(
     channels: int = 3,
     gain: float = 1.0,
 ) -> Path:
-    """(1, C, h, w) -> (1, C, scale h, scale w): a 5x5 convolution that keeps the mean, times `gain`,
-    to the channels that a depth-to-space spreads over the larger picture."""
+    """(1, C, h, w) -> (1, C, scale h, scale w): a 5x5 convolution that keeps the mean, times
+    `gain`, to the channels that a depth-to-space spreads over the larger picture."""
     weight = np.random.default_rng(seed).random((channels * scale**2, channels, 5, 5), np.float32)
     weight *= gain / weight.sum(axis=(1, 2, 3), keepdims=True)
     graph = helper.make_graph(

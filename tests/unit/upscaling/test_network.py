@@ -82,9 +82,7 @@ def test_what_is_no_network_is_refused_by_name(tmp_path: Path) -> None:
 def test_ncnn_files_are_run_as_well(tmp_path: Path) -> None:
     pytest.importorskip("ncnn", reason="ncnn is not installed")
     file = tmp_path / "double.param"
-    file.write_text(
-        "7767517\n2 2\nInput in 0 1 data\nInterp up 1 1 data out 0=1 1=2.0 2=2.0\n"
-    )
+    file.write_text("7767517\n2 2\nInput in 0 1 data\nInterp up 1 1 data out 0=1 1=2.0 2=2.0\n")
     file.with_suffix(".bin").write_bytes(b"")
     network = UpscalingNetwork.load(file)
     doubled = np.repeat(np.repeat(PICTURE, 2, axis=0), 2, axis=1)
