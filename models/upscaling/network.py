@@ -41,12 +41,12 @@ class UpscalingNetwork:
 
     def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 3) -> (scale H, scale W, 3). RenderError for what the network cannot make."""
-        picture = np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32) / np.float32(255)
+        picture: Floats = np.asarray(rgb.transpose(2, 0, 1) / np.float32(255), np.float32)
         height, width = picture.shape[1:]
         side = self._runtime.side or SIDE_PX
         if self._runtime.side:
             short = [(0, 0), *((0, max(0, side - n)) for n in (height, width))]
-            picture = np.pad(picture, short, mode="edge")
+            picture = np.asarray(np.pad(picture, short, mode="edge"), np.float32)
         large = by_windows(self._run, picture, self.scale, side, min(MARGIN_PX, side // 4))
         large = large[:, : self.scale * height, : self.scale * width]
         return np.rint(np.clip(large, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0).copy()
