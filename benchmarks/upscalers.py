@@ -43,7 +43,7 @@ from models.segmentation import MaskExtractor
 from tasks import resident
 from tasks.environment import Rendering
 from tasks.pictures import ProductPicture, mask_box
-from tasks.rendering import render
+from tasks.rendering import SpecItems
 from tasks.upscaling import REFINED, Upscalers
 
 ROOT = Path(__file__).parents[1]
@@ -110,9 +110,13 @@ def cases(count: int) -> list[Case]:
             name, "", PROMPTS[i % len(PROMPTS)], "", box, FORMAT.native(renderer.native_unit),
             Sampler(), 7 + i, renderer.weights_hash, renderer.dtype,
         )  # fmt: skip
-        made = render([spec], renderer, pictures)[0]  # pyright: ignore[reportArgumentType]
-        shown = own_mask(made.picture, box, lambda r: extractor.extract(r).mask)
-        found.append(Case(spec, made.picture, shown, product, made.seconds))
+        items = SpecItems(renderer, pictures)  # pyright: ignore[reportArgumentType]
+        item = items.item(name, spec)
+        started = time.perf_counter()
+        (raw,) = renderer.engine.at_once([item], items.reference)
+        seconds = time.perf_counter() - started
+        shown = own_mask(raw, box, lambda r: extractor.extract(r).mask)
+        found.append(Case(spec, raw, shown, product, seconds))
     return found
 
 

@@ -15,7 +15,8 @@ from storage.protocol import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How this process renders. `threads` 0: as many as the machine has."""
+    """How this process renders. `threads` 0: as many as the machine has; `reference_cache_mb` None:
+    what suits the device (see `RefAdGenRenderer.load`)."""
 
     weights_root: Path
     device: str = "cpu"
@@ -27,6 +28,7 @@ class Rendering:
     allow_noncommercial_weights: bool = False
     upscaler_weights: Path | None = None
     upscaler_licence: str | None = None
+    reference_cache_mb: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
