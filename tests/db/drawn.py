@@ -6,19 +6,25 @@ from adloom.campaign import CampaignSpec
 from adloom.finishing_spec import ImageFormat
 from adloom.imaging.encode import encode
 from adloom.keys import mask_key, photo_key, render_key
+from adloom.planning import RendererIdentity
 from adloom.records import RunLease, StoredRender
 from db.queries import leases, run_leases
 from storage.protocol import ObjectStore
-from tests.db.world import World
+from tests.db.world import RENDERER, World
 from tests.unit.imaging.pictures import drawn_cutout, rendered
 
 MUG = drawn_cutout(3, 200, 300)
 PNG = ImageFormat.PNG.media_type
 
 
-def drawn_run(world: World, store: ObjectStore, spec: CampaignSpec) -> RunLease:
+def drawn_run(
+    world: World,
+    store: ObjectStore,
+    spec: CampaignSpec,
+    renderer: RendererIdentity = RENDERER,
+) -> RunLease:
     """A run, held, whose first render is stored, its product and pixels really drawn."""
-    run_id = world.run(spec)
+    run_id = world.run(spec, renderer=renderer)
     lease = world.claimed(world.cut(run_id)[0])
     with world.database.transaction() as tx:
         work = leases.work(tx, lease)[0]

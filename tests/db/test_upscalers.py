@@ -11,6 +11,7 @@ from adloom.errors import ModelError
 from adloom.finishing_spec import LANCZOS, Upscaler, Upscaling
 from adloom.imaging.arrays import Rgb
 from adloom.imaging.encode import decode
+from adloom.planning import RendererIdentity
 from adloom.records import RunLease
 from db.queries import renditions, runs
 from storage.local import LocalStore
@@ -18,7 +19,6 @@ from tasks import resident
 from tasks.campaigns import with_upscaler_weights
 from tasks.environment import Environment, Rendering
 from tasks.finishing import finish_missing
-from tests.db import world as world_module
 from tests.db.drawn import drawn_run, held_run
 from tests.db.world import World, campaign
 from tests.unit.upscaling.networks import write_network
@@ -37,10 +37,8 @@ def env(world: World, tmp_path: Path) -> Environment:
 
 
 @pytest.fixture
-def mini(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are planned with the shipped weights."""
-    identity = resident.identity("mini", env.rendering)
-    monkeypatch.setattr(world_module, "RENDERER", identity)
+def mini(env: Environment) -> RendererIdentity:
+    return resident.identity("mini", env.rendering)
 
 
 def spec_of(env: Environment, upscaling: Upscaling) -> CampaignSpec:
@@ -62,13 +60,12 @@ def finished(world: World, env: Environment, held: RunLease) -> Rgb:
     return decode(env.store.get(made.object_key))
 
 
-@pytest.mark.usefixtures("mini")
 def test_each_upscaler_makes_another_image_of_the_same_render(
-    world: World, env: Environment
+    world: World, env: Environment, mini: RendererIdentity
 ) -> None:
-    images = [finished(world, env, drawn_run(world, env.store, spec_of(env, LANCZOS)))]
+    images = [finished(world, env, drawn_run(world, env.store, spec_of(env, LANCZOS), mini))]
     for upscaling in (REFINE, NETWORK):
-        reusing = held_run(world, world.run(spec_of(env, upscaling)))
+        reusing = held_run(world, world.run(spec_of(env, upscaling), renderer=mini))
         images.append(finished(world, env, reusing))
     assert {image.shape for image in images} == {(1080, 1080, 3)}
     lanczos, refined, by_network = (image.astype(float) for image in images)
@@ -85,7 +82,6 @@ def test_a_render_of_other_weights_is_not_refined_with_these(
         finish_missing(env, drawn_run(world, env.store, spec_of(env, REFINE)))
 
 
-@pytest.mark.usefixtures("mini")
 def test_another_network_than_the_campaigns_is_refused(
     world: World, env: Environment, tmp_path: Path
 ) -> None:
