@@ -26,6 +26,8 @@ class Rendering:
     batch_size: int = 32
     lease_s: float = 20.0
     allow_noncommercial_weights: bool = False
+    upscaler_weights: Path | None = None
+    upscaler_licence: str | None = None
     reference_cache_mb: int | None = None
 
 

@@ -25,6 +25,7 @@ from models.refadgen.render_items import NotRendered, RenderItem
 from tasks import resident
 from tasks.ahead import ahead
 from tasks.environment import Environment
+from tasks.finishing import Finisher
 from tasks.heartbeat import Heartbeat
 from tasks.pictures import ProductPictures
 from tasks.render_output import RenderOutput
@@ -121,12 +122,13 @@ class _Batch:
         self.env, self.lease, self.heartbeat = env, lease, heartbeat
         self.on_progress = on_progress
         self.renderer = resident.renderer(model, env.rendering)
+        self.finisher = Finisher.of(env, model)
         self.items = SpecItems(self.renderer, ProductPictures(env.store, env.workspace))
 
     def run(self) -> BatchReport:
         work = {w.fingerprint: w for w in self._work()}
         with (
-            RenderOutput.open(self.env, self.lease, self.renderer.device) as output,
+            RenderOutput.open(self.env, self.lease, self.renderer.device, self.finisher) as output,
             ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetching,
         ):
             outcomes = self.renderer.engine.render(

@@ -73,13 +73,15 @@ class RenderOutput:
 
     @classmethod
     @contextmanager
-    def open(cls, env: Environment, lease: Lease, device: str) -> "Iterator[RenderOutput]":
+    def open(
+        cls, env: Environment, lease: Lease, device: str, finisher: Finisher
+    ) -> "Iterator[RenderOutput]":
         """With threads of its own, which have ended their work when the block ends."""
         with (
             ThreadPoolExecutor(1, thread_name_prefix="finish") as finishing,
             ThreadPoolExecutor(STORING_THREADS, thread_name_prefix="store") as storing,
         ):
-            yield cls(env, lease, device, Finisher.of(env), storing, finishing)
+            yield cls(env, lease, device, finisher, storing, finishing)
 
     def rendered(self, work: RenderWork, picture: NDArray[np.uint8], seconds: float) -> None:
         self._pending.append((work, self.storing.submit(self._store, work, picture, seconds)))

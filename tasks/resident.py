@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from adloom.errors import ModelError, NotFoundError
 from adloom.planning import RendererIdentity
 from adloom.render_spec import RENDERER_VERSION, RenderSpec
+from adloom.weights_bill import Part
 from models.refadgen.weights import check_billed, check_licence
 from tasks.environment import Rendering
 from tasks.paths import user_path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from models.refadgen.renderer import RefAdGenRenderer
     from models.scoring.scorer import Scorer
     from models.segmentation import MaskExtractor
+    from models.upscaling.network import UpscalingNetwork
 
 PROMPTS_COUNTED = 4096  # a product's formats and variants share its prompts
 
@@ -126,3 +128,36 @@ def scorer(rendering: Rendering) -> "Scorer":
                 device=rendering.device, threads=rendering.threads or None
             )
         return _loaded[("scorer",)]
+
+
+def upscaler(rendering: Rendering) -> "UpscalingNetwork":
+    """The super-resolution network of this installation.
+
+    Raises ModelError where there is none, or whose licence the settings do not allow.
+    """
+    from models.upscaling.network import UpscalingNetwork
+
+    _check_upscaler_licence(rendering)
+    key = ("upscaler", str(rendering.upscaler_weights), rendering.device)
+    with _lock:
+        if key not in _loaded:
+            _loaded[key] = UpscalingNetwork.load(
+                rendering.upscaler_weights,
+                device=rendering.device,
+                threads=rendering.threads or 1,
+            )
+        return _loaded[key]
+
+
+def _check_upscaler_licence(rendering: Rendering) -> None:
+    """The installed network's is BSD-3-Clause; of a named one it has to be stated."""
+    weights, licence = rendering.upscaler_weights, rendering.upscaler_licence
+    if weights is None or rendering.allow_noncommercial_weights:
+        return
+    if not Part((weights.stem,), str(weights), licence).is_commercial:
+        raise ModelError(
+            f"not known to be free for commercial use: {licence or 'licence unstated'}",
+            where=str(weights),
+            hint="state its SPDX name in ADLOOM_UPSCALER_LICENCE, or set "
+            "ADLOOM_ALLOW_NONCOMMERCIAL_WEIGHTS=true for uses that are not commercial",
+        )

@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     """Whether feeds and photos may be fetched from private networks."""
     allow_noncommercial_weights: bool = False
     """Whether weights may be loaded whose licence forbids commercial use or is unstated."""
+    upscaler_weights: FolderPath | None = None
+    """A super-resolution network for `upscaler: network`: an .onnx file, or an ncnn .param with its
+    .bin; the default is the installed Real-ESRGAN."""
+    upscaler_licence: str | None = None
+    """SPDX name of the licence of `upscaler_weights`."""
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -118,6 +123,8 @@ class Settings(BaseSettings):
             batch_size=self.batch_size,
             lease_s=self.lease_s,
             allow_noncommercial_weights=self.allow_noncommercial_weights,
+            upscaler_weights=self.upscaler_weights,
+            upscaler_licence=self.upscaler_licence,
             reference_cache_mb=self.reference_cache_mb,
         )
 

@@ -1,5 +1,6 @@
 """The batch engine: any number of pictures, rendered in micro-batches."""
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -38,7 +39,8 @@ def all_of_them(items: Sequence[RenderItem]) -> Sequence[RenderItem]:
 class BatchEngine:
     """Renders with one pipeline. Not safe for use by several threads at once.
 
-    features, sizes, decoder: what it keeps from one call to the next.
+    features, sizes, decoder: what it keeps from one call to the next. in_use: held while networks,
+    scheduler or caches are at work; who uses them from another thread takes it, too.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class BatchEngine:
         self.features = CachedFeatures(pipeline, reference_bytes, truncate_prompts)
         self.sizes = FittingSizes()
         self.decoder = PartwiseDecoder(pipeline.decode_picture, self._decoding_did_not_fit)
+        self.in_use = threading.RLock()
         self._pipeline = pipeline
 
     def render(
@@ -141,7 +144,8 @@ class BatchEngine:
         if not items:
             return []
         try:
-            return self.decoder.pictures(self._latents(items, references))
+            with self.in_use:
+                return self.decoder.pictures(self._latents(items, references))
         except torch.OutOfMemoryError as error:
             raise self._too_large(items) from error
         except torch.AcceleratorError as error:
@@ -188,7 +192,8 @@ class BatchEngine:
     def _drop_caches(self) -> None:
         kept = self.features.references
         log.warning("caches dropped: not one picture fits", mb=kept.held_bytes // MB)
-        self.features.clear()
+        with self.in_use:
+            self.features.clear()
         self._free()
 
     def _free(self) -> None:

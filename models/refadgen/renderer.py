@@ -14,6 +14,7 @@ from models.refadgen.checks import refuse
 from models.refadgen.dtypes import check_device, dtype_named
 from models.refadgen.engine import BatchEngine
 from models.refadgen.pipeline import RefAdGenPipeline
+from models.refadgen.refining import RefineRequest, refined
 from models.refadgen.render_items import Picture, RenderItem
 from models.refadgen.weights import check_safetensors, weights_hash
 
@@ -35,7 +36,8 @@ class RenderRequest:
 
 
 class RefAdGenRenderer:
-    """A loaded model and its batch engine. Not safe for use by several threads at once."""
+    """A loaded model and its batch engine, which one thread may use at a time; a second pass may
+    come from another (`BatchEngine.in_use`)."""
 
     def __init__(
         self, pipeline: RefAdGenPipeline, hash_of_weights: str, reference_bytes: int
@@ -134,6 +136,27 @@ class RefAdGenRenderer:
             return request.references[key]
 
         return self.engine.at_once(request.items, picture)
+
+    def refine(self, request: RefineRequest) -> Picture:
+        """(H, W, 3), an enlarged render with its background drawn again: see `refining.refined`.
+
+        It may be called beside the thread that renders, and waits for the micro-batch at work.
+        """
+        features = self.engine.features
+        with self.engine.in_use, torch.no_grad():
+            negative = request.negative_prompt or None
+            texts = (
+                features.of_prompts([request.prompt], "prompt"),
+                features.of_prompts([negative], "negative_prompt"),
+            )
+            return refined(
+                self._pipeline,
+                request,
+                texts,
+                lambda: features.of_references(
+                    [request.reference_key], lambda _: request.reference
+                ),
+            )
 
 
 def _cache_bytes(device: str, given_mb: int | None) -> int:
