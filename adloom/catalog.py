@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -48,7 +48,10 @@ class PhotoRef:
 
 @dataclass(frozen=True, slots=True)
 class ProductRecord:
-    """One sellable variant, key `external_id` within its source."""
+    """One sellable variant, key `external_id` within its source.
+
+    `line` is where the catalogue has it, for messages alone: it is no part of what the record says.
+    """
 
     external_id: str
     title: str
@@ -60,12 +63,29 @@ class ProductRecord:
     availability: Availability = Availability.UNKNOWN
     price: Price | None = None
     item_group_id: str | None = None
+    line: int | None = field(default=None, compare=False)
 
     @property
     def content_hash(self) -> str:
-        """Sha256 over every field: equal if and only if the record says the same."""
-        text = json.dumps(asdict(self), sort_keys=True, default=str, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Sha256 over every field but `line`: equal if and only if the record says the same."""
+        said = {
+            "external_id": self.external_id,
+            "title": self.title,
+            "category": self.category,
+            "photos": [
+                {"location": p.location, "role": p.role, "position": p.position}
+                for p in self.photos
+            ],
+            "description": self.description,
+            "link": self.link,
+            "brand": self.brand,
+            "availability": self.availability,
+            "price": self.price
+            and {"amount": str(self.price.amount), "currency": self.price.currency},
+            "item_group_id": self.item_group_id,
+        }
+        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
@@ -14,7 +15,7 @@ from db.queries import catalog, cutouts, syncs
 from tasks.environment import Environment
 from tasks.paths import user_file
 
-CHUNK = 1000
+CHUNK = 4000
 SHOWN_PROBLEMS = 50
 
 Item = TypeVar("Item")
@@ -118,6 +119,7 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
         source = catalog.get_source(tx, env.workspace_id, slug)
         sync_id = syncs.begin(tx, env.workspace_id, source.id)
     counts = SyncCounts()
+    problems: list[IntakeProblem] = []
     try:
         opened = open_source(
             source.kind,
@@ -125,9 +127,18 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
             allow_private=env.allow_private_addresses,
             options={**source.options, "delivery": source.delivery.value},
         )
-        problems: list[IntakeProblem] = []
-        for chunk in chunks(opened.records(), CHUNK):
-            counts = _store_chunk(env, sync_id, chunk, counts, problems)
+        for done, rejected in _stored(env, sync_id, chunks(opened.records(), CHUNK)):
+            counts = replace(
+                counts,
+                rows=counts.rows + done.added + done.changed + done.unchanged + len(rejected),
+                added=counts.added + done.added,
+                changed=counts.changed + done.changed,
+                unchanged=counts.unchanged + done.unchanged,
+                rejected=counts.rejected + len(rejected),
+            )
+            for row in rejected[: SHOWN_PROBLEMS - len(problems)]:
+                where = f"line {row.line}"
+                problems.append(IntakeProblem(where, row.external_id, row.reason, row.detail))
         if opened.delivery is Delivery.SNAPSHOT:
             with env.database.transaction() as tx:
                 gone = syncs.deactivate_missing(tx, sync_id, allow_shrink=allow_shrink)
@@ -147,29 +158,31 @@ def finish_sync(
         syncs.finish(tx, sync_id, counts, error=error)
 
 
+def _stored(
+    env: Environment, sync_id: int, read: Iterator[list[ProductRecord | RejectedRow]]
+) -> Iterator[tuple[UpsertCounts, list[RejectedRow]]]:
+    """Stores chunk after chunk; Postgres takes one in while the next is read."""
+    with ThreadPoolExecutor(1, thread_name_prefix="store-chunk") as writer:
+        storing: Future[tuple[UpsertCounts, list[RejectedRow]]] | None = None
+        for chunk in read:
+            if storing is not None:
+                yield storing.result()
+            storing = writer.submit(_store_chunk, env, sync_id, chunk)
+        if storing is not None:
+            yield storing.result()
+
+
 def _store_chunk(
-    env: Environment,
-    sync_id: int,
-    chunk: list[ProductRecord | RejectedRow],
-    counts: SyncCounts,
-    problems: list[IntakeProblem],
-) -> SyncCounts:
+    env: Environment, sync_id: int, chunk: Sequence[ProductRecord | RejectedRow]
+) -> tuple[UpsertCounts, list[RejectedRow]]:
+    """Stores a chunk in a transaction of its own; returns what it did and the rows it refused."""
     records = [r for r in chunk if isinstance(r, ProductRecord)]
     rejected = [r for r in chunk if isinstance(r, RejectedRow)]
     with env.database.transaction() as tx:
         done = syncs.upsert_products(tx, sync_id, records) if records else UpsertCounts()
-        if rejected:
-            syncs.record_rejections(tx, sync_id, rejected)
-    for row in rejected[: SHOWN_PROBLEMS - len(problems)]:
-        problems.append(IntakeProblem(f"line {row.line}", row.external_id, row.reason, row.detail))
-    return replace(
-        counts,
-        rows=counts.rows + len(chunk),
-        added=counts.added + done.added,
-        changed=counts.changed + done.changed,
-        unchanged=counts.unchanged + done.unchanged,
-        rejected=counts.rejected + len(rejected),
-    )
+        rejected = sorted([*rejected, *done.repeated], key=lambda r: r.line)
+        syncs.record_rejections(tx, sync_id, rejected)
+    return done, rejected
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

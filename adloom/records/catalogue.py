@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from adloom.catalog import Availability, Delivery, PhotoRole, Price, SyncCounts
+from adloom.catalog import Availability, Delivery, PhotoRole, Price, RejectedRow, SyncCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,12 @@ class SyncRecord:
 
 @dataclass(frozen=True, slots=True)
 class UpsertCounts:
-    """What a chunk of records did; the three add up to the chunk."""
+    """What a chunk of records did; the three and the `repeated` add up to the chunk."""
 
     added: int = 0
     changed: int = 0
     unchanged: int = 0
+    repeated: tuple[RejectedRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,22 @@ class CatalogSync(Base):
     ended_at: Mapped[datetime | None]
 
 
+class SyncMention(Base):
+    """An id that a running sync has met: `accepted` in a good row, else in rejected ones alone.
+
+    Kept until the sync ends: it tells repeated ids, and what a snapshot lacks, without a write to
+    products that say the same as before.
+    """
+
+    __tablename__ = "sync_mention"
+    sync_id: Mapped[int] = mapped_column(
+        ForeignKey("catalog_sync.id", ondelete="CASCADE"), primary_key=True
+    )
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    line: Mapped[int | None]
+    accepted: Mapped[bool]
+
+
 class Rejection(Base):
     """A row of a catalogue that could not become a product."""
 
@@ -90,7 +106,7 @@ class Rejection(Base):
 
 
 class Product(Base):
-    """One sellable variant. `seen_sync_id` has no index, so that marking rows seen stays cheap."""
+    """One sellable variant."""
 
     __tablename__ = "product"
     __table_args__ = (
@@ -113,7 +129,6 @@ class Product(Base):
     price_currency: Mapped[str | None]
     content_hash: Mapped[str]
     active: Mapped[bool] = mapped_column(server_default=text("true"))
-    seen_sync_id: Mapped[int]
     created_at: Mapped[Created]
     changed_at: Mapped[Created]
 
