@@ -142,8 +142,10 @@ class Ending:
 class Blob(Protocol):
     """One file in an object store, to be read as a stream."""
 
-    location: str
-    """Its address, for messages."""
+    @property
+    def location(self) -> str:
+        """Its address, for messages."""
+        ...
 
     def version(self) -> "BlobVersion":
         """What is there now. Raises the store's errors, ObjectMissingError among them."""

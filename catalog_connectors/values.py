@@ -81,7 +81,7 @@ def text_of(name: str, value: Any) -> str:
 
 
 def _number(name: str, value: float | Decimal) -> str:
-    exact = Decimal(repr(value)) if isinstance(value, float) else value
+    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
     if not exact.is_finite() or abs(exact.adjusted()) > 64:
         raise RowRefusedError(RowReason.BAD_VALUE, f"the number in '{name}' is {value}")
     text = format(exact, "f")

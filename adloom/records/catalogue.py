@@ -20,6 +20,7 @@ class StoredSource:
     delivery: Delivery
     options: Mapping[str, Any]
     active_products: int = 0
+    cursor: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class SyncState(StrEnum):
@@ -101,3 +102,14 @@ class ProductView:
     active: bool
     photos: tuple[ProductPhoto, ...]
     problems: tuple[PhotoProblem, ...]
+    sale_price: Price | None = None
+    item_group_id: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSharing:
+    """Variants of one item that show the same main photo: how many, and what they differ by."""
+
+    products: int
+    differ_by: tuple[str, ...]

@@ -27,11 +27,12 @@ def delimited_rows(
     reader.delimiter = delimiter or reader.delimiter or _detected_delimiter(head, mapping)
     records = reader.records()
     columns = _columns(next(records, None), content.where, mapping)
+    content.open_end = reader.open_end
     reader.width = len(columns)
     narrowed, short_rows = mapping.narrowed(columns), 0
     repeated = len(set(columns)) < len(columns)
     for record in records:
-        content.open_end = reader.last_line_open
+        content.open_end = reader.open_end
         if isinstance(record, RejectedRow):
             yield record
             continue

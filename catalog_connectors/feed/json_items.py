@@ -48,6 +48,7 @@ def json_rows(
 def _of_lines(chunks: Iterator[str], content: Content) -> Iterator[FeedRow | RejectedRow]:
     good = 0
     for number, line in enumerate(lines(chunks, where=content.where), start=1):
+        content.open_end = not line.endswith("\n")
         if not line.strip():
             continue
         if len(line) > MAX_RECORD_CHARS:

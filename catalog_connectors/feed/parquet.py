@@ -14,7 +14,7 @@ from catalog_connectors.feed.errors import FeedDamagedError
 from catalog_connectors.feed.unpacking import Content
 from catalog_connectors.values import cells_of
 
-BATCH_ROWS = 1000
+BATCH_ROWS = 256
 MAX_GROUP_BYTES = 2 << 30
 
 

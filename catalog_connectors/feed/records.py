@@ -34,9 +34,16 @@ class _Lines:
     source: Iterator[str]
     back: deque[str]
     number: int = 0
+    open_end: bool = False
+    """Whether the last line that came from the source had no line break."""
 
     def take(self) -> str | None:
-        line = self.back.popleft() if self.back else next(self.source, None)
+        if self.back:
+            line: str | None = self.back.popleft()
+        else:
+            line = next(self.source, None)
+            if line is not None:
+                self.open_end = not line.endswith("\n")
         if line is not None:
             self.number += 1
         return line
@@ -55,6 +62,11 @@ class RecordReader:
         self.width: int | None = None
         self.last_line_open = False
         """Whether the record read last ended without a line break: the end of the file."""
+
+    @property
+    def open_end(self) -> bool:
+        """Whether the text, as far as it was read, ends within a line."""
+        return self._lines.open_end
 
     def records(self) -> Iterator[Record | RejectedRow]:
         """All records that are not blank."""

@@ -90,7 +90,7 @@ class Unpacking:
         stream = self._bounded(file, self._max_bytes)
         return self._text(stream, proven)
 
-    def _text(self, stream: io.BufferedReader, proven: bool) -> Content:
+    def _text(self, stream: "io.BufferedReader[BoundedStream]", proven: bool) -> Content:
         head = stream.peek(HEAD_BYTES)
         for sign, what, hint in _NOT_FEEDS:
             if head.startswith(sign):
@@ -102,7 +102,7 @@ class Unpacking:
         stream = self._bounded(cast(BinaryIO, unzip), self._max_bytes, file)
         return self._inner(stream, wrappers)
 
-    def _inner(self, stream: io.BufferedReader, wrappers: int) -> Content:
+    def _inner(self, stream: "io.BufferedReader[BoundedStream]", wrappers: int) -> Content:
         """What was packed. A format that is read from its end needs it whole, on disk."""
         head = stream.peek(8)
         if not head.startswith((_GZIP, _ZIP, _EMPTY_ZIP, _PARQUET)):
@@ -198,7 +198,7 @@ class Unpacking:
 
     def _bounded(
         self, source: BinaryIO, max_bytes: int, packed: BinaryIO | None = None
-    ) -> io.BufferedReader:
+    ) -> "io.BufferedReader[BoundedStream]":
         bounded = BoundedStream(
             source,
             where=self._where,

@@ -6,6 +6,7 @@ there are no entities to expand; nothing outside of the file is ever loaded.
 """
 
 import html.entities
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 from xml.parsers import expat
@@ -22,6 +23,7 @@ from catalog_connectors.feed.unpacking import Content
 _ITEMS = frozenset({"item", "entry"})
 _FEEDS = frozenset({"rss", "feed", "rdf"})
 _GOOGLE = "base.google.com/ns/1.0"
+_BETWEEN = re.compile(r"\n|,\s*(?=https?://)")
 _MAX_TOKEN_BYTES = 4 << 20
 _ENDS = frozenset(
     {
@@ -178,8 +180,8 @@ class _Items:
         """Google's element goes before the feed's own of that name; a repeated one adds up."""
         text = "".join(parts)
         value: Cell = text
-        if name in self._apart and "\n" in text.strip():
-            value = [part.strip() for part in text.split("\n") if part.strip()]
+        if name in self._apart:  # an element is one location, were there not lists in some
+            value = [part.strip() for part in _BETWEEN.split(text) if part.strip()]
         before = self._cells.get(name)
         if before is None or (google and name not in self._specific):
             self._cells[name] = value

@@ -13,7 +13,7 @@ DEFAULT = "google"
 @functools.cache
 def shipped() -> Mapping[str, FieldMapping]:
     """The shipped mappings by name."""
-    folder = resources.files(__package__)
+    folder = resources.files(__name__)
     found = {DEFAULT: _read(DEFAULT, {})}
     names = sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if ".yaml" in f.name)
     for name in names:
@@ -22,7 +22,7 @@ def shipped() -> Mapping[str, FieldMapping]:
 
 
 def _read(name: str, bases: Mapping[str, FieldMapping]) -> FieldMapping:
-    text = resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    text = resources.files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     return parse_mapping(text, where=f"{name}.yaml", shipped=bases)
 
 

@@ -11,12 +11,13 @@ from adloom.feed_rows import RowReason
 from adloom.records import UpsertCounts
 from db.copying import stage
 from db.engine import Transaction
-from db.text import storable, storable_or_none
+from db.text import as_json, storable, storable_or_none
 
 _INCOMING = """
 place bigint, line bigint, external_id text, item_group_id text, title text, category text,
 brand text, description text, link text, availability availability, price_amount numeric,
-price_currency text, content_hash text
+price_currency text, sale_price_amount numeric, sale_price_currency text, attributes jsonb,
+content_hash text
 """
 _INCOMING_PHOTOS = "product_id bigint, location text, role photo_role, position bigint"
 
@@ -41,15 +42,19 @@ WITH compared AS MATERIALIZED (
         AND p.source_id = :source AND p.external_id = i.external_id
 ), upserted AS (
     INSERT INTO product (workspace_id, source_id, external_id, item_group_id, title, category,
-        brand, description, link, availability, price_amount, price_currency, content_hash)
+        brand, description, link, availability, price_amount, price_currency,
+        sale_price_amount, sale_price_currency, attributes, content_hash)
     SELECT :ws, :source, external_id, item_group_id, title, category, brand, description, link,
-        availability, price_amount, price_currency, content_hash
+        availability, price_amount, price_currency, sale_price_amount, sale_price_currency,
+        attributes, content_hash
     FROM compared WHERE same IS NOT TRUE ORDER BY external_id
     ON CONFLICT (workspace_id, source_id, external_id) DO UPDATE SET
         item_group_id = excluded.item_group_id, title = excluded.title,
         category = excluded.category, brand = excluded.brand, description = excluded.description,
         link = excluded.link, availability = excluded.availability,
         price_amount = excluded.price_amount, price_currency = excluded.price_currency,
+        sale_price_amount = excluded.sale_price_amount,
+        sale_price_currency = excluded.sale_price_currency, attributes = excluded.attributes,
         content_hash = excluded.content_hash, active = true, changed_at = now()
     RETURNING id, external_id
 )
@@ -126,6 +131,9 @@ def _rows(
             r.availability.value,
             r.price.amount if r.price else None,
             r.price.currency if r.price else None,
+            r.sale_price.amount if r.sale_price else None,
+            r.sale_price.currency if r.sale_price else None,
+            as_json(dict(r.attributes)) if r.attributes else "{}",
             r.content_hash,
         )
 

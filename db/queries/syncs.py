@@ -131,14 +131,26 @@ def record_rejections(tx: Transaction, sync_id: int, rows: Sequence[RejectedRow]
 
 
 def deactivate_missing(
-    tx: Transaction, sync_id: int, *, allow_shrink: bool, max_shrink: float = 0.20
+    tx: Transaction,
+    sync_id: int,
+    *,
+    allow_shrink: bool,
+    complete: bool = True,
+    max_shrink: float = 0.20,
 ) -> int:
-    """Makes products inactive that a complete snapshot did not name; returns how many.
+    """Makes products inactive that a snapshot did not name; returns how many.
 
-    Raises ShrinkRefusedError when more than `max_shrink` of those active before would go.
+    Raises ShrinkRefusedError when more than `max_shrink` of those active before would go, and when
+    any would though nothing proves the snapshot `complete`.
     """
     fence = _fence(tx, sync_id)
     before, missing = tx.execute(_SHRINK, {"sync": sync_id}).one()
+    if not allow_shrink and missing and not complete:
+        raise ShrinkRefusedError(
+            f"the snapshot lacks {missing} of {before} active products and ends within a line",
+            hint="it may be cut off: fetch it again; if it is whole, end it with a line break or "
+            "pass --allow-shrink",
+        )
     if not allow_shrink and missing > max_shrink * before:
         raise ShrinkRefusedError(
             f"the snapshot lacks {missing} of {before} active products "

@@ -47,6 +47,7 @@ class CatalogSource(Base):
     location: Mapped[str]
     delivery: Mapped[Delivery] = mapped_column(DELIVERY)
     options: Mapped[Json]
+    cursor: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     created_at: Mapped[Created]
 
 
@@ -112,6 +113,9 @@ class Product(Base):
     __table_args__ = (
         UniqueConstraint("workspace_id", "source_id", "external_id"),
         CheckConstraint("(price_amount IS NULL) = (price_currency IS NULL)", name="price_whole"),
+        CheckConstraint(
+            "(sale_price_amount IS NULL) = (sale_price_currency IS NULL)", name="sale_price_whole"
+        ),
         Index("ix_product_active", "workspace_id", "id", postgresql_where=text("active")),
     )
     id: Mapped[Id]
@@ -127,6 +131,9 @@ class Product(Base):
     availability: Mapped[Availability] = mapped_column(AVAILABILITY)
     price_amount: Mapped[Decimal | None] = mapped_column(Numeric)
     price_currency: Mapped[str | None]
+    sale_price_amount: Mapped[Decimal | None] = mapped_column(Numeric)
+    sale_price_currency: Mapped[str | None]
+    attributes: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     content_hash: Mapped[str]
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[Created]
