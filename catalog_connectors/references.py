@@ -4,17 +4,19 @@ A location is stored, shown and logged as it was written; what its references st
 only when it is used. So a password never lies in the database or in an error.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from adloom.errors import ConfigurationError, InvalidInputError
 
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_KEYS = re.compile(r"(?:password|passwd|pwd|sslpassword|secret)$", re.IGNORECASE)
+_MIN_SECRET_CHARS = 4
 _MAX_SECRET_BYTES = 64 << 10
 
 
@@ -45,11 +47,14 @@ class Referenced:
         return _REFERENCE.sub("reference", self.text)
 
     def concealed(self, message: str) -> str:
-        """A message without the values of the references, should it hold any."""
-        for inner in _REFERENCE.findall(self.text):
-            value = self._value(inner)
+        """A message without the values of the references, and without the password of an address
+        that is one, should it hold any."""
+        values = [self._value(inner) for inner in _REFERENCE.findall(self.text)]
+        with contextlib.suppress(ValueError):
+            values.append(unquote(urlsplit(self.resolved()).password or ""))
+        for value in values:
             for written in (value, quote(value, safe="")):
-                if len(written) >= 4:
+                if len(written) >= _MIN_SECRET_CHARS:
                     message = message.replace(written, "***")
         return message
 

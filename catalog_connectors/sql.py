@@ -8,6 +8,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,7 @@ class SqlSource:
         connection = _read_only(connection).execution_options(
             stream_results=True, yield_per=FETCH_ROWS
         )
-        result = connection.execute(self._statement(), self._parameters())
+        result = connection.execute(self._statement(), self._parameters(connection.dialect.name))
         columns = header_columns(list(result.keys()), self._where, self._options.mapping)
         mark = self._mark_index(columns)
         highest = self._since
@@ -193,8 +194,13 @@ class SqlSource:
         # A row without a mark cannot be told from a new one, so it is read each time.
         return whole.where(or_(mark >= text(":since"), mark.is_(None)))
 
-    def _parameters(self) -> dict[str, Any]:
-        return {} if self._since is None else {"since": self._since.less(self._options.overlap)}
+    def _parameters(self, backend: str) -> dict[str, Any]:
+        if self._since is None:
+            return {}
+        since: Any = self._since.less(self._options.overlap)
+        if isinstance(since, Decimal) and backend == "sqlite":  # which knows no decimals
+            since = int(since) if since == since.to_integral_value() else float(since)
+        return {"since": since}
 
     def _mark_index(self, columns: Sequence[str]) -> int | None:
         if self._options.watermark is None:
