@@ -1,9 +1,9 @@
 """One file of anybody's bucket, read as a stream: a product feed, say."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
 
@@ -54,8 +54,8 @@ class S3Blob:
                 answer = self.client.get_object(
                     Bucket=self.bucket, Key=self.key, IfMatch=version.tag, Range=f"bytes={start}-"
                 )
-                with answer["Body"] as body:
-                    yield from body.iter_chunks(CHUNK_BYTES)
+                with answer["Body"]:  # which enters as the bare connection
+                    yield from answer["Body"].iter_chunks(CHUNK_BYTES)
             except IncompleteReadError as error:
                 raise StorageUnavailableError(
                     f"the download broke off: {error}", where=self.location
@@ -71,16 +71,19 @@ class S3Blob:
 
 
 def open_s3_blob(url: str, *, endpoint: str | None = None, region: str | None = None) -> S3Blob:
-    """The file at `s3://bucket/key`; asks no server yet. Raises ConfigurationError."""
-    parts = urlsplit(url)
-    key = unquote(parts.path.lstrip("/"))
-    if parts.scheme != "s3" or not parts.netloc or "@" in parts.netloc or not key or parts.query:
+    """The file at `s3://bucket/key`, the key as it is, nothing quoted; asks no server yet.
+
+    Raises ConfigurationError.
+    """
+    scheme, _, rest = url.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme.lower() != "s3" or not re.fullmatch(r"[A-Za-z0-9._-]+", bucket) or not key:
         raise ConfigurationError(
             "the address of a file in S3 is s3://bucket/key and nothing more",
             hint="credentials belong in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     try:
-        return S3Blob(connect(endpoint, region), parts.netloc, key)
+        return S3Blob(connect(endpoint, region), bucket, key)
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
             f"S3 cannot be used: {error}",
