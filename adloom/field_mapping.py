@@ -31,6 +31,8 @@ REQUIRED_FIELDS = ("id", "title", "image_link")
 MAX_NUMBERED = 20
 """`image_*` stands for image_0 to image_20."""
 
+_LISTED = re.compile(r",\s*(?=https?://)")
+
 Cell = str | Sequence[str]
 """A value as a catalogue has it: one text, or several where the column or element is repeated."""
 
@@ -51,7 +53,7 @@ class FieldRule:
     """Where one field comes from: the first of `columns` that is not empty, else `value`.
 
     `amount` and `currency` (a column or a code) make a price of two; `minor_units` are the decimals
-    of an amount that is written without a point.
+    of an amount that is written without a point. `gathers`: all columns count, not the first.
     """
 
     columns: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ class FieldRule:
     amount: str = ""
     currency: str = ""
     minor_units: int = 0
+    gathers: bool = False
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -79,9 +82,10 @@ class FieldRule:
             return self._price(cells)
         found: Cell = self.value
         for name in self.columns:
-            if cells.get(name):
-                found = cells[name]
-                break
+            if cell := cells.get(name):
+                found = self._gathered(found, cell) if self.gathers and found else cell
+                if not self.gathers:
+                    break
         if self.values and isinstance(found, str):
             found = self.values.get(found.strip().lower(), found)
         if self.prefix:
@@ -89,6 +93,11 @@ class FieldRule:
                 self._prefixed(found) if isinstance(found, str) else [*map(self._prefixed, found)]
             )
         return found
+
+    def _gathered(self, before: Cell, more: Cell) -> list[str]:
+        """Photos of several columns, each with one or a list of complete addresses."""
+        apart = (_LISTED.split(c) if isinstance(c, str) else c for c in (before, more))
+        return [text for texts in apart for text in texts]
 
     def _prefixed(self, text: str) -> str:
         return self.prefix + text if text and "://" not in text else text
@@ -186,16 +195,17 @@ class _Rule(_Strict):
             raise ValueError("currency and minor_units belong to an amount")
         return self
 
-    def compiled(self) -> FieldRule:
+    def compiled(self, name: str) -> FieldRule:
         written = [*([self.column] if self.column else []), *self.columns]
         return FieldRule(
-            columns=tuple(c for name in written for c in _numbered(name)),
+            columns=tuple(c for column in written for c in _numbered(column)),
             value=self.value,
             values={k.strip().lower(): v for k, v in self.values.items()},
             prefix=self.prefix,
             amount=column_name(self.amount or ""),
             currency=self.currency or "",
             minor_units=self.minor_units,
+            gathers=name == "additional_image_link",
         )
 
 
@@ -239,7 +249,7 @@ def parse_mapping(
         raise MappingError(f"base: there is no mapping '{parsed.base}'; there are: {there}",
                            where=where)  # fmt: skip
     rules = dict(base.rules) if base else {}
-    rules |= {name: rule.compiled() for name, rule in parsed.fields.items()}
+    rules |= {name: rule.compiled(name) for name, rule in parsed.fields.items()}
     made = FieldMapping(
         parsed.mapping,
         rules,

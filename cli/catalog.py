@@ -82,6 +82,8 @@ def sync(
 
     def human() -> None:
         c = report.counts
+        if report.unchanged:
+            stdout.print("the source has not changed since the last sync; no row was read")
         stdout.print(
             f"{c.rows} rows: {c.added} added, {c.changed} changed, {c.unchanged} unchanged, "
             f"{c.rejected} rejected; {c.deactivated} products deactivated"

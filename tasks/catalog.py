@@ -39,6 +39,8 @@ class RowsReport:
     sync_id: int
     counts: SyncCounts
     problems: tuple[IntakeProblem, ...] = ()
+    unchanged: bool = False
+    """Whether the source said that it is as it was; then no row was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
         with env.database.transaction() as tx:
             syncs.finish(tx, sync_id, counts, error=error)
         raise
-    return RowsReport(sync_id, counts, tuple(problems))
+    return RowsReport(sync_id, counts, tuple(problems), ending.unchanged)
 
 
 def finish_sync(

@@ -84,7 +84,7 @@ def _of_list(
             value, end = _DECODER.raw_decode(buffer, at)
             after = _BETWEEN.match(buffer, end)
             assert after is not None  # it matches the empty text
-            if not final and after.end() == len(buffer):  # a number, or the list, may go on
+            if after.end() == len(buffer):  # a number, or the list, may go on
                 raise ValueError("the list does not end")
             if not after[1] and not buffer.startswith("]", after.end()):
                 raise _damaged(content, number + 1, "no comma after an element")

@@ -31,10 +31,8 @@ def detected_encoding(head: bytes) -> tuple[str | None, int]:
         if head.startswith(mark):
             return name, len(mark)
     sample = head[:200]
-    if len(sample) >= 4 and b"\x00" in sample:
-        if not any(sample[0::2]) or sample[1::2].count(0) < sample[0::2].count(0):
-            return "utf-16-be", 0
-        return "utf-16-le", 0
+    if len(sample) >= 4 and 4 * sample.count(0) > len(sample):
+        return ("utf-16-be" if sample[0::2].count(0) > sample[1::2].count(0) else "utf-16-le"), 0
     return None, 0
 
 
