@@ -78,7 +78,7 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "an empty archive": (b"PK\x05\x06" + bytes(18), "holds 0 files"),
     "an archive of folders": (zipped(b"", "a/"), "holds 0 files"),
     "an archive without directory": (zipped(delimited(ROWS))[:-30], "no readable directory"),
-    "an archive cut in its middle": (clipped(zipped(delimited(ROWS)), 60, 120), ""),
+    "an archive cut in its middle": (clipped(zipped(delimited(ROWS)), 60, 120), "cannot be read"),
     "half a workbook": (xlsx(ROWS)[:2000], "no readable directory"),
     "a workbook without sheet": (
         zipped(b"<x/>", "[Content_Types].xml", **{"xl/workbook.xml": b"<x/>"}), "workbook"
@@ -110,7 +110,7 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "a number in JSON": (b"[1, 2", "breaks off"),
     "no JSON": (b"{id: 1}\n", "line 1 is no JSON"),
     "half UTF-16": ((HEAD + OK).encode("utf-16")[:-1], "within a character"),
-    "damaged UTF-16": (b"\xff\xfe" + b"\x00\xdc" * 4 + b"i", ""),
+    "damaged UTF-16": (b"\xff\xfe" + b"\x00\xdc" * 4 + b"i", "within a character"),
 }  # fmt: skip
 
 
