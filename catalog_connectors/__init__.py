@@ -7,7 +7,8 @@ from typing import Any
 from adloom.catalog import Blob, CatalogSource
 from adloom.errors import FeedError
 from catalog_connectors.feed import FeedOptions, FeedSource
-from catalog_connectors.sql import SqlOptions, SqlSource
+from catalog_connectors.sql import SqlSource
+from catalog_connectors.sql_options import SqlOptions
 
 __all__ = ["KINDS", "open_source"]
 

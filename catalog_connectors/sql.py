@@ -7,7 +7,6 @@ database, of any kind, and nothing of adloom's own schema.
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,24 +24,16 @@ from adloom.errors import (
     UnavailableError,
 )
 from adloom.feed_rows import FeedRow, RowRefusedError, product_record, shown_id
-from adloom.field_mapping import FieldMapping, column_name
+from adloom.field_mapping import column_name
 from catalog_connectors.feed.delimited import header_columns
 from catalog_connectors.feed.locations import addressed_photo
-from catalog_connectors.mappings import DEFAULT, find_mapping, shipped
 from catalog_connectors.references import Referenced
+from catalog_connectors.sql_options import SqlOptions
 from catalog_connectors.values import cells_of
 from catalog_connectors.watermarks import Watermark
 
 FETCH_ROWS = 1000
 CONNECT_TIMEOUT_S = 10
-_ALLOWED = {
-    "delivery": "snapshot or delta",
-    "mapping": "the name of a mapping, or its YAML",
-    "overlap": "seconds (for numbers: units) that are read again, 0 or more",
-    "query": "a SELECT",
-    "table": "a table or view, with its schema if need be",
-    "watermark": "a column that grows when a row changes",
-}
 _BUSY = re.compile(r"locked|busy|unable to open|disk i/o", re.IGNORECASE)
 
 
@@ -51,65 +42,6 @@ class SqlUnavailableError(FeedError, UnavailableError):
 
     retryable = True
     exit_code = UnavailableError.exit_code
-
-
-@dataclass(frozen=True, slots=True)
-class SqlOptions:
-    """What to read: a `table` or a `query`; with a `watermark` only rows from it on."""
-
-    mapping: FieldMapping
-    delivery: Delivery = Delivery.SNAPSHOT
-    table: str | None = None
-    query: str | None = None
-    watermark: str | None = None
-    overlap: int = 0
-
-    @classmethod
-    def parse(cls, options: Mapping[str, Any]) -> "SqlOptions":
-        """Raises FeedError for options that are unknown, wrong or do not go together."""
-        if unknown := sorted(set(options) - set(_ALLOWED)):
-            there = "; ".join(f"{n}: {v}" for n, v in _ALLOWED.items() if n != "delivery")
-            raise FeedError(f"unknown sql option '{unknown[0]}'", hint=f"there are {there}")
-        given = {k: v for k, v in options.items() if v is not None}
-        if ("table" in given) == ("query" in given):
-            raise FeedError(
-                "a sql source reads either a table or a query",
-                hint="add --table NAME, or --query 'SELECT …'",
-            )
-        overlap = str(given.get("overlap", "0"))
-        if not re.fullmatch(r"\d{1,9}", overlap):
-            raise FeedError(
-                f"the sql option 'overlap' cannot be '{overlap[:40]}'",
-                hint=f"it is {_ALLOWED['overlap']}",
-            )
-        try:
-            delivery = Delivery(given.get("delivery", Delivery.SNAPSHOT))
-        except ValueError as error:
-            raise FeedError(f"delivery is {_ALLOWED['delivery']}") from error
-        mapping = given.get("mapping")
-        made = cls(
-            mapping=find_mapping(str(mapping)) if mapping else shipped()[DEFAULT],
-            delivery=delivery,
-            table=given.get("table"),
-            query=_single(given["query"]) if "query" in given else None,
-            watermark=given.get("watermark"),
-            overlap=int(overlap),
-        )
-        if made.watermark and made.delivery is Delivery.SNAPSHOT:
-            raise FeedError(
-                "a watermark reads only what changed, which is no snapshot",
-                hint="add --delta, or leave out the watermark",
-            )
-        if made.overlap and not made.watermark:
-            raise FeedError("an overlap belongs to a watermark", hint="add --watermark COLUMN")
-        return made
-
-
-def _single(query: str) -> str:
-    trimmed = query.strip().rstrip(";").rstrip()
-    if not re.match(r"(?:select|with|table|values|\()", trimmed, re.IGNORECASE):
-        raise FeedError(f"'{trimmed[:60]}' is no query", hint="it begins with SELECT or WITH")
-    return trimmed
 
 
 class SqlSource:

@@ -30,10 +30,8 @@ from catalog_connectors.feed.locations import (
     remote_photo,
 )
 from catalog_connectors.feed.options import FeedOptions
-from catalog_connectors.feed.parquet import parquet_rows
 from catalog_connectors.feed.text import decoded, detected_encoding, lines
 from catalog_connectors.feed.unpacking import HEAD_BYTES, Content, FeedFormat, Unpacking
-from catalog_connectors.feed.workbook import workbook_rows
 from catalog_connectors.feed.xml_items import xml_rows
 from catalog_connectors.references import Referenced
 
@@ -146,8 +144,12 @@ class FeedSource:
     def _rows(self, content: Content) -> Iterator[FeedRow | RejectedRow]:
         mapping, encoding = self._options.fields, self._options.encoding
         if content.format is FeedFormat.PARQUET:
+            from catalog_connectors.feed.parquet import parquet_rows  # 40 MB that few feeds need
+
             return parquet_rows(content, mapping)
         if content.format is FeedFormat.XLSX:
+            from catalog_connectors.feed.workbook import workbook_rows
+
             return workbook_rows(content, mapping)
         head = content.file.peek(HEAD_BYTES)  # pyright: ignore[reportAttributeAccessIssue]
         begins = _beginning(head, encoding)

@@ -17,6 +17,7 @@ from catalog_connectors.feed.errors import FeedDamagedError, truncated
 from catalog_connectors.feed.streams import CHUNK_BYTES, MAX_RATIO, RATIO_FROM_BYTES, BoundedStream
 
 HEAD_BYTES = 4096
+MAX_SHARED_TEXT_BYTES = 256 << 20
 _MAX_WRAPPERS = 2
 _GZIP, _ZIP, _EMPTY_ZIP, _PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06", b"PAR1"
 _NOT_FEEDS = (
@@ -123,6 +124,7 @@ class Unpacking:
         names = archive.namelist()
         if "[Content_Types].xml" in names and any(n.startswith("xl/") for n in names):
             self._check_sizes(archive.infolist())
+            self._check_texts(archive.infolist())
             file.seek(0)
             return Content(file, FeedFormat.XLSX, self._where, proven)
         self._check_depth(wrappers)
@@ -174,6 +176,16 @@ class Unpacking:
                 f"{packed} bytes would unpack to {unpacked}",
                 where=self._where,
                 hint="this is no feed, or raise the source's option max_bytes",
+            )
+
+    def _check_texts(self, members: list[zipfile.ZipInfo]) -> None:
+        """A workbook's texts lie in one part, which is read into memory whole."""
+        size = sum(m.file_size for m in members if m.filename.endswith("sharedStrings.xml"))
+        if size > MAX_SHARED_TEXT_BYTES:
+            raise FeedError(
+                f"the workbook holds {size} bytes of text of {MAX_SHARED_TEXT_BYTES} at most",
+                where=self._where,
+                hint="save it as CSV",
             )
 
     def _check_parquet_end(self, file: BinaryIO) -> None:

@@ -14,7 +14,7 @@ from db.queries.syncs import latest
 from storage.local import LocalStore
 from tasks.catalog import RowsReport, add_source, finish_sync, read_rows, show_products
 from tasks.environment import Environment, Rendering
-from tests.db.world import World
+from tests.db.world import World, campaign, record
 from tests.unit.intake.feeds import ROWS, WRITERS, Row, delimited
 
 MANY: list[Row] = [{**ROWS[0], "id": f"p{n}"} for n in range(20)]
@@ -162,3 +162,12 @@ def test_sizes_of_one_garment_that_share_a_photo_are_told(env: Environment, tmp_
         assert variants.photo_sharing(tx, []) == {}
     assert view.sale_price is not None
     assert str(view.sale_price.amount) == "9.00"
+
+
+def test_sizes_that_share_a_photo_are_slots_of_their_own_and_one_render(world: World) -> None:
+    small = replace(record("s"), item_group_id="shirt", attributes=(("size", "S"),))
+    world.sync([small, replace(small, external_id="m", attributes=(("size", "M"),))], complete=True)
+    world.fetch_photos()
+    slots = world.planned(campaign())
+    assert len({s.slot for s in slots}) == len(slots) == 8
+    assert len({s.spec.fingerprint for s in slots}) == 4
