@@ -27,11 +27,19 @@ def workbook_rows(content: Content, mapping: FieldMapping) -> Iterator[FeedRow |
     except AdloomError:
         raise
     except Exception as error:  # openpyxl promises no errors of its own for broken workbooks
+        first = _first_of(error)
         raise FeedDamagedError(
-            f"the workbook cannot be read: {type(error).__name__}: {str(error)[:200]}",
+            f"the workbook cannot be read: {type(first).__name__}: {str(first)[:200]}",
             where=content.where,
             hint="save it again as XLSX, or as CSV",
         ) from error
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """What was wrong at first: openpyxl wraps it in an error that says little."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error
 
 
 def _rows(content: Content, mapping: FieldMapping) -> Iterator[FeedRow | RejectedRow]:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,6 +48,17 @@ def clipped(content: bytes, start: int, stop: int) -> bytes:
     return content[:start] + content[stop:]
 
 
+def bombed(book: bytes) -> bytes:
+    """A workbook whose sheet declares entities."""
+    parts: dict[str, bytes] = {}
+    with zipfile.ZipFile(io.BytesIO(book)) as archive:
+        for name in archive.namelist():
+            data = archive.read(name)
+            parts[name] = BOMB.encode() if name.endswith("sheet1.xml") else data
+    first = "[Content_Types].xml"
+    return zipped(parts.pop(first), first, **parts)
+
+
 BAD_FILES: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "is empty"),
     "blank lines": (b"\n \n\t\n", "is empty"),
@@ -83,6 +95,7 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "a workbook without sheet": (
         zipped(b"<x/>", "[Content_Types].xml", **{"xl/workbook.xml": b"<x/>"}), "workbook"
     ),
+    "a workbook with entities": (bombed(xlsx(ROWS)), "EntitiesForbidden"),
     "an empty workbook": (xlsx([{"": ""}]), "is empty"),
     "a workbook of other columns": (xlsx([{"a": 1, "b": 2}]), "no column 'id'"),
     "half a Parquet file": (parquet(ROWS)[:-300], "breaks off before its footer"),
