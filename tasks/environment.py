@@ -40,6 +40,7 @@ class Environment:
     rendering: Rendering
     owner: str
     allow_private_addresses: bool = False
+    s3_endpoint: str | None = None
 
 
 _current: Environment | None = None
