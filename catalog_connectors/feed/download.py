@@ -62,17 +62,28 @@ class HttpDownload:
     def run(self) -> Downloaded:
         """Raises FeedUnavailableError, FeedTruncatedError (both retryable), AddressRefusedError,
         FeedTooLargeError, FeedError."""
+        most = 0
         try:
-            for attempt in stamina.retry_context(
-                on=_may_go_on, attempts=ATTEMPTS, timeout=self._limits.max_seconds,
-                wait_initial=0.2, wait_max=5.0, wait_jitter=0.2,
-            ):  # fmt: skip
-                with attempt:
-                    return self._attempt()
+            while True:
+                try:
+                    return self._attempts()
+                except (httpx.TransportError, FeedTruncatedError):
+                    self._check_time()
+                    if self._have <= most or _strong(self._validators) is None:
+                        raise
+                    most = self._have  # these attempts got further, so the next ones may
         except httpx.HTTPError as error:
             raise _translated(error, self._where, self._have) from error
         except httpx.InvalidURL as error:
             raise FeedError(f"the address cannot be read: {error}", where=self._where) from error
+
+    def _attempts(self) -> Downloaded:
+        for attempt in stamina.retry_context(
+            on=_may_go_on, attempts=ATTEMPTS, timeout=self._limits.max_seconds,
+            wait_initial=0.2, wait_max=5.0, wait_jitter=0.2,
+        ):  # fmt: skip
+            with attempt:
+                return self._attempt()
         raise AssertionError("the last attempt returns or raises")
 
     def _attempt(self) -> Downloaded:
