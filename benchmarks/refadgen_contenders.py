@@ -9,6 +9,7 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import Stabl
 from torch import Tensor
 
 from benchmarks.refadgen_shapes import PROMPT, Shapes, plain_unet
+from models.refadgen.ahead import with_position_logits
 from models.refadgen.attention import Fusion
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceFeatures
@@ -96,8 +97,9 @@ def released(pipeline: RefAdGenPipeline, job: Job) -> Render:
         text = pipeline.text_encoders.encode([""] * batch + [PROMPT] * batch).hidden
 
         def predict(z: Tensor, t: Tensor) -> Tensor:
+            # The halves apart from the first layer on, and both texts projected in each step.
             keys, values = unet.project_references(hidden)
-            fusion = Fusion(keys, values, positions, scale=1.0)
+            fusion = with_position_logits(unet, Fusion(keys, values, positions, scale=1.0))
             both = unet.predict(torch.cat([z, z]), torch.cat([mask, mask]), t, text, fusion)
             without, conditional = both.chunk(2)
             return without + job.guidance * (conditional - without)

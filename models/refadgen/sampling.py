@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.refadgen.added import TextTime
+from models.refadgen.ahead import prepared
 from models.refadgen.attention import Fusion
 from models.refadgen.checks import check_timesteps
 from models.refadgen.reference import CONDITIONAL, UNCONDITIONAL, ReferenceFeatures
@@ -97,18 +98,16 @@ def guided_prediction(
     own text and its own reference features."""
     c = conditions
     if guidance.scale == 1:
-        alone = c.fusion(CONDITIONAL)
+        alone = prepared(unet, c.fusion(CONDITIONAL), c.text)
         return lambda z, t: unet.predict(z, c.mask, t, c.text, alone, c.added)
-    both = c.fusion(UNCONDITIONAL, CONDITIONAL)
     text = torch.cat([c.negative_text, c.text])
-    mask = torch.cat([c.mask, c.mask])
+    both = prepared(unet, c.fusion(UNCONDITIONAL, CONDITIONAL), text)
     added = None
     if c.negative_added is not None and c.added is not None:
         added = TextTime.concatenate([c.negative_added, c.added])
 
     def predict(z: Tensor, t: Tensor) -> Tensor:
-        halves = unet.predict(torch.cat([z, z]), mask, t, text, both, added)
-        unconditional, conditional = halves.chunk(2)
+        unconditional, conditional = unet.predict(z, c.mask, t, text, both, added).chunk(2)
         return guidance.combine(unconditional, conditional)
 
     return predict

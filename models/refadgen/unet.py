@@ -20,6 +20,7 @@ from models.refadgen.attention import (
     other_attentions,
     self_attentions,
 )
+from models.refadgen.forward import Given, forward
 from models.refadgen.frames import fourier, generation_positions, reference_positions
 
 
@@ -46,8 +47,8 @@ class GenerationUNet(UNet2DConditionModel):
             processor = FusionProcessor(name, attn, position_frequencies)
             processor.copy_projections(attn)
             attn.set_processor(processor)  # pyright: ignore[reportArgumentType]
-        for _, attn in list(other_attentions(self)):
-            attn.set_processor(TextProcessor())  # pyright: ignore[reportArgumentType]
+        for name, attn in list(other_attentions(self)):
+            attn.set_processor(TextProcessor(name))  # pyright: ignore[reportArgumentType]
         with torch.no_grad():
             self.conv_in.weight[:, -1].zero_()  # the mask says nothing at first
 
@@ -66,6 +67,14 @@ class GenerationUNet(UNet2DConditionModel):
     def downscale(self) -> int:
         """How often the latent's sides are halved, as a factor."""
         return 2 ** (len(self.config["block_out_channels"]) - 1)
+
+    def level(self, layer: str) -> int:
+        """How often the latent is halved, on both sides, where this attention layer stands."""
+        part, index = layer.split(".")[:2]
+        last = len(self.config["block_out_channels"]) - 1
+        if part == "down_blocks":
+            return int(index)
+        return last - int(index) if part == "up_blocks" else last
 
     def project_references(
         self, hidden: Mapping[str, Tensor]
@@ -104,18 +113,13 @@ class GenerationUNet(UNet2DConditionModel):
         fusion: Fusion | None,
         added: TextTime | None = None,
     ) -> Tensor:
-        """One forward: z (B, C, h, w), mask (B, 1, h, w), t () or (B,), text (B, L, D).
+        """One forward: z (B, C, h, w), mask (B, 1, h, w), t () or (B,), text (k B, L, D), and
+        with it fusion and added: k conditions for each sample, (k B, C, h, w) predicted.
 
         added: what SDXL-shaped U-Nets need (`added`), refused by all others.
         """
-        return self(
-            torch.cat([z, mask], dim=1),
-            t,
-            text,
-            added_cond_kwargs=added_arguments(self.config, added, len(z)),
-            cross_attention_kwargs={"fusion": fusion},
-            return_dict=False,
-        )[0]
+        given = Given(t, text, fusion, added_arguments(self.config, added, len(text)))
+        return forward(self, torch.cat([z, mask], dim=1), given)[0]
 
     def _reference_phi(self, hidden: Tensor) -> Tensor | None:
         count = self.config["position_frequencies"]
