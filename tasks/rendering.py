@@ -102,6 +102,8 @@ def _render_at_once(
                 steps=spec.sampler.steps,
                 guidance=spec.sampler.guidance,
                 reference_scale=spec.sampler.reference_scale,
+                sampler=spec.sampler.name,
+                shortcuts=spec.sampler.shortcuts,
             )
         )
     started = time.perf_counter()

@@ -123,8 +123,8 @@ class FusionProcessor(nn.Module):
 
 
 def _fused_attention(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
-    """softmax(q k^T + added) v where q and k are wider than v. Fused kernels want one width: v is filled
-    up with zeros, which on a CPU takes a third of the time of going without them."""
+    """softmax(q k^T + added) v where q and k are wider than v. Fused kernels want one width: v is
+    filled up with zeros, which on a CPU takes a third of the time of going without them."""
     if torch.is_grad_enabled():  # training multiplies matrices plainly (training/train.py)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=added, scale=1.0)
     width = v.shape[-1]

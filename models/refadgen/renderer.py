@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from transformers.utils import logging as transformers_logging
 
 from adloom.errors import ModelError, OutOfMemoryError
+from adloom.render_spec import EXACT, Shortcuts
 from models.refadgen.checks import refuse
 from models.refadgen.dtypes import check_device, dtype_named
 from models.refadgen.pipeline import RefAdGenPipeline
@@ -41,6 +42,8 @@ class RenderItem:
     steps: int = 20
     guidance: float = 4.0
     reference_scale: float = 1.0
+    sampler: str = "ddim"
+    shortcuts: Shortcuts = EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,8 @@ class RefAdGenRenderer:
                 steps=first.steps,
                 guidance_scale=first.guidance,
                 reference_scale=first.reference_scale,
+                sampler=first.sampler,
+                shortcuts=first.shortcuts,
             )
         except torch.OutOfMemoryError as error:
             raise OutOfMemoryError(
@@ -226,10 +231,10 @@ class RefAdGenRenderer:
 def _common_parameters(items: Sequence[RenderItem]) -> RenderItem:
     """The first item, whose parameters all others must share."""
     first = items[0]
-    for name in ("steps", "guidance", "reference_scale"):
+    for name in ("steps", "guidance", "reference_scale", "sampler", "shortcuts"):
         values = {getattr(item, name) for item in items}
         if len(values) > 1:
-            raise refuse(f"items[].{name}", f"{sorted(values)}", "one value per request")
+            raise refuse(f"items[].{name}", f"{sorted(values, key=str)}", "one value per request")
     return first
 
 

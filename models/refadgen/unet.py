@@ -20,7 +20,7 @@ from models.refadgen.attention import (
     other_attentions,
     self_attentions,
 )
-from models.refadgen.forward import Given, forward
+from models.refadgen.forward import Deep, Given, forward
 from models.refadgen.frames import fourier, generation_positions, reference_positions
 
 
@@ -76,6 +76,13 @@ class GenerationUNet(UNet2DConditionModel):
             return int(index)
         return last - int(index) if part == "up_blocks" else last
 
+    def layer_size(self, layer: str, latent: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) in tokens of an attention layer, for a latent's."""
+        height, width = latent
+        for _ in range(self.level(layer)):
+            height, width = (height + 1) // 2, (width + 1) // 2
+        return height, width
+
     def project_references(
         self, hidden: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -118,8 +125,22 @@ class GenerationUNet(UNet2DConditionModel):
 
         added: what SDXL-shaped U-Nets need (`added`), refused by all others.
         """
+        return self.predict_with(None, z, mask, t, text, fusion, added)[0]
+
+    def predict_with(
+        self,
+        deep: Deep | None,
+        z: Tensor,
+        mask: Tensor,
+        t: Tensor | int,
+        text: Tensor,
+        fusion: Fusion | None,
+        added: TextTime | None = None,
+    ) -> tuple[Tensor, Deep | None]:
+        """`predict` and its deep features; given those of an earlier step, they are used again."""
         given = Given(t, text, fusion, added_arguments(self.config, added, len(text)))
-        return forward(self, torch.cat([z, mask], dim=1), given)[0]
+        predicted, hidden = forward(self, torch.cat([z, mask], dim=1), given, deep)
+        return predicted, None if hidden is None else Deep(hidden)
 
     def _reference_phi(self, hidden: Tensor) -> Tensor | None:
         count = self.config["position_frequencies"]
