@@ -15,7 +15,8 @@ from storage.protocol import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How this process renders. `threads` 0: as many as the machine has."""
+    """How this process renders. `threads` 0: as many as the machine has; `lora`: a file fused into
+    the weights."""
 
     weights_root: Path
     device: str = "cpu"
@@ -25,6 +26,10 @@ class Rendering:
     batch_size: int = 32
     lease_s: float = 20.0
     allow_noncommercial_weights: bool = False
+    channels_last: bool = False
+    compile: str = "off"
+    lora: Path | None = None
+    lora_strength: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

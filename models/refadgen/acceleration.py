@@ -52,7 +52,9 @@ def check_acceleration(acceleration: Acceleration, device: str) -> None:
     kind = acceleration.compile
     if kind not in get_args(Compile):
         raise ModelError(
-            f"no compilation {kind!r}", where="compile", hint=f"one of {', '.join(get_args(Compile))}"
+            f"no compilation {kind!r}",
+            where="compile",
+            hint=f"one of {', '.join(get_args(Compile))}",
         )
     if kind == "off":
         return

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adloom.render_spec import EXACT, Shortcuts
 from models.refadgen import checks
+from models.refadgen.acceleration import Acceleration, accelerate
 from models.refadgen.added import TextTime, pooled_size
 from models.refadgen.calling import DiffusersCall
 from models.refadgen.components import RefAdGenComponents
@@ -49,6 +50,13 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
         from models.refadgen.conversion.stable_diffusion import build  # imports this module
 
         return build(base, vae, ip_adapter, image_encoder, **options)
+
+    def accelerate(self, acceleration: Acceleration) -> "RefAdGenPipeline":
+        """Memory layout and compilation (`Acceleration`); the pictures stay the same but for the
+        last bits. Call it when the pipeline is on its device. ModelError says what is not to be
+        had there."""
+        accelerate(self.unet, (self.vae, self.reference_unet), acceleration)
+        return self
 
     @torch.no_grad()
     def encode_references(self, images: Tensor) -> ReferenceFeatures:

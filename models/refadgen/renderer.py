@@ -13,8 +13,10 @@ from transformers.utils import logging as transformers_logging
 
 from adloom.errors import ModelError, OutOfMemoryError
 from adloom.render_spec import EXACT, Shortcuts
+from models.refadgen.acceleration import NONE, Acceleration, check_acceleration
 from models.refadgen.checks import refuse
 from models.refadgen.dtypes import check_device, dtype_named
+from models.refadgen.lora import Lora, fuse
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceFeatures
 from models.refadgen.tokens import count_tokens, unknown_words
@@ -83,11 +85,16 @@ class RefAdGenRenderer:
     """A loaded model. Not safe for use by several threads at once."""
 
     def __init__(
-        self, pipeline: RefAdGenPipeline, hash_of_weights: str, cached_references: int
+        self,
+        pipeline: RefAdGenPipeline,
+        hash_of_weights: str,
+        cached_references: int,
+        hash_of_files: str | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._cache = ReferenceCache(cached_references)
         self._hash = hash_of_weights
+        self._files = hash_of_files or hash_of_weights
 
     @classmethod
     def load(
@@ -97,16 +104,20 @@ class RefAdGenRenderer:
         dtype: str = "float32",
         cached_references: int = CACHED_REFERENCES,
         threads: int = 0,
+        acceleration: Acceleration = NONE,
+        lora: Lora | None = None,
     ) -> "RefAdGenRenderer":
         """Load a diffusers-format folder; ModelError where it, the device or dtype is unusable.
 
         Tensors are read from `.safetensors` alone: what is loaded is what the hash is over.
-        `threads`: CPU threads of this process's torch; 0 leaves them as they are.
+        `threads`: CPU threads of this process's torch; 0 leaves them as they are. A `lora` is
+        fused in and part of the weights hash.
         """
         if threads:
             torch.set_num_threads(threads)
         number_format = dtype_named(dtype)
         check_device(device)
+        check_acceleration(acceleration, device)
         digest = weights_hash(Path(path))
         check_safetensors(Path(path))
         diffusers_logging.disable_progress_bar()
@@ -120,12 +131,22 @@ class RefAdGenRenderer:
                 f"cannot be loaded: {error}", where=str(path), hint="is the folder complete?"
             ) from error
         pipeline.set_progress_bar_config(disable=True)
-        return cls(pipeline, digest, cached_references)
+        files = digest
+        if lora is not None:
+            digest = lora.identity(files)
+            fuse(pipeline.unet, lora)
+        pipeline.accelerate(acceleration)
+        return cls(pipeline, digest, cached_references, files)
 
     @property
     def weights_hash(self) -> str:
-        """sha256 over the component files: part of every fingerprint."""
+        """sha256 over the component files and the LoRA: part of every fingerprint."""
         return self._hash
+
+    @property
+    def files_hash(self) -> str:
+        """sha256 over the folder's component files, which its bill of materials states."""
+        return self._files
 
     @property
     def dtype(self) -> str:

@@ -79,8 +79,9 @@ def test_the_fused_network_is_the_one_with_low_rank_branches(tmp_path: Path) -> 
                             bias=False)  # fmt: skip
             high: nn.Module = nn.Conv2d(RANK, layer.out_channels, 1, bias=False)
         else:
-            low, high = nn.Linear(*reversed(down.shape), bias=False), nn.Linear(
-                *reversed(up.shape), bias=False
+            low, high = (
+                nn.Linear(*reversed(down.shape), bias=False),
+                nn.Linear(*reversed(up.shape), bias=False),
             )
         low.weight.data, high.weight.data = down, up  # pyright: ignore[reportAttributeAccessIssue]
         layer.register_forward_hook(
