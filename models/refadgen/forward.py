@@ -86,7 +86,8 @@ class _Pass:
     def first_layer(self, x: Tensor) -> "FirstLayer":
         hidden = self.unet.conv_in(2 * x - 1.0 if self.unet.config.center_input_sample else x)
         block = self.unet.down_blocks[0]
-        if not isinstance(block, CrossAttnDownBlock2D | DownBlock2D):
+        parted = isinstance(block, CrossAttnDownBlock2D | DownBlock2D)
+        if not parted or _checkpointed(block):
             return FirstLayer(self.repeated(hidden), None)
         if self.one_embedding:
             after = self.repeated(block.resnets[0](hidden, self.embedded[: len(x)]))
@@ -162,7 +163,7 @@ class _Pass:
 
     def last_block(self, hidden: Tensor, skips: list[Tensor]) -> tuple[Tensor, Tensor | None]:
         block = self.unet.up_blocks[-1]
-        if not _can_be_parted(self.unet):
+        if not _can_be_parted(self.unet) or _checkpointed(block):
             whole = self.block(block, hidden, res_hidden_states_tuple=tuple(skips))
             return self.leave(whole), None
         for i in range(len(block.resnets) - SHALLOW_LAYERS):
@@ -202,6 +203,11 @@ def check_reusable(unet: UNet2DConditionModel) -> None:
             hint="render with reuse_every 1; reuse is for (CrossAttn)DownBlock2D and "
             "(CrossAttn)UpBlock2D without FreeU",
         )
+
+
+def _checkpointed(block: Any) -> bool:
+    """In training with gradient checkpointing a block's own forward knows what to keep."""
+    return torch.is_grad_enabled() and getattr(block, "gradient_checkpointing", False)
 
 
 def _can_be_parted(unet: UNet2DConditionModel) -> bool:
