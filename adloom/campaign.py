@@ -6,7 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from adloom.finishing_spec import FinishingSpec, ImageFormat
+from adloom.finishing_spec import (
+    LANCZOS,
+    FinishingSpec,
+    ImageFormat,
+    Upscaling,
+    without_lanczos,
+)
 from adloom.gates import DEFAULT_GATES, Gate
 from adloom.geometry import FORMATS, Size
 from adloom.render_spec import Sampler
@@ -48,6 +54,7 @@ class Finishing:
     detail_lock: bool = True
     encoding: ImageFormat = ImageFormat.WEBP
     quality: int = 90
+    upscaling: Upscaling = LANCZOS
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +101,12 @@ class CampaignSpec:
             detail_lock=self.finishing.detail_lock,
             encoding=self.finishing.encoding,
             quality=self.finishing.quality,
+            upscaling=self.finishing.upscaling,
         )
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        plain = asdict(self)
+        return {**plain, "finishing": without_lanczos(plain["finishing"])}
 
     @property
     def content_hash(self) -> str:
@@ -113,6 +122,8 @@ class CampaignSpec:
         plain["selection"] = Selection(**chosen)
         finishing = dict(plain["finishing"])
         finishing["encoding"] = ImageFormat(finishing["encoding"])
+        if "upscaling" in finishing:
+            finishing["upscaling"] = Upscaling.from_json(finishing["upscaling"])
         plain["finishing"] = Finishing(**finishing)
         plain["gates"] = tuple(Gate(**g) for g in plain["gates"])
         plain["budget"] = Budget(**plain["budget"])

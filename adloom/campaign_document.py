@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from adloom.campaign import Budget, CampaignSpec, Finishing, Refresh, Selection
-from adloom.finishing_spec import ImageFormat
+from adloom.finishing_spec import DEFAULT_STRENGTH, ImageFormat, Upscaler, Upscaling
 from adloom.gates import DEFAULT_GATES, Gate
 from adloom.geometry import FORMATS
 from adloom.scenes import Slug
@@ -40,6 +40,28 @@ class _Finishing(_Strict):
     detail_lock: bool = True
     encoding: Literal["webp", "jpeg", "png"] = "webp"
     quality: Annotated[int, Field(ge=1, le=100)] = 90
+    upscaler: Literal["lanczos", "refine", "network"] = Field(
+        default="lanczos",
+        description="what enlarges the render: interpolation; a second pass of the model over the "
+        "background; a super-resolution network",
+    )
+    strength: Annotated[float, Field(gt=0.0, le=0.6)] | None = Field(
+        default=None,
+        description=f"of `refine`: how much is drawn again; {DEFAULT_STRENGTH} if not given",
+    )
+
+    @model_validator(mode="after")
+    def _strength_is_of_refine(self) -> "_Finishing":
+        if self.strength is not None and self.upscaler != Upscaler.REFINE:
+            raise ValueError(f"strength is for `upscaler: refine`, not {self.upscaler}")
+        return self
+
+    def upscaling(self) -> Upscaling:
+        """A network's weights are named when the campaign is applied: see `tasks.campaigns`."""
+        upscaler = Upscaler(self.upscaler)
+        if upscaler is Upscaler.REFINE:
+            return Upscaling(upscaler, self.strength or DEFAULT_STRENGTH)
+        return Upscaling(upscaler)
 
 
 class _Budget(_Strict):
@@ -138,7 +160,10 @@ class CampaignDocument(_Strict):
             guidance=self.guidance,
             reference_scale=self.reference_scale,
             finishing=Finishing(
-                finishing.detail_lock, ImageFormat(finishing.encoding), finishing.quality
+                finishing.detail_lock,
+                ImageFormat(finishing.encoding),
+                finishing.quality,
+                finishing.upscaling(),
             ),
             gates=gates,
             budget=Budget(self.budget.max_renders),

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Delivery(StrEnum):
@@ -48,7 +48,12 @@ class PhotoRef:
 
 @dataclass(frozen=True, slots=True)
 class ProductRecord:
-    """One sellable variant, key `external_id` within its source."""
+    """One sellable variant, key `external_id` within its source.
+
+    `line` is where the catalogue has it, for messages alone: it is no part of what the record says.
+    `attributes` are those by which the variants of one `item_group_id` differ (color, size, …), as
+    sorted pairs.
+    """
 
     external_id: str
     title: str
@@ -60,12 +65,36 @@ class ProductRecord:
     availability: Availability = Availability.UNKNOWN
     price: Price | None = None
     item_group_id: str | None = None
+    line: int | None = field(default=None, compare=False)
+    attributes: tuple[tuple[str, str], ...] = ()
+    sale_price: Price | None = None
 
     @property
     def content_hash(self) -> str:
-        """Sha256 over every field: equal if and only if the record says the same."""
-        text = json.dumps(asdict(self), sort_keys=True, default=str, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Sha256 over every field but `line`: equal if and only if the record says the same."""
+        said = {
+            "external_id": self.external_id,
+            "title": self.title,
+            "category": self.category,
+            "photos": [
+                {"location": p.location, "role": p.role, "position": p.position}
+                for p in self.photos
+            ],
+            "description": self.description,
+            "link": self.link,
+            "brand": self.brand,
+            "availability": self.availability,
+            "price": self.price
+            and {"amount": str(self.price.amount), "currency": self.price.currency},
+            "item_group_id": self.item_group_id,
+        }
+        # Left out where there are none, so that records from before there were any stay the same.
+        if self.attributes:
+            said["attributes"] = dict(self.attributes)
+        if self.sale_price:
+            said["sale_price"] = f"{self.sale_price.amount} {self.sale_price.currency}"
+        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +118,50 @@ class CatalogSource(Protocol):
     def delivery(self) -> Delivery: ...
 
     def records(self) -> Iterator[ProductRecord | RejectedRow]: ...
+
+    @property
+    def ending(self) -> "Ending":
+        """How the reading ended; to be asked when all records were taken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the reading of a catalogue ended.
+
+    `unchanged`: it is as it was at the last sync; no records came, and none is missing. `certain`
+    is False where nothing proves that the end was the end: then nothing may count as missing.
+    `cursor` is what the next reading is to be given, so that it need read only what changed.
+    """
+
+    unchanged: bool = False
+    certain: bool = True
+    cursor: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Blob(Protocol):
+    """One file in an object store, to be read as a stream."""
+
+    @property
+    def location(self) -> str:
+        """Its address, for messages."""
+        ...
+
+    def version(self) -> "BlobVersion":
+        """What is there now. Raises the store's errors, ObjectMissingError among them."""
+        ...
+
+    def chunks(self, version: "BlobVersion", start: int) -> Iterator[bytes]:
+        """The bytes of this version from `start` on. Raises the store's errors."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BlobVersion:
+    """The size and the tag of a stored file: another content has another tag."""
+
+    bytes: int
+    tag: str
 
 
 @dataclass(frozen=True, slots=True)

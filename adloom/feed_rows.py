@@ -1,48 +1,37 @@
-"""One row of a product feed -> a product record, or the reason why not. Pure.
+"""One row of a catalogue -> a product record, or the reason why not. Pure.
 
-Column names and meanings are those of Google Merchant Center's product data specification.
+Meanings of fields are those of Google Merchant Center's product data specification; which column
+holds which field says a `FieldMapping`.
 """
 
+import functools
 import html
+import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from adloom.catalog import Availability, PhotoRef, PhotoRole, Price, ProductRecord, RejectedRow
 from adloom.errors import InvalidInputError
+from adloom.field_mapping import VARIANT_FIELDS, Cell, FieldMapping
+from adloom.prices import parse_price
 
-REQUIRED_COLUMNS = ("id", "title", "image_link")
-REPEATABLE_COLUMNS = ("additional_image_link",)
 MAX_ID_CHARS = 128
 MAX_TITLE_CHARS = 500
 MAX_TEXT_CHARS = 20_000
+MAX_ATTRIBUTE_CHARS = 200
 MAX_LOCATION_CHARS = 2_000
 MAX_PHOTOS = 50
-MAX_AMOUNT = Decimal(10) ** 10
 
-_ALIASES = {
-    "additional_image_links": "additional_image_link",
-    "additional_images": "additional_image_link",
-    "category": "product_type",
-    "google_category": "google_product_category",
-    "image": "image_link",
-    "image_url": "image_link",
-    "item_group": "item_group_id",
-    "product_id": "id",
-    "sku": "id",
-    "url": "link",
-    "name": "title",
-}
-_AMOUNT = r"(?P<{0}>[+-]?\d[\d.,]*)"
-_CURRENCY = r"(?P<{0}>[A-Za-z]{{3}})"
-_PRICE = re.compile(
-    rf"(?:{_AMOUNT.format('a')}\s*{_CURRENCY.format('b')}"
-    rf"|{_CURRENCY.format('c')}\s*{_AMOUNT.format('d')})"
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNDECODED = re.compile(r"[\udc80-\udcff]")
+_PLAIN_ADDRESS = re.compile(
+    r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(?::[0-9]{1,4})?(?:/[!-~]*)?"
 )
+_FRAGMENT = re.compile(r"<[A-Za-z!/]")
 
 
 class RowReason(StrEnum):
@@ -62,6 +51,9 @@ class RowReason(StrEnum):
     PHOTO_OUTSIDE_FEED = "PHOTO_OUTSIDE_FEED"
     TOO_MANY_PHOTOS = "TOO_MANY_PHOTOS"
     TOO_MANY_FIELDS = "TOO_MANY_FIELDS"
+    BAD_ENCODING = "BAD_ENCODING"
+    BAD_JSON = "BAD_JSON"
+    BAD_VALUE = "BAD_VALUE"
     UNCLOSED_QUOTE = "UNCLOSED_QUOTE"
     ROW_TOO_LONG = "ROW_TOO_LONG"
 
@@ -83,74 +75,87 @@ ResolvePhoto = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class FeedRow:
-    """The fields of one record and the line of the file on which it begins (1 = header)."""
+    """One record as its catalogue has it: cells by `column_name`, and where it begins.
+
+    `line` is the line of a text file (1 = header), else the record's number in the file.
+    """
 
     line: int
-    fields: Sequence[str]
-
-
-def column_name(written: str) -> str:
-    """The name a header cell stands for: ' Image Link' and 'g:image_link' -> 'image_link'."""
-    name = re.sub(r"[\s_-]+", "_", written.strip().strip("\ufeff").strip().lower())
-    name = name.removeprefix("g:").strip("_")
-    return _ALIASES.get(name, name)
+    cells: Mapping[str, Cell]
 
 
 def product_record(
-    row: FeedRow, columns: Sequence[str], resolve_photo: ResolvePhoto
+    row: FeedRow, mapping: FieldMapping, resolve_photo: ResolvePhoto
 ) -> ProductRecord | RejectedRow:
-    """The product that a row describes, or why it describes none.
-
-    `columns` are names as `column_name` gives them. Missing trailing fields count as empty.
-    """
-    cells = _cells(row, columns)
+    """The product that a row describes, or why it describes none."""
+    cells = {name: rule.of(row.cells) for name, rule in mapping.rules.items()}
+    fields = _Fields({k: v if isinstance(v, str) else _first(v) for k, v in cells.items()})
     try:
-        _check_field_count(row, columns)
         return ProductRecord(
-            external_id=_external_id(cells),
-            title=_title(cells),
-            category=_text(cells, "product_type") or _text(cells, "google_product_category"),
+            external_id=_external_id(fields),
+            title=fields.required_title(),
+            category=fields.text("product_type") or fields.text("google_product_category"),
             photos=_photos(cells, resolve_photo),
-            description=_text(cells, "description"),
-            link=_link(cells),
-            brand=_text(cells, "brand"),
-            availability=_availability(_text(cells, "availability")),
-            price=parse_price(_text(cells, "price")),
-            item_group_id=_text(cells, "item_group_id") or None,
+            description=fields.text("description"),
+            link=_link(fields),
+            brand=fields.text("brand"),
+            availability=_availability(fields.get("availability", "")),
+            price=_price(fields, "price", mapping.currency),
+            item_group_id=fields.text("item_group_id") or None,
+            line=row.line,
+            attributes=tuple(
+                (name, value)
+                for name in VARIANT_FIELDS
+                if (value := fields.text(name, MAX_ATTRIBUTE_CHARS))
+            ),
+            sale_price=_price(fields, "sale_price", mapping.currency),
         )
     except RowRefusedError as error:
-        return RejectedRow(row.line, shown_id(cells.get("id", "")), error.reason, error.message)
+        return RejectedRow(row.line, shown_id(fields.get("id", "")), error.reason, error.message)
 
 
 def shown_id(written: str) -> str | None:
     """An identifier fit for a report: printable, short; None for an empty one."""
     return (
-        "".join(c if c.isprintable() else "\ufffd" for c in written.strip())[:MAX_ID_CHARS] or None
-    )
+        "".join(c if c.isprintable() else "\ufffd" for c in written.strip()[: 2 * MAX_ID_CHARS])
+        [:MAX_ID_CHARS] or None
+    )  # fmt: skip
 
 
-def _cells(row: FeedRow, columns: Sequence[str]) -> dict[str, str]:
-    cells: dict[str, str] = {}
-    for name, value in zip(columns, row.fields, strict=False):
-        if name in REPEATABLE_COLUMNS and cells.get(name):
-            value = f"{cells[name]},{value}" if value.strip() else cells[name]
-        cells[name] = value
-    return cells
+def _first(values: Cell) -> str:
+    return next((v for v in values if v.strip()), "")
 
 
-def _check_field_count(row: FeedRow, columns: Sequence[str]) -> None:
-    if any(field.strip() for field in row.fields[len(columns) :]):
-        raise RowRefusedError(
-            RowReason.TOO_MANY_FIELDS,
-            f"{len(row.fields)} fields under {len(columns)} columns; quote fields that hold the "
-            "delimiter",
-        )
+class _Fields(dict[str, str]):
+    """A row's fields as they were written, and as text that is fit to be kept."""
+
+    def text(self, name: str, limit: int = MAX_TEXT_CHARS) -> str:
+        """HTML entities read, white space folded, in Unicode's composed form."""
+        value = self.get(name, "")
+        if not value:
+            return value
+        if "&" in value:
+            value = html.unescape(value)
+        if len(value) > limit:
+            raise RowRefusedError(
+                RowReason.TEXT_TOO_LONG,
+                f"the field '{name}' has {len(value)} characters of {limit} at most",
+            )
+        _check_characters(name, value)
+        value = " ".join(value.split())
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
+
+    def required_title(self) -> str:
+        title = self.text("title", MAX_TITLE_CHARS)
+        if not title:
+            raise RowRefusedError(RowReason.MISSING_TITLE, "the field 'title' is empty")
+        return title
 
 
-def _external_id(cells: Mapping[str, str]) -> str:
-    value = cells.get("id", "").strip()
+def _external_id(fields: _Fields) -> str:
+    value = fields.get("id", "").strip()
     if not value:
-        raise RowRefusedError(RowReason.MISSING_ID, "the column 'id' is empty")
+        raise RowRefusedError(RowReason.MISSING_ID, "the field 'id' is empty")
     if len(value) > MAX_ID_CHARS:
         raise RowRefusedError(
             RowReason.ID_TOO_LONG, f"the id has {len(value)} characters of {MAX_ID_CHARS} at most"
@@ -161,36 +166,24 @@ def _external_id(cells: Mapping[str, str]) -> str:
     return value
 
 
-def _title(cells: Mapping[str, str]) -> str:
-    title = _text(cells, "title", MAX_TITLE_CHARS)
-    if not title:
-        raise RowRefusedError(RowReason.MISSING_TITLE, "the column 'title' is empty")
-    return title
-
-
-def _text(cells: Mapping[str, str], column: str, limit: int = MAX_TEXT_CHARS) -> str:
-    """A text field: HTML entities read, white space folded, in Unicode's composed form."""
-    value = html.unescape(cells.get(column, ""))
-    if len(value) > limit:
+def _check_characters(field: str, value: str) -> None:
+    found = _CONTROL.search(value)
+    if found is None:
+        return
+    if _UNDECODED.match(found[0]):
         raise RowRefusedError(
-            RowReason.TEXT_TOO_LONG,
-            f"the column '{column}' has {len(value)} characters of {limit} at most",
+            RowReason.BAD_ENCODING,
+            f"the field '{field}' holds the byte 0x{ord(found[0]) - 0xDC00:02X}, which is no "
+            "character in the feed's encoding",
         )
-    _check_characters(column, value)
-    return unicodedata.normalize("NFC", " ".join(value.split()))
+    raise RowRefusedError(
+        RowReason.CONTROL_CHARACTERS,
+        f"the field '{field}' holds the control character U+{ord(found[0]):04X}",
+    )
 
 
-def _check_characters(column: str, value: str) -> None:
-    for character in value:
-        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r":
-            raise RowRefusedError(
-                RowReason.CONTROL_CHARACTERS,
-                f"the column '{column}' holds the control character U+{ord(character):04X}",
-            )
-
-
-def _link(cells: Mapping[str, str]) -> str:
-    link = _text(cells, "link")
+def _link(fields: _Fields) -> str:
+    link = fields.text("link")
     if link and not is_web_address(link):
         raise RowRefusedError(
             RowReason.BAD_LINK, f"the link '{link[:80]}' is not an http(s) address"
@@ -200,7 +193,11 @@ def _link(cells: Mapping[str, str]) -> str:
 
 def is_web_address(text: str) -> bool:
     """Whether `text` is an absolute http(s) address with a host."""
-    if len(text) > MAX_LOCATION_CHARS or any(c.isspace() for c in text):
+    if len(text) > MAX_LOCATION_CHARS:
+        return False
+    if _PLAIN_ADDRESS.fullmatch(text):
+        return True
+    if any(c.isspace() for c in text):
         return False
     try:
         parts = urlsplit(text)
@@ -210,11 +207,11 @@ def is_web_address(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def _photos(cells: Mapping[str, str], resolve_photo: ResolvePhoto) -> tuple[PhotoRef, ...]:
-    main = cells.get("image_link", "").strip()
+def _photos(cells: Mapping[str, Cell], resolve_photo: ResolvePhoto) -> tuple[PhotoRef, ...]:
+    main, *more = _apart(cells.get("image_link", ""), split=False) or [""]
     if not main:
-        raise RowRefusedError(RowReason.MISSING_IMAGE, "the column 'image_link' is empty")
-    written = [main, *_locations(cells.get("additional_image_link", ""))]
+        raise RowRefusedError(RowReason.MISSING_IMAGE, "the field 'image_link' is empty")
+    written = [main, *more, *_apart(cells.get("additional_image_link", ""), split=True)]
     locations = dict.fromkeys(_location(text, resolve_photo) for text in written)
     if len(locations) > MAX_PHOTOS:
         raise RowRefusedError(
@@ -226,17 +223,38 @@ def _photos(cells: Mapping[str, str], resolve_photo: ResolvePhoto) -> tuple[Phot
     )
 
 
-def _locations(text: str) -> list[str]:
-    """Locations separated by commas; a comma inside of one must be written %2C."""
+def _apart(cell: Cell, *, split: bool) -> list[str]:
+    """The locations of a cell. Repeated ones are apart already. A single text is a list in JSON
+    (Meta's image column), or separated by commas (`split`): one inside of a location is %2C."""
+    if not isinstance(cell, str):
+        return [text.strip() for text in cell if text.strip()]
+    text = cell.strip()
+    if text.startswith("["):
+        try:
+            listed = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise RowRefusedError(
+                RowReason.BAD_PHOTO_LOCATION, f"'{text[:60]}' begins a list in JSON but is none"
+            ) from error
+        urls = (entry.get("url", "") if isinstance(entry, dict) else entry for entry in listed)
+        return [url.strip() for url in urls if isinstance(url, str) and url.strip()]
+    if not split:
+        return [text] if text else []
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _location(written: str, resolve_photo: ResolvePhoto) -> str:
+    if _PLAIN_ADDRESS.fullmatch(written) and len(written) <= MAX_LOCATION_CHARS:
+        return written
     _check_characters("image_link", written)
     if len(written) > MAX_LOCATION_CHARS or not written.isprintable():
         raise RowRefusedError(
             RowReason.BAD_PHOTO_LOCATION,
             f"'{written[:60]!r}' is longer than {MAX_LOCATION_CHARS} characters or not printable",
+        )
+    if _FRAGMENT.search(written):
+        raise RowRefusedError(
+            RowReason.BAD_PHOTO_LOCATION, f"'{written[:60]}' is markup, not a location"
         )
     if re.match(r"https?:", written, re.IGNORECASE):
         address = written.replace(" ", "%20")
@@ -248,36 +266,35 @@ def _location(written: str, resolve_photo: ResolvePhoto) -> str:
     return resolve_photo(written)
 
 
+_STOCK = {
+    "available": Availability.IN_STOCK,
+    "available_for_order": Availability.BACKORDER,
+    "instock": Availability.IN_STOCK,
+    "in_store_only": Availability.IN_STOCK,
+    "limited_availability": Availability.IN_STOCK,
+    "online_only": Availability.IN_STOCK,
+    "outofstock": Availability.OUT_OF_STOCK,
+    "discontinued": Availability.OUT_OF_STOCK,
+    "sold_out": Availability.OUT_OF_STOCK,
+    "soldout": Availability.OUT_OF_STOCK,
+    "pre_order": Availability.PREORDER,
+    "back_order": Availability.BACKORDER,
+}
+"""Meta's and schema.org's words (`https://schema.org/InStock`) for Merchant Center's."""
+
+
+@functools.lru_cache(maxsize=256)
 def _availability(text: str) -> Availability:
+    word = re.sub(r"[\s_-]+", "_", text.strip().lower()[:100])
+    word = re.sub(r"^https?://schema\.org/", "", word)
     try:
-        return Availability(re.sub(r"[\s_-]+", "_", text.strip().lower()))
+        return _STOCK.get(word) or Availability(word)
     except ValueError:
         return Availability.UNKNOWN
 
 
-def parse_price(text: str) -> Price | None:
-    """'10.00 USD', 'USD 1,234.50' or '9,90 EUR' -> a price; '' -> None.
-
-    Raises RowRefusedError for anything else: no currency, a sign, an amount that reads two ways.
-    """
-    if not text:
-        return None
-    match = _PRICE.fullmatch(text)
-    if match is None:
-        raise RowRefusedError(
-            RowReason.BAD_PRICE, f"'{text[:40]}' is not an amount and a currency like '10.00 USD'"
-        )
-    amount = _amount(match["a"] or match["d"])
-    if amount is None or not 0 <= amount < MAX_AMOUNT:
-        raise RowRefusedError(
-            RowReason.BAD_PRICE, f"'{text[:40]}' is not an amount between 0 and {MAX_AMOUNT:,}"
-        )
-    return Price(amount, (match["b"] or match["c"]).upper())
-
-
-def _amount(digits: str) -> Decimal | None:
-    if re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d{1,4})?|-?\d+(\.\d{1,4})?", digits):
-        return Decimal(digits.replace(",", ""))
-    if re.fullmatch(r"-?(\d{1,3}(\.\d{3})+|\d+),\d{1,2}", digits):
-        return Decimal(digits.replace(".", "").replace(",", "."))
-    return None
+def _price(fields: _Fields, name: str, currency: str | None) -> Price | None:
+    try:
+        return parse_price(fields.text(name, MAX_ATTRIBUTE_CHARS), currency=currency)
+    except ValueError as error:
+        raise RowRefusedError(RowReason.BAD_PRICE, f"{name} {error}") from error

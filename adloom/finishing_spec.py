@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 FINISHING_VERSION = "1"
 """Raised by hand when the same recipe gives other pixels."""
@@ -32,6 +33,38 @@ class DetailLock(StrEnum):
     REFUSED = "refused"
 
 
+class Upscaler(StrEnum):
+    """What enlarges the native picture before it is brought to the canvas."""
+
+    LANCZOS = "lanczos"
+    """Nothing does: interpolation alone."""
+    REFINE = "refine"
+    """A second pass of the render's own model over the background, tile by tile."""
+    NETWORK = "network"
+    """A super-resolution network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upscaling:
+    """The upscaler and what its pixels depend on.
+
+    `strength` in (0, 1]: the share of the render's steps that `refine` takes again; `weights`: the
+    sha256 of the network's files. Each None where it does not apply.
+    """
+
+    upscaler: Upscaler = Upscaler.LANCZOS
+    strength: float | None = None
+    weights: str | None = None
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        return cls(**{**values, "upscaler": Upscaler(values["upscaler"])})
+
+
+DEFAULT_STRENGTH = 0.25
+LANCZOS = Upscaling()
+
+
 @dataclass(frozen=True, slots=True)
 class FinishingSpec:
     """Recipe of finishing. Gains are factors, ΔE is CIE76, the edge is in canvas px.
@@ -51,12 +84,30 @@ class FinishingSpec:
     encoding: ImageFormat = ImageFormat.WEBP
     quality: int = 90
     version: str = FINISHING_VERSION
+    upscaling: Upscaling = LANCZOS
 
     @property
     def finish_hash(self) -> str:
-        """Sha256 (hex) over all fields."""
+        """Sha256 (hex) over `to_json`."""
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """All fields; the upscaling only if it is another than the one that was once the only one,
+        so that what was finished then keeps its hash."""
+        return without_lanczos(asdict(self))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`, also after a round trip through jsonb."""
+        plain = dict(values)
+        plain["encoding"] = ImageFormat(plain["encoding"])
+        if "upscaling" in plain:
+            plain["upscaling"] = Upscaling.from_json(plain["upscaling"])
+        return cls(**plain)
+
+
+def without_lanczos(plain: dict[str, Any]) -> dict[str, Any]:
+    """The plain values, without an `upscaling` that is the default."""
+    left_out = "upscaling" if plain["upscaling"] == asdict(LANCZOS) else None
+    return {name: value for name, value in plain.items() if name != left_out}

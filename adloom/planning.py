@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from adloom.campaign import CampaignSpec
 from adloom.catalog import PhotoRole
+from adloom.errors import PromptTooLongError
 from adloom.geometry import FORMATS, Format, Size, place_native
 from adloom.prompts import ProductWords, fill, fit
 from adloom.render_spec import RENDERER_VERSION, RenderSpec, seed_for
@@ -30,7 +32,11 @@ class PlannableProduct:
 
 @dataclass(frozen=True, slots=True)
 class RendererIdentity:
-    """What planning must know of the model: its identity, its sizes and its text encoder."""
+    """What planning must know of the model: its identity, its sizes and its text encoder.
+
+    The renderer refuses prompts beyond `max_tokens`, so planning fits them. `unknown_words`: those
+    of a prompt that the text encoder has never seen and leaves out.
+    """
 
     weights_hash: str
     dtype: str
@@ -38,6 +44,7 @@ class RendererIdentity:
     max_tokens: int
     count_tokens: Callable[[str], int]
     version: str = RENDERER_VERSION
+    unknown_words: Callable[[str], tuple[str, ...]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,13 +60,14 @@ class SlotKey:
 
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
-    """A slot and the render that fills it."""
+    """A slot and the render that fills it; `unknown_words` of its prompts the model leaves out."""
 
     slot: SlotKey
     scene_version: int
     draw: int
     spec: RenderSpec
     warning: str | None = None
+    unknown_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ def plan_slot(
     *,
     draw: int = 0,
 ) -> PlannedItem:
-    """The render of one slot's n-th draw. Raises ValueError if no word of the prompt fits."""
+    """The render of one slot's n-th draw. Raises PromptTooLongError if no word of it fits."""
     words = ProductWords(product.title, product.category, product.brand, product.colours)
     prompt, negative = (
         fit(fill(text, words), count_tokens=renderer.count_tokens, max_tokens=renderer.max_tokens)
@@ -109,7 +117,9 @@ def plan_slot(
         renderer_version=renderer.version,
     )
     slot = SlotKey(product.product_id, product.photo_role, scene.slug, fmt.slug, variant)
-    return PlannedItem(slot, scene.version, draw, spec, prompt.warning)
+    unknown = (w for text in (prompt, negative) for w in renderer.unknown_words(text.text))
+    words_unknown = tuple(dict.fromkeys(word.lower() for word in unknown))
+    return PlannedItem(slot, scene.version, draw, spec, prompt.warning, words_unknown)
 
 
 def plan(
@@ -120,8 +130,8 @@ def plan(
 ) -> Iterator[PlannedItem | SkippedProduct]:
     """All slots of a campaign, product by product, in a fixed order.
 
-    A product whose mask is not trusted, or that suits none of the scenes, is skipped with a
-    reason; it never stops the plan.
+    A product whose mask is not trusted, that suits none of the scenes, or whose words do not fit a
+    prompt, is skipped with a reason; it never stops the plan.
     """
     chosen = sorted(scenes, key=lambda s: s.slug)
     formats = [FORMATS[slug] for slug in campaign.formats]
@@ -131,18 +141,27 @@ def plan(
         if skipped is not None:
             yield skipped
             continue
-        for scene in suiting:
-            for fmt in formats:
-                for variant in range(campaign.variants):
-                    yield plan_slot(campaign, product, scene, fmt, variant, renderer)
+        try:
+            yield from [
+                plan_slot(campaign, product, scene, fmt, variant, renderer)
+                for scene in suiting
+                for fmt in formats
+                for variant in range(campaign.variants)
+            ]
+        except PromptTooLongError as error:
+            yield _skipped(
+                product, "PROMPT_TOO_LONG", f"{error}; shorten its title, or the scene's prompt"
+            )
+
+
+def _skipped(product: PlannableProduct, reason: str, detail: str) -> SkippedProduct:
+    return SkippedProduct(product.product_id, product.external_id, reason, detail)
 
 
 def _why_skipped(
     campaign: CampaignSpec, product: PlannableProduct, suiting: list[SceneTemplate]
 ) -> SkippedProduct | None:
-    def because(reason: str, detail: str) -> SkippedProduct:
-        return SkippedProduct(product.product_id, product.external_id, reason, detail)
-
+    because = partial(_skipped, product)
     if product.mask_confidence < campaign.min_mask_confidence:
         return because(
             "MASK_NOT_TRUSTED",

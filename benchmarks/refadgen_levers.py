@@ -90,8 +90,9 @@ class Studio:
         items = [
             RenderItem(
                 name, prompt, "", self._mask(name), self.box(name).product_frame, 7 + i,
-                sampler.steps, sampler.guidance, sampler.reference_scale, sampler.name,
-                sampler.shortcuts,
+                steps=sampler.steps,
+                guidance=sampler.guidance, reference_scale=sampler.reference_scale,
+                sampler=sampler.name, shortcuts=sampler.shortcuts,
             )
             for name in products
             for i, prompt in enumerate(self.prompts)

@@ -1,12 +1,15 @@
 """`adloom catalog …`: sources, syncs, products, masks."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.console import JsonOption, emit, stdout, table
 from cli.session import environment
+
+if TYPE_CHECKING:
+    from tasks.catalog import ProductLine
 
 app = typer.Typer(help="Catalogue sources and their products.", no_args_is_help=True)
 
@@ -14,11 +17,32 @@ app = typer.Typer(help="Catalogue sources and their products.", no_args_is_help=
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="Name of the source: a-z, 0-9, -.")],
-    location: Annotated[str, typer.Option(help="Path or http(s) address of the feed.")],
-    kind: Annotated[str, typer.Option(help="Kind of source.")] = "feed",
+    location: Annotated[
+        str,
+        typer.Option(
+            help="A feed's path, http(s):// or s3:// address; a database's SQLAlchemy URL. "
+            "Passwords as ${NAME} (an environment variable) or ${file:/path}."
+        ),
+    ],
+    kind: Annotated[str, typer.Option(help="Kind of source: feed or sql.")] = "feed",
     delta: Annotated[
-        bool, typer.Option("--delta", help="The feed holds changes, not all products.")
+        bool, typer.Option("--delta", help="The source holds changes, not all products.")
     ] = False,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            help="Which columns mean what: google (the default), meta, microsoft, openai, or a "
+            "YAML file of your own."
+        ),
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="sql: the table or view to read.")] = None,
+    query: Annotated[
+        str | None, typer.Option(help="sql: the SELECT to read, or @FILE that holds it.")
+    ] = None,
+    watermark: Annotated[
+        str | None,
+        typer.Option(help="sql: a column that grows with changes; only rows from it on are read."),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -31,8 +55,11 @@ def add(
 ) -> None:
     """Add a catalogue source, or change the location and options of one that is there."""
     from tasks import catalog as tasks
+    from tasks.source_options import source_options
 
-    options = tasks.parse_options(option) if option else None
+    options = source_options(
+        option or (), mapping=mapping, table=table, query=query, watermark=watermark
+    )
     with environment() as env:
         source = tasks.add_source(env, name, kind, location, delta=delta, options=options)
     emit(source, as_json, lambda: stdout.print(f"source [b]{name}[/]: {source.location}"))
@@ -55,6 +82,8 @@ def sync(
 
     def human() -> None:
         c = report.counts
+        if report.unchanged:
+            stdout.print("the source has not changed since the last sync; no row was read")
         stdout.print(
             f"{c.rows} rows: {c.added} added, {c.changed} changed, {c.unchanged} unchanged, "
             f"{c.rejected} rejected; {c.deactivated} products deactivated"
@@ -86,11 +115,21 @@ def show(
 
     def human() -> None:
         table(f"Products of {name}", ("id", "title", "category", "photos", "mask", "problems"), [
-            (p.external_id, p.title, p.category, p.photos, p.mask, "; ".join(p.problems))
+            (p.external_id, p.title, p.category, _photos(p), p.mask, "; ".join(p.problems))
             for p in products
         ])  # fmt: skip
 
     emit({"source": name, "products": products}, as_json, human)
+
+
+def _photos(product: "ProductLine") -> str:
+    """How many, and which variants show the main one too: `2, the first as 3 others of size`."""
+    shared = product.shared_photo
+    if shared is None:
+        return str(product.photos)
+    others = f"{shared.products - 1} other{'s' if shared.products > 2 else ''}"
+    by = f" of {', '.join(shared.differ_by)}" if shared.differ_by else ""
+    return f"{product.photos}, the first as {others}{by}"
 
 
 @app.command("mask")

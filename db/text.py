@@ -9,7 +9,8 @@ _MESSAGE_LIMIT = 2000
 
 def storable(text: str) -> str:
     """`text` without NUL characters and lone surrogates, which Postgres refuses."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+    text = text.replace("\x00", "")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def storable_or_none(text: str | None) -> str | None:

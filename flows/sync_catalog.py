@@ -21,6 +21,7 @@ class SyncReport:
     cutouts_doubtful: int
     cutouts_failed: int
     problems: tuple[IntakeProblem, ...]
+    unchanged: bool = False
 
 
 @flow(name="sync-catalog", flow_run_name="sync-{source}")
@@ -42,4 +43,5 @@ async def sync_catalog(source: str, allow_shrink: bool = False) -> SyncReport:
         masks.doubtful,
         masks.failed,
         (*rows.problems, *photos.problems),
+        rows.unchanged,
     )

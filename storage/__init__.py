@@ -1,6 +1,6 @@
 """Where pictures are kept: one protocol, a local folder or S3 behind it."""
 
-from storage.opening import StorageLocation, open_store
+from storage.opening import StorageLocation, open_blob, open_store
 from storage.protocol import ObjectInfo, ObjectStore, PutResult
 
-__all__ = ["ObjectInfo", "ObjectStore", "PutResult", "StorageLocation", "open_store"]
+__all__ = ["ObjectInfo", "ObjectStore", "PutResult", "StorageLocation", "open_blob", "open_store"]

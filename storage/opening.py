@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from adloom.catalog import Blob
 from adloom.errors import ConfigurationError
 from storage.local import LocalStore
 from storage.protocol import ObjectStore
@@ -40,6 +41,13 @@ def open_store(url: str, *, endpoint: str | None = None, region: str | None = No
         where="ADLOOM_STORAGE_URL",
         hint="use file:///absolute/folder or s3://bucket/prefix",
     )
+
+
+def open_blob(url: str, *, endpoint: str | None = None) -> Blob:
+    """The file at `s3://bucket/key`, in anybody's bucket. Raises ConfigurationError."""
+    from storage.blobs import open_s3_blob  # boto3 takes half a second to import
+
+    return open_s3_blob(url, endpoint=endpoint)
 
 
 def _open_s3(url: str, endpoint: str | None, region: str | None) -> ObjectStore:

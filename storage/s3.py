@@ -34,7 +34,8 @@ _YOUNG = timedelta(hours=1)
 _DEFAULT_REGION = "us-east-1"  # what S3-compatible servers sign for unless told otherwise
 
 
-def _client(endpoint: str | None, region: str | None) -> Any:
+def connect(endpoint: str | None, region: str | None) -> Any:
+    """A client of boto3's, with this project's timeouts and retries; connects lazily."""
     session = boto3.Session(region_name=region)
     checksums = "when_supported" if endpoint is None else "when_required"
     return session.client(
@@ -74,7 +75,7 @@ class S3Store:
         if prefix:
             prefix = checked_key(prefix) + "/"
         try:
-            return cls(_client(endpoint, region), bucket, prefix)
+            return cls(connect(endpoint, region), bucket, prefix)
         except (BotoCoreError, ValueError) as error:
             raise ConfigurationError(
                 f"S3 cannot be used: {error}",

@@ -1,20 +1,21 @@
 """Campaigns: checked, applied, listed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from adloom.campaign import CampaignSpec
 from adloom.campaign_document import parse_campaign
 from adloom.errors import InvalidInputError, NotFoundError, Problem, SpecError
+from adloom.finishing_spec import Upscaler
 from adloom.records import CampaignRecord
 from adloom.yaml_spec import Document, dotted, parse_yaml
 from adloom.yaml_spec import Path as FieldPath
 from db.engine import Transaction
 from db.queries import campaigns, catalog, scenes
 from tasks import resident
-from tasks.environment import Environment
+from tasks.environment import Environment, Rendering
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,14 @@ def apply_file(env: Environment, file: Path) -> Applied:
     """Checks and stores a campaign file.
 
     Raises SpecError naming file, line and field; also for weights, scenes and catalogue sources
-    that do not exist.
+    that do not exist. Raises ModelError for a super-resolution network that cannot be used.
     """
     text = read_text(file)
     spec = parse_campaign(text, where=str(file))
     document = parse_yaml(text, where=str(file))
     with env.database.transaction() as tx:
         require_known(tx, env, spec, where=str(file), file=document)
+        spec = with_upscaler_weights(spec, env.rendering)
         applied = campaigns.apply(tx, env.workspace_id, spec)
     return Applied(
         spec.slug,
@@ -61,6 +63,18 @@ def apply_file(env: Environment, file: Path) -> Applied:
         spec.variants,
         applied.unpinned_from,
     )
+
+
+def with_upscaler_weights(spec: CampaignSpec, rendering: Rendering) -> CampaignSpec:
+    """The campaign, its super-resolution network named by hash if it asks for one: other weights
+    under the same name are another finishing.
+
+    Raises ModelError for a network that cannot be used.
+    """
+    if spec.finishing.upscaling.upscaler is not Upscaler.NETWORK:
+        return spec
+    named = replace(spec.finishing.upscaling, weights=resident.upscaler(rendering).weights_hash)
+    return replace(spec, finishing=replace(spec.finishing, upscaling=named))
 
 
 def read_text(file: Path) -> str:

@@ -2,19 +2,21 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
-from adloom.catalog import Delivery, ProductRecord, RejectedRow, SyncCounts
+from adloom.catalog import Blob, Delivery, ProductRecord, RejectedRow, SyncCounts
 from adloom.errors import AdloomError, InvalidInputError
-from adloom.records import ProductView, StoredSource, UpsertCounts
+from adloom.records import PhotoSharing, ProductView, StoredSource, UpsertCounts
 from catalog_connectors import open_source
-from db.queries import catalog, cutouts, syncs
+from db.queries import catalog, cutouts, syncs, variants
+from storage import open_blob
 from tasks.environment import Environment
 from tasks.paths import user_file
 
-CHUNK = 1000
+CHUNK = 4000
 SHOWN_PROBLEMS = 50
 
 Item = TypeVar("Item")
@@ -37,6 +39,8 @@ class RowsReport:
     sync_id: int
     counts: SyncCounts
     problems: tuple[IntakeProblem, ...] = ()
+    unchanged: bool = False
+    """Whether the source said that it is as it was; then no row was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,10 @@ class ProductLine:
     photos: int
     mask: str
     problems: tuple[str, ...] = field(default=())
+    item_group_id: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    shared_photo: PhotoSharing | None = None
+    """Variants of the same item that show the same main photo, this one among them."""
 
 
 def add_source(
@@ -61,17 +69,17 @@ def add_source(
     delta: bool = False,
     options: Mapping[str, str] | None = None,
 ) -> StoredSource:
-    """Stores a source under its name; the same name again replaces it.
+    """Stores a source under its name; the same name again replaces it, to be read anew.
 
     `options` are the connector's own; None: those that the source has, if it is of the same kind.
-    Raises InvalidInputError for a name, location or option that
-    cannot be used, naming the options there are.
+    Raises InvalidInputError for a name, location or option that cannot be used, naming the options
+    there are, and for a password in the location: it would be stored.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
         raise InvalidInputError(
             f"'{slug}' is no name for a source", hint="use a-z, 0-9 and single hyphens"
         )
-    if "://" not in location:
+    if "://" not in location and not location.startswith("${"):
         location = str(user_file(location))
     if "delivery" in (options or {}):
         raise InvalidInputError(
@@ -79,7 +87,17 @@ def add_source(
             hint="add --delta if it holds changes only",
         )
     delivery = Delivery.DELTA if delta else Delivery.SNAPSHOT
-    open_source(kind, location, allow_private=env.allow_private_addresses, options=options)
+    blob = _blob(env, location)
+    with env.database.transaction() as tx:
+        before = {s.slug: s for s in catalog.list_sources(tx, env.workspace_id)}.get(slug)
+    kept = before.options if options is None and before and before.kind == kind else {}
+    open_source(
+        kind,
+        location,
+        allow_private=env.allow_private_addresses,
+        options={**(kept if options is None else options), "delivery": delivery.value},
+        blob=blob,
+    )
     with env.database.transaction() as tx:
         return catalog.add_source(
             tx,
@@ -92,20 +110,11 @@ def add_source(
         )
 
 
-def parse_options(written: Sequence[str]) -> dict[str, str]:
-    """`['delimiter=tab', …]` -> options of a connector. Raises InvalidInputError."""
-    options: dict[str, str] = {}
-    for text in written:
-        name, separator, value = text.partition("=")
-        name = name.strip().replace("-", "_")
-        if not separator or not name:
-            raise InvalidInputError(
-                f"'{text[:80]}' is no option of a source", hint="write --option NAME=VALUE"
-            )
-        if name in options:
-            raise InvalidInputError(f"the option '{name}' is given twice", hint="give it once")
-        options[name] = value.strip(" ")  # a tab may be what is meant
-    return options
+def _blob(env: Environment, location: str) -> Blob | None:
+    """The file at an s3:// address, which only the object store's own client may open."""
+    if not location.lower().startswith("s3://"):
+        return None
+    return open_blob(location, endpoint=env.s3_endpoint)
 
 
 def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> RowsReport:
@@ -118,25 +127,41 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
         source = catalog.get_source(tx, env.workspace_id, slug)
         sync_id = syncs.begin(tx, env.workspace_id, source.id)
     counts = SyncCounts()
+    problems: list[IntakeProblem] = []
     try:
         opened = open_source(
             source.kind,
             source.location,
             allow_private=env.allow_private_addresses,
             options={**source.options, "delivery": source.delivery.value},
+            blob=_blob(env, source.location),
+            cursor=source.cursor,
         )
-        problems: list[IntakeProblem] = []
-        for chunk in chunks(opened.records(), CHUNK):
-            counts = _store_chunk(env, sync_id, chunk, counts, problems)
-        if opened.delivery is Delivery.SNAPSHOT:
-            with env.database.transaction() as tx:
-                gone = syncs.deactivate_missing(tx, sync_id, allow_shrink=allow_shrink)
-            counts = replace(counts, deactivated=gone)
+        for done, rejected in _stored(env, sync_id, chunks(opened.records(), CHUNK)):
+            counts = replace(
+                counts,
+                rows=counts.rows + done.added + done.changed + done.unchanged + len(rejected),
+                added=counts.added + done.added,
+                changed=counts.changed + done.changed,
+                unchanged=counts.unchanged + done.unchanged,
+                rejected=counts.rejected + len(rejected),
+            )
+            for row in rejected[: SHOWN_PROBLEMS - len(problems)]:
+                where = f"line {row.line}"
+                problems.append(IntakeProblem(where, row.external_id, row.reason, row.detail))
+        ending, gone = opened.ending, 0
+        with env.database.transaction() as tx:
+            if opened.delivery is Delivery.SNAPSHOT and not ending.unchanged:
+                gone = syncs.deactivate_missing(
+                    tx, sync_id, allow_shrink=allow_shrink, complete=ending.certain
+                )
+            catalog.keep_cursor(tx, source.id, ending.cursor)
+        counts = replace(counts, deactivated=gone)
     except AdloomError as error:
         with env.database.transaction() as tx:
             syncs.finish(tx, sync_id, counts, error=error)
         raise
-    return RowsReport(sync_id, counts, tuple(problems))
+    return RowsReport(sync_id, counts, tuple(problems), ending.unchanged)
 
 
 def finish_sync(
@@ -147,29 +172,31 @@ def finish_sync(
         syncs.finish(tx, sync_id, counts, error=error)
 
 
+def _stored(
+    env: Environment, sync_id: int, read: Iterator[list[ProductRecord | RejectedRow]]
+) -> Iterator[tuple[UpsertCounts, list[RejectedRow]]]:
+    """Stores chunk after chunk; Postgres takes one in while the next is read."""
+    with ThreadPoolExecutor(1, thread_name_prefix="store-chunk") as writer:
+        storing: Future[tuple[UpsertCounts, list[RejectedRow]]] | None = None
+        for chunk in read:
+            if storing is not None:
+                yield storing.result()
+            storing = writer.submit(_store_chunk, env, sync_id, chunk)
+        if storing is not None:
+            yield storing.result()
+
+
 def _store_chunk(
-    env: Environment,
-    sync_id: int,
-    chunk: list[ProductRecord | RejectedRow],
-    counts: SyncCounts,
-    problems: list[IntakeProblem],
-) -> SyncCounts:
+    env: Environment, sync_id: int, chunk: Sequence[ProductRecord | RejectedRow]
+) -> tuple[UpsertCounts, list[RejectedRow]]:
+    """Stores a chunk in a transaction of its own; returns what it did and the rows it refused."""
     records = [r for r in chunk if isinstance(r, ProductRecord)]
     rejected = [r for r in chunk if isinstance(r, RejectedRow)]
     with env.database.transaction() as tx:
         done = syncs.upsert_products(tx, sync_id, records) if records else UpsertCounts()
-        if rejected:
-            syncs.record_rejections(tx, sync_id, rejected)
-    for row in rejected[: SHOWN_PROBLEMS - len(problems)]:
-        problems.append(IntakeProblem(f"line {row.line}", row.external_id, row.reason, row.detail))
-    return replace(
-        counts,
-        rows=counts.rows + len(chunk),
-        added=counts.added + done.added,
-        changed=counts.changed + done.changed,
-        unchanged=counts.unchanged + done.unchanged,
-        rejected=counts.rejected + len(rejected),
-    )
+        rejected = sorted([*rejected, *done.repeated], key=lambda r: r.line)
+        syncs.record_rejections(tx, sync_id, rejected)
+    return done, rejected
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -194,6 +221,7 @@ def show_products(
             for p in view.photos[:1]
             if p.photo_sha256 is not None
         }
+        sharing = variants.photo_sharing(tx, [view.id for view in found])
 
     def line(view: ProductView) -> ProductLine:
         main = view.photos[0].photo_sha256 if view.photos else None
@@ -206,6 +234,9 @@ def show_products(
             sum(p.photo_sha256 is not None for p in view.photos),
             f"{mask.origin} {mask.confidence:.2f}" if mask else "none",
             tuple(f"{p.reason}: {p.detail}" for p in view.problems),
+            view.item_group_id,
+            view.attributes,
+            sharing.get(view.id),
         )
 
     return tuple(line(view) for view in found)

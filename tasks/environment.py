@@ -15,8 +15,8 @@ from storage.protocol import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How this process renders. `threads` 0: as many as the machine has; `lora`: a file fused into
-    the weights."""
+    """How this process renders. `threads` 0: as many as the machine has; `reference_cache_mb` None:
+    what suits the device (see `RefAdGenRenderer.load`); `lora`: a file fused into the weights."""
 
     weights_root: Path
     device: str = "cpu"
@@ -30,6 +30,9 @@ class Rendering:
     compile: str = "off"
     lora: Path | None = None
     lora_strength: float = 1.0
+    upscaler_weights: Path | None = None
+    upscaler_licence: str | None = None
+    reference_cache_mb: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Environment:
     rendering: Rendering
     owner: str
     allow_private_addresses: bool = False
+    s3_endpoint: str | None = None
 
 
 _current: Environment | None = None

@@ -22,12 +22,13 @@ from adloom.keys import rendition_key
 from adloom.records import FinishPlace, FinishWork, Lease, Rendition, RunLease
 from adloom.render_spec import RenderSpec
 from adloom.scores import Scores
-from db.queries import renditions, scores
+from db.queries import renditions, runs, scores
 from models.scoring.scorer import Scorer
 from models.segmentation import MaskExtractor
 from tasks import resident
 from tasks.environment import Environment
 from tasks.pictures import ProductPicture, ProductPictures, flatten
+from tasks.upscaling import Upscalers
 
 PAGE_ROWS = 500
 
@@ -57,14 +58,17 @@ class Finisher:
     pictures: ProductPictures
     extractor: MaskExtractor
     scorer: Scorer
+    upscalers: Upscalers
 
     @classmethod
-    def of(cls, env: Environment) -> "Finisher":
+    def of(cls, env: Environment, model: str | None = None) -> "Finisher":
+        """`model`: the campaign's, for the upscaler that refines with it."""
         return cls(
             env,
             ProductPictures(env.store, env.workspace),
             resident.extractor(env.rendering),
             resident.scorer(env.rendering),
+            Upscalers(env.rendering, model),
         )
 
     def finish(
@@ -147,6 +151,7 @@ class Finisher:
             product.bbox,
             spec.product_box,
             finishing,
+            self.upscalers.of(finishing.upscaling, spec, product),
         )
         content = encode(done.image, finishing.encoding, finishing.quality)
         final = self._final_scores(spec, flatten(decode(content)), finishing)
@@ -218,7 +223,9 @@ class Finisher:
 def finish_missing(env: Environment, lease: RunLease) -> int:
     """Finishes and scores what a run needs of renders that exist: reused ones, or those of a
     process that died before it finished them. Returns how many. Raises LeaseLostError."""
-    finisher = Finisher.of(env)
+    with env.database.transaction() as tx:
+        model = runs.get(tx, env.workspace_id, lease.run_id).spec.model
+    finisher = Finisher.of(env, model)
     done = 0
     for item in unfinished(env, lease.run_id, scorer_revision=finisher.scorer.revision):
         finisher.finish_stored(item, lease=lease)

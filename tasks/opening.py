@@ -30,6 +30,7 @@ def open_environment(settings: Settings, database_url: str) -> Environment:
         rendering=settings.rendering(),
         owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
         allow_private_addresses=settings.allow_private_addresses,
+        s3_endpoint=settings.s3_endpoint,
     )
 
 

@@ -1,6 +1,6 @@
 """What a campaign makes of the products as they are: as a dry run, or written as a run's plan."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from tasks.catalog import chunks
 from tasks.environment import Environment
 
 CHUNK = 1000
+WARNINGS_SHOWN = 10
 SECONDS_PER_STEP, SECONDS_PER_RENDER = 0.02, 0.6
 """Rough costs of `mini` on two CPU cores: a guided step; masks, scores and finishing."""
 
@@ -81,6 +82,7 @@ def estimate_of(env: Environment, spec: CampaignSpec, *, pinned: str | None = No
     """Dry run of a specification, stored or not, with the weights it is `pinned` to, if any."""
     skipped: Counter[str] = Counter()
     warnings: Counter[str] = Counter()
+    unknown: defaultdict[str, Counter[str]] = defaultdict(Counter)
     products: set[int] = set()
     slots, there, missing, steps = 0, 0, set[str](), 0
     for chunk in planned(env, spec, pinned=pinned):
@@ -90,6 +92,7 @@ def estimate_of(env: Environment, spec: CampaignSpec, *, pinned: str | None = No
         with env.database.transaction() as tx:
             states = runs.existing(tx, env.workspace_id, fingerprints)
         for item in chunk.items:
+            unknown[item.slot.scene_slug].update(item.unknown_words)
             slots += 1
             products.add(item.slot.product_id)
             if states.get(item.spec.fingerprint) is RenderState.RENDERED:
@@ -100,11 +103,22 @@ def estimate_of(env: Environment, spec: CampaignSpec, *, pinned: str | None = No
     limit = spec.budget.max_renders
     return Estimate(
         spec.slug, len(products), slots, there, len(missing), dict(skipped),
-        tuple(f"{text} ({n} creatives)" for text, n in warnings.most_common(10)),
+        (
+            *(f"{text} ({n} creatives)" for text, n in warnings.most_common(WARNINGS_SHOWN)),
+            *(_of_unknown(scene, words) for scene, words in sorted(unknown.items()) if words),
+        ),
         (steps * SECONDS_PER_STEP + len(missing) * SECONDS_PER_RENDER) / 60,
         "on two CPU cores with `mini`",
         limit, limit is not None and len(missing) > limit,
     )  # fmt: skip
+
+
+def _of_unknown(scene: str, words: Counter[str]) -> str:
+    """One warning per scene: a model of a closed vocabulary (`mini`) cannot draw what it names."""
+    most = ", ".join(f"'{word}'" for word, _ in words.most_common(WARNINGS_SHOWN))
+    more = len(words) - WARNINGS_SHOWN
+    and_more = f" and {more} more" if more > 0 else ""
+    return f"scene '{scene}': the model does not know {most}{and_more}; left out of its prompts"
 
 
 def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:

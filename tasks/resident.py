@@ -5,12 +5,14 @@ a command that needs none starts at once.
 """
 
 import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from adloom.errors import ModelError, NotFoundError
 from adloom.planning import RendererIdentity
 from adloom.render_spec import RENDERER_VERSION, RenderSpec
+from adloom.weights_bill import Part
 from models.refadgen.weights import check_billed, check_licence
 from tasks.environment import Rendering
 from tasks.paths import user_path
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from models.refadgen.renderer import RefAdGenRenderer
     from models.scoring.scorer import Scorer
     from models.segmentation import MaskExtractor
+    from models.upscaling.network import UpscalingNetwork
+
+PROMPTS_COUNTED = 4096  # a product's formats and variants share its prompts
 
 _lock = threading.Lock()
 _loaded: dict[tuple[object, ...], Any] = {}
@@ -47,6 +52,7 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
                 path,
                 device=rendering.device,
                 dtype=rendering.dtype,
+                reference_cache_mb=rendering.reference_cache_mb,
                 threads=rendering.threads,
                 acceleration=acceleration,
                 lora=lora,
@@ -77,7 +83,8 @@ def identity(model: str, rendering: Rendering) -> RendererIdentity:
         dtype=loaded.dtype,
         unit_px=loaded.native_unit,
         max_tokens=loaded.max_tokens,
-        count_tokens=loaded.count_tokens,
+        count_tokens=lru_cache(PROMPTS_COUNTED)(loaded.count_tokens),
+        unknown_words=lru_cache(PROMPTS_COUNTED)(loaded.unknown_words),
     )
 
 
@@ -127,3 +134,36 @@ def scorer(rendering: Rendering) -> "Scorer":
                 device=rendering.device, threads=rendering.threads or None
             )
         return _loaded[("scorer",)]
+
+
+def upscaler(rendering: Rendering) -> "UpscalingNetwork":
+    """The super-resolution network of this installation.
+
+    Raises ModelError where there is none, or whose licence the settings do not allow.
+    """
+    from models.upscaling.network import UpscalingNetwork
+
+    _check_upscaler_licence(rendering)
+    key = ("upscaler", str(rendering.upscaler_weights), rendering.device)
+    with _lock:
+        if key not in _loaded:
+            _loaded[key] = UpscalingNetwork.load(
+                rendering.upscaler_weights,
+                device=rendering.device,
+                threads=rendering.threads or 1,
+            )
+        return _loaded[key]
+
+
+def _check_upscaler_licence(rendering: Rendering) -> None:
+    """The installed network's is BSD-3-Clause; of a named one it has to be stated."""
+    weights, licence = rendering.upscaler_weights, rendering.upscaler_licence
+    if weights is None or rendering.allow_noncommercial_weights:
+        return
+    if not Part((weights.stem,), str(weights), licence).is_commercial:
+        raise ModelError(
+            f"not known to be free for commercial use: {licence or 'licence unstated'}",
+            where=str(weights),
+            hint="state its SPDX name in ADLOOM_UPSCALER_LICENCE, or set "
+            "ADLOOM_ALLOW_NONCOMMERCIAL_WEIGHTS=true for uses that are not commercial",
+        )

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0)
     """Processor threads for rendering; 0: as many as the machine has."""
     micro_batch: int = Field(default=4, ge=1)
+    reference_cache_mb: int | None = Field(default=None, ge=0)
+    """Memory of the device for products' reference features; unset: a tenth of a CUDA device's,
+    256 on a CPU."""
     batch_size: int = Field(default=32, ge=1)
     lease_s: float = Field(default=20.0, ge=1.0)
     """How long a batch stays a silent worker's before another may take it."""
@@ -94,6 +97,11 @@ class Settings(BaseSettings):
     lora: FolderPath | None = None
     """A LoRA (safetensors) fused into the weights, such as one for few steps."""
     lora_strength: float = 1.0
+    upscaler_weights: FolderPath | None = None
+    """A super-resolution network for `upscaler: network`: an .onnx file, or an ncnn .param with its
+    .bin; the default is the installed Real-ESRGAN."""
+    upscaler_licence: str | None = None
+    """SPDX name of the licence of `upscaler_weights`."""
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -126,6 +134,9 @@ class Settings(BaseSettings):
             compile=self.compile,
             lora=self.lora,
             lora_strength=self.lora_strength,
+            upscaler_weights=self.upscaler_weights,
+            upscaler_licence=self.upscaler_licence,
+            reference_cache_mb=self.reference_cache_mb,
         )
 
 

@@ -4,6 +4,7 @@ Upscale the render to the canvas; lay the photo's own product over it, in the re
 (detail lock); refuse the lock where the render shows no such product at that place.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan
 
@@ -15,6 +16,7 @@ from adloom.finishing_spec import DetailLock, FinishingSpec
 from adloom.geometry import Box, CoverMap, Size, cover
 from adloom.imaging.arrays import OPAQUE, Mask, Plane, Rgb, as_alpha, check_cutout
 from adloom.imaging.background import grained, upscaled, without_product
+from adloom.imaging.enlarging import as_it_is, enlarged
 from adloom.imaging.light import Light, light_of, lit
 from adloom.imaging.warp import placed_mask, placed_photo
 
@@ -38,11 +40,14 @@ def finish(
     bbox: Box,
     native_box: Box,
     spec: FinishingSpec,
+    enlarge: Callable[[Rgb], Rgb] = as_it_is,
 ) -> Finished:
     """Finishes one native render `raw` after `spec`; the same arguments give the same pixels.
 
     `raw_product_mask`: (h, w) the product that the render itself shows, as an extractor sees it;
-    `photo`, `mask`, `bbox`: the cutout, photo px; `native_box`: where the product was placed.
+    `photo`, `mask`, `bbox`: the cutout, photo px; `native_box`: where the product was placed;
+    `enlarge`: what draws the native picture a whole number of times larger before it is brought to
+    the canvas (see `enlarging`); it must give the same for the same.
 
     Raises MaskError where photo, mask and box, or render and its mask, do not belong together;
     ValueError where detail lock is asked for without `raw_product_mask`.
@@ -58,19 +63,28 @@ def finish(
         raise ValueError("detail lock needs raw_product_mask, the mask of the render's own product")
 
     if not spec.detail_lock or raw_product_mask is None or agreement < spec.min_agreement:
-        image = grained(upscaled(raw, to_canvas, canvas), to_canvas.scale)
+        image = _on_canvas(raw, enlarge, to_canvas, canvas)
         alpha = as_alpha(placed_mask(mask, bbox, box, canvas))
         lock = DetailLock.REFUSED if spec.detail_lock else DetailLock.OFF
         return Finished(image, alpha, agreement, lock)
 
     colours, native_alpha = placed_photo(photo, mask, bbox, native_box, native)
     placed = np.rint(native_alpha * 255).astype(np.uint8)
-    background = upscaled(without_product(raw, raw_product_mask, placed), to_canvas, canvas)
+    scene = without_product(raw, raw_product_mask, placed)
+    background = _on_canvas(scene, enlarge, to_canvas, canvas)
     light = _light(raw, raw_product_mask, colours, native_alpha, spec)
     colours, alpha = placed_photo(photo, mask, bbox, box, canvas)
     alpha = soft_edge(alpha, spec.edge_px)
-    image = _locked(grained(background, to_canvas.scale), colours, alpha, light, to_canvas)
+    image = _locked(background, colours, alpha, light, to_canvas)
     return Finished(image, alpha, agreement, DetailLock.APPLIED)
+
+
+def _on_canvas(
+    picture: Rgb, enlarge: Callable[[Rgb], Rgb], to_canvas: CoverMap, canvas: Size
+) -> Rgb:
+    """Enlarged, and what is left of the way to the canvas interpolated and grained."""
+    large, left = enlarged(picture, enlarge, to_canvas)
+    return grained(upscaled(large, left, canvas), left.scale)
 
 
 def agreement_of(own_mask: Mask, placed: Mask) -> float:

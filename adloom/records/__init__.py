@@ -7,6 +7,7 @@ from adloom.records.batches import BatchRecord, Lease, RenderWork, StoredRender
 from adloom.records.campaigns import CampaignApplied, CampaignRecord, Change
 from adloom.records.catalogue import (
     PhotoProblem,
+    PhotoSharing,
     PhotoValidators,
     ProductPhoto,
     ProductView,
@@ -55,6 +56,7 @@ __all__ = [
     "JudgeItem",
     "Lease",
     "PhotoProblem",
+    "PhotoSharing",
     "PhotoValidators",
     "PlanCounts",
     "ProductPhoto",

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from adloom.catalog import Availability, Delivery, PhotoRole, Price, SyncCounts
+from adloom.catalog import Availability, Delivery, PhotoRole, Price, RejectedRow, SyncCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class StoredSource:
     delivery: Delivery
     options: Mapping[str, Any]
     active_products: int = 0
+    cursor: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class SyncState(StrEnum):
@@ -43,11 +44,12 @@ class SyncRecord:
 
 @dataclass(frozen=True, slots=True)
 class UpsertCounts:
-    """What a chunk of records did; the three add up to the chunk."""
+    """What a chunk of records did; the three and the `repeated` add up to the chunk."""
 
     added: int = 0
     changed: int = 0
     unchanged: int = 0
+    repeated: tuple[RejectedRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +102,14 @@ class ProductView:
     active: bool
     photos: tuple[ProductPhoto, ...]
     problems: tuple[PhotoProblem, ...]
+    sale_price: Price | None = None
+    item_group_id: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSharing:
+    """Variants of one item that show the same main photo: how many, and what they differ by."""
+
+    products: int
+    differ_by: tuple[str, ...]

@@ -18,13 +18,18 @@ VALUES (:ws, :slug, :kind, :location, CAST(:delivery AS delivery), CAST(:options
 ON CONFLICT (workspace_id, slug) DO UPDATE SET kind = excluded.kind, location = excluded.location,
     delivery = excluded.delivery,
     options = CASE WHEN :keeps_options AND catalog_source.kind = excluded.kind
-        THEN catalog_source.options ELSE excluded.options END
+        THEN catalog_source.options ELSE excluded.options END,
+    cursor = '{}'
 """)
 
 _SOURCES = text("""
-SELECT s.id, s.slug, s.kind, s.location, s.delivery, s.options,
+SELECT s.id, s.slug, s.kind, s.location, s.delivery, s.options, s.cursor,
     (SELECT count(*) FROM product p WHERE p.source_id = s.id AND p.active) AS active_products
 FROM catalog_source s WHERE s.workspace_id = :ws ORDER BY s.slug
+""")
+
+_KEEP_CURSOR = text("""
+UPDATE catalog_source SET cursor = CAST(:cursor AS jsonb) WHERE id = :source
 """)
 
 _SLUGS = text("SELECT slug FROM catalog_source WHERE workspace_id = :ws ORDER BY slug")
@@ -61,10 +66,22 @@ def add_source(
     return get_source(tx, ws, slug)
 
 
+def keep_cursor(tx: Transaction, source_id: int, cursor: Mapping[str, Any]) -> None:
+    """What the next reading of the source is to be given; one that is added again has none."""
+    tx.execute(_KEEP_CURSOR, {"source": source_id, "cursor": as_json(cursor)})
+
+
 def list_sources(tx: Transaction, ws: int) -> tuple[StoredSource, ...]:
     return tuple(
         StoredSource(
-            r.id, r.slug, r.kind, r.location, Delivery(r.delivery), r.options, r.active_products
+            r.id,
+            r.slug,
+            r.kind,
+            r.location,
+            Delivery(r.delivery),
+            r.options,
+            r.active_products,
+            r.cursor,
         )
         for r in tx.execute(_SOURCES, {"ws": ws})
     )
@@ -144,6 +161,9 @@ def _views(
             brand=p.brand,
             availability=Availability(p.availability),
             price=price_of(p.price_amount, p.price_currency),
+            sale_price=price_of(p.sale_price_amount, p.sale_price_currency),
+            item_group_id=p.item_group_id,
+            attributes=p.attributes,
             link=p.link,
             active=p.active,
             photos=tuple(photos.get(p.id, ())),

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import text
 
 from adloom.errors import LeaseLostError
-from adloom.finishing_spec import FinishingSpec, ImageFormat
+from adloom.finishing_spec import FinishingSpec
 from adloom.records import Lease, RenderWork, StoredRender
 from adloom.render_spec import RenderSpec
 from db.engine import Transaction
@@ -129,7 +129,7 @@ def work(tx: Transaction, lease: Lease) -> tuple[RenderWork, ...]:
             r.fingerprint,
             RenderSpec.from_json(r.spec),
             r.attempts,
-            tuple(finishing_of(f) for f in r.finishings),
+            tuple(FinishingSpec.from_json(f) for f in r.finishings),
         )
         for r in tx.execute(_WORK, {"batch": lease.batch_id})
     )
@@ -191,11 +191,6 @@ def fail(tx: Transaction, lease: Lease, *, error_class: str, message: str, retry
     values = _error(error_class, message, retryable)
     _end(tx, lease, "failed", values["error_class"], values["error_message"])
     tx.execute(_FAIL_RENDERS, {"batch": lease.batch_id, **values})
-
-
-def finishing_of(values: dict[str, Any]) -> FinishingSpec:
-    """The FinishingSpec of its JSON."""
-    return FinishingSpec(**{**values, "encoding": ImageFormat(values["encoding"])})
 
 
 def _end(

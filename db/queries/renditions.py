@@ -4,10 +4,11 @@ from typing import Any
 
 from sqlalchemy import text
 
+from adloom.finishing_spec import FinishingSpec
 from adloom.records import FinishPage, FinishPlace, FinishWork, Lease, Rendition, RunLease
 from adloom.render_spec import RenderSpec
 from db.engine import Transaction
-from db.queries import fences, leases
+from db.queries import fences
 from db.text import as_json, bounded
 
 FIRST = FinishPlace(0, "")
@@ -147,7 +148,7 @@ def _work(row: Any) -> FinishWork:
         spec=RenderSpec.from_json(row.spec),
         object_key=row.object_key,
         sha256=row.sha256,
-        finishing=leases.finishing_of(row.finishing),
+        finishing=FinishingSpec.from_json(row.finishing),
         rendition=rendition_of(row),
         model_scored=row.model_scored,
         final_scored=row.final_scored,

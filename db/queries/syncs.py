@@ -5,7 +5,7 @@ A sync that another has followed is fenced: its writes raise ConflictError and c
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import select, text
@@ -14,6 +14,7 @@ from adloom.catalog import ProductRecord, RejectedRow, SyncCounts
 from adloom.errors import AdloomError, ConflictError, NotFoundError, ShrinkRefusedError
 from adloom.records import SyncRecord, SyncState, UpsertCounts
 from db.engine import Transaction
+from db.queries import product_upserts
 from db.schema.catalog import Rejection
 from db.text import as_json, bounded, storable, storable_or_none
 
@@ -24,6 +25,7 @@ _INTERRUPT = text("""
 UPDATE catalog_sync SET state = 'failed', ended_at = now(), error_class = 'SyncInterrupted',
     error_message = 'another sync of this source began before this one ended'
 WHERE source_id = :source AND state = 'running'
+RETURNING id
 """)
 
 _BEGIN = text("""
@@ -34,55 +36,6 @@ RETURNING id
 # The row lock keeps a newer sync from starting before this chunk is committed.
 _RUNNING = text("""
 SELECT workspace_id, source_id FROM catalog_sync WHERE id = :sync AND state = 'running' FOR SHARE
-""")
-
-# A row that says the same is only marked as seen; `changed_at` moves when content or activity do.
-_UPSERT = text("""
-WITH incoming AS (
-    SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS t(
-        external_id text, item_group_id text, title text, category text, brand text,
-        description text, link text, availability availability, price_amount numeric,
-        price_currency text, content_hash text)
-), before AS (
-    SELECT p.external_id, p.content_hash, p.active FROM product p
-    JOIN incoming USING (external_id)
-    WHERE p.workspace_id = :ws AND p.source_id = :source
-), upserted AS (
-    INSERT INTO product AS p (workspace_id, source_id, external_id, item_group_id, title, category,
-        brand, description, link, availability, price_amount, price_currency, content_hash,
-        seen_sync_id)
-    SELECT :ws, :source, external_id, item_group_id, title, category, brand, description, link,
-        availability, price_amount, price_currency, content_hash, :sync
-    FROM incoming ORDER BY external_id
-    ON CONFLICT (workspace_id, source_id, external_id) DO UPDATE SET
-        item_group_id = excluded.item_group_id, title = excluded.title,
-        category = excluded.category, brand = excluded.brand, description = excluded.description,
-        link = excluded.link, availability = excluded.availability,
-        price_amount = excluded.price_amount, price_currency = excluded.price_currency,
-        content_hash = excluded.content_hash, seen_sync_id = excluded.seen_sync_id, active = true,
-        changed_at = CASE WHEN p.content_hash = excluded.content_hash AND p.active
-            THEN p.changed_at ELSE now() END
-    RETURNING p.id, p.external_id, p.content_hash
-)
-SELECT u.id, u.external_id,
-    CASE WHEN b.external_id IS NULL THEN 'added'
-         WHEN b.content_hash <> u.content_hash OR NOT b.active THEN 'changed'
-         ELSE 'unchanged' END AS what
-FROM upserted u LEFT JOIN before b USING (external_id)
-""")
-
-_DROP_PHOTOS = text("""
-DELETE FROM product_photo pp
-USING jsonb_to_recordset(CAST(:products AS jsonb)) AS t(product_id bigint, locations text[])
-WHERE pp.product_id = t.product_id AND NOT pp.location = ANY (t.locations)
-""")
-
-_UPSERT_PHOTOS = text("""
-INSERT INTO product_photo (product_id, location, workspace_id, role, position)
-SELECT t.product_id, t.location, :ws, t.role, t.position
-FROM jsonb_to_recordset(CAST(:photos AS jsonb))
-    AS t(product_id bigint, location text, role photo_role, position bigint)
-ON CONFLICT (product_id, location) DO UPDATE SET role = excluded.role, position = excluded.position
 """)
 
 _COUNT_REJECTIONS = text("""
@@ -99,23 +52,28 @@ FROM jsonb_to_recordset(CAST(:rows AS jsonb))
 """)
 
 # A product whose row is bad this time has not vanished: it stays as it was.
-_SEEN = text("""
-UPDATE product SET seen_sync_id = :sync
-WHERE source_id = :source AND workspace_id = :ws AND external_id = ANY (CAST(:ids AS text[]))
+_MENTION = text("""
+INSERT INTO sync_mention (sync_id, external_id, accepted)
+SELECT DISTINCT CAST(:sync AS bigint), id, false FROM unnest(CAST(:ids AS text[])) AS id
+ON CONFLICT DO NOTHING
 """)
 
 # Products that this very sync added do not count: the guard asks what was there before.
 _SHRINK = text("""
 SELECT count(*) FILTER (WHERE p.created_at < s.started_at) AS before,
-    count(*) FILTER (WHERE p.seen_sync_id <> s.id) AS missing
+    count(*) FILTER (WHERE m.external_id IS NULL) AS missing
 FROM catalog_sync s JOIN product p ON p.source_id = s.source_id AND p.active
+LEFT JOIN sync_mention m ON m.sync_id = s.id AND m.external_id = p.external_id
 WHERE s.id = :sync
 """)
 
 _DEACTIVATE = text("""
-UPDATE product SET active = false, changed_at = now()
-WHERE source_id = :source AND workspace_id = :ws AND active AND seen_sync_id <> :sync
+UPDATE product p SET active = false, changed_at = now()
+WHERE p.source_id = :source AND p.workspace_id = :ws AND p.active AND NOT EXISTS (
+    SELECT FROM sync_mention m WHERE m.sync_id = :sync AND m.external_id = p.external_id)
 """)
+
+_FORGET = text("DELETE FROM sync_mention WHERE sync_id = :sync")
 
 _FINISH = text("""
 UPDATE catalog_sync SET state = CAST(:state AS sync_state), counts = CAST(:counts AS jsonb),
@@ -136,27 +94,17 @@ _LATEST = text(
 
 def begin(tx: Transaction, ws: int, source_id: int) -> int:
     """Begins a sync and ends a former one that was never finished."""
-    tx.execute(_INTERRUPT, {"source": source_id})
+    for interrupted in tx.execute(_INTERRUPT, {"source": source_id}).scalars().all():
+        tx.execute(_FORGET, {"sync": interrupted})
     return int(tx.execute(_BEGIN, {"ws": ws, "source": source_id}).scalar_one())
 
 
 def upsert_products(
     tx: Transaction, sync_id: int, records: Sequence[ProductRecord]
 ) -> UpsertCounts:
-    """Adds and updates a chunk (about 1000) of products and their photo references.
-
-    Of an external id that occurs twice in the chunk the last record stays. A photo reference keeps
-    its fetched photo for as long as its location stays the same.
-    """
+    """Adds and updates a chunk (some thousands) of products: see `product_upserts.upsert`."""
     fence = _fence(tx, sync_id)
-    latest = {r.external_id: r for r in map(_storable, records)}
-    rows = as_json(_product_row(record) for record in latest.values())
-    done = tx.execute(_UPSERT, {**fence, "rows": rows}).all()
-    touched = {r.id: latest[r.external_id] for r in done if r.what != "unchanged"}
-    _replace_photos(tx, fence["ws"], touched)
-    what = Counter(r.what for r in done)
-    repeated = len(records) - len(latest)
-    return UpsertCounts(what["added"], what["changed"] + repeated, what["unchanged"])
+    return product_upserts.upsert(tx, fence["ws"], fence["source"], sync_id, records)
 
 
 def record_rejections(tx: Transaction, sync_id: int, rows: Sequence[RejectedRow]) -> None:
@@ -178,18 +126,31 @@ def record_rejections(tx: Transaction, sync_id: int, rows: Sequence[RejectedRow]
     tx.execute(_REJECT, {"ws": fence["ws"], "sync": sync_id, "rows": kept})
     reasons = before + Counter(r.reason for r in rows)
     tx.execute(_COUNT_REJECTIONS, {"sync": sync_id, "reasons": as_json(reasons)})
-    tx.execute(_SEEN, {**fence, "ids": [r.external_id for r in rows if r.external_id]})
+    named = [storable(r.external_id) for r in rows if r.external_id]
+    tx.execute(_MENTION, {"sync": sync_id, "ids": named})
 
 
 def deactivate_missing(
-    tx: Transaction, sync_id: int, *, allow_shrink: bool, max_shrink: float = 0.20
+    tx: Transaction,
+    sync_id: int,
+    *,
+    allow_shrink: bool,
+    complete: bool = True,
+    max_shrink: float = 0.20,
 ) -> int:
-    """Makes products inactive that a complete snapshot did not name; returns how many.
+    """Makes products inactive that a snapshot did not name; returns how many.
 
-    Raises ShrinkRefusedError when more than `max_shrink` of those active before would go.
+    Raises ShrinkRefusedError when more than `max_shrink` of those active before would go, and when
+    any would though nothing proves the snapshot `complete`.
     """
     fence = _fence(tx, sync_id)
     before, missing = tx.execute(_SHRINK, {"sync": sync_id}).one()
+    if not allow_shrink and missing and not complete:
+        raise ShrinkRefusedError(
+            f"the snapshot lacks {missing} of {before} active products and ends within a line",
+            hint="it may be cut off: fetch it again; if it is whole, end it with a line break or "
+            "pass --allow-shrink",
+        )
     if not allow_shrink and missing > max_shrink * before:
         raise ShrinkRefusedError(
             f"the snapshot lacks {missing} of {before} active products "
@@ -216,6 +177,7 @@ def finish(
     )
     if not done.rowcount:  # pyright: ignore[reportAttributeAccessIssue]
         raise _interrupted(sync_id)
+    tx.execute(_FORGET, {"sync": sync_id})
 
 
 def get(tx: Transaction, sync_id: int) -> SyncRecord:
@@ -252,56 +214,6 @@ def _interrupted(sync_id: int) -> ConflictError:
         f"sync {sync_id} is no longer running",
         hint="another sync of this source has begun; let it finish",
     )
-
-
-def _storable(record: ProductRecord) -> ProductRecord:
-    return replace(
-        record,
-        external_id=storable(record.external_id),
-        title=storable(record.title),
-        category=storable(record.category),
-        description=storable(record.description),
-        link=storable(record.link),
-        brand=storable(record.brand),
-        item_group_id=storable_or_none(record.item_group_id),
-        photos=tuple(replace(p, location=storable(p.location)) for p in record.photos),
-    )
-
-
-def _product_row(record: ProductRecord) -> dict[str, Any]:
-    return {
-        "external_id": record.external_id,
-        "item_group_id": record.item_group_id,
-        "title": record.title,
-        "category": record.category,
-        "brand": record.brand,
-        "description": record.description,
-        "link": record.link,
-        "availability": record.availability.value,
-        "price_amount": str(record.price.amount) if record.price else None,
-        "price_currency": record.price.currency if record.price else None,
-        "content_hash": record.content_hash,
-    }
-
-
-def _replace_photos(tx: Transaction, ws: int, touched: dict[int, ProductRecord]) -> None:
-    products: list[dict[str, Any]] = []
-    photos: list[dict[str, Any]] = []
-    for product_id, record in touched.items():
-        first = {p.location: p for p in reversed(record.photos)}
-        products.append({"product_id": product_id, "locations": list(first)})
-        photos.extend(
-            {
-                "product_id": product_id,
-                "location": location,
-                "role": p.role.value,
-                "position": p.position,
-            }
-            for location, p in first.items()
-        )
-    if products:
-        tx.execute(_DROP_PHOTOS, {"products": as_json(products)})
-        tx.execute(_UPSERT_PHOTOS, {"ws": ws, "photos": as_json(photos)})
 
 
 def _record(row: Any) -> SyncRecord:

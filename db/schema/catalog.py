@@ -47,6 +47,7 @@ class CatalogSource(Base):
     location: Mapped[str]
     delivery: Mapped[Delivery] = mapped_column(DELIVERY)
     options: Mapped[Json]
+    cursor: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     created_at: Mapped[Created]
 
 
@@ -75,6 +76,22 @@ class CatalogSync(Base):
     ended_at: Mapped[datetime | None]
 
 
+class SyncMention(Base):
+    """An id that a running sync has met: `accepted` in a good row, else in rejected ones alone.
+
+    Kept until the sync ends: it tells repeated ids, and what a snapshot lacks, without a write to
+    products that say the same as before.
+    """
+
+    __tablename__ = "sync_mention"
+    sync_id: Mapped[int] = mapped_column(
+        ForeignKey("catalog_sync.id", ondelete="CASCADE"), primary_key=True
+    )
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    line: Mapped[int | None]
+    accepted: Mapped[bool]
+
+
 class Rejection(Base):
     """A row of a catalogue that could not become a product."""
 
@@ -90,12 +107,15 @@ class Rejection(Base):
 
 
 class Product(Base):
-    """One sellable variant. `seen_sync_id` has no index, so that marking rows seen stays cheap."""
+    """One sellable variant."""
 
     __tablename__ = "product"
     __table_args__ = (
         UniqueConstraint("workspace_id", "source_id", "external_id"),
         CheckConstraint("(price_amount IS NULL) = (price_currency IS NULL)", name="price_whole"),
+        CheckConstraint(
+            "(sale_price_amount IS NULL) = (sale_price_currency IS NULL)", name="sale_price_whole"
+        ),
         Index("ix_product_active", "workspace_id", "id", postgresql_where=text("active")),
     )
     id: Mapped[Id]
@@ -111,9 +131,11 @@ class Product(Base):
     availability: Mapped[Availability] = mapped_column(AVAILABILITY)
     price_amount: Mapped[Decimal | None] = mapped_column(Numeric)
     price_currency: Mapped[str | None]
+    sale_price_amount: Mapped[Decimal | None] = mapped_column(Numeric)
+    sale_price_currency: Mapped[str | None]
+    attributes: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     content_hash: Mapped[str]
     active: Mapped[bool] = mapped_column(server_default=text("true"))
-    seen_sync_id: Mapped[int]
     created_at: Mapped[Created]
     changed_at: Mapped[Created]
 

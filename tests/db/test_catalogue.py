@@ -1,17 +1,31 @@
 """Products in, by chunks: changes are known, losses guarded, and bad rows stop nothing."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
-from adloom.catalog import PhotoRef, PhotoRole, Price, RejectedRow, SyncCounts
+from adloom.catalog import (
+    PhotoRef,
+    PhotoRole,
+    Price,
+    ProductRecord,
+    RejectedRow,
+    SyncCounts,
+)
 from adloom.cutouts import MaskOrigin
 from adloom.errors import ConflictError, FeedError, NotFoundError, ShrinkRefusedError
-from adloom.records import PhotoProblem, SyncState
+from adloom.records import PhotoProblem, SyncState, UpsertCounts
 from db.queries import catalog, cutouts, photos, selection, syncs
 from tests.db.world import EXTRACTOR, World, campaign, cutout, record, sha
+
+MENTIONS = text("""
+SELECT count(*) FROM sync_mention m JOIN catalog_sync s ON s.id = m.sync_id
+WHERE s.workspace_id = :ws
+""")
 
 
 def test_a_sync_says_what_was_added_changed_and_unchanged(world: World) -> None:
@@ -33,10 +47,56 @@ def test_upserts_conserve_counts_and_repeat_as_unchanged(
     with world.database.transaction() as tx:
         sync_id = syncs.begin(tx, world.ws, world.source_id)
         first = syncs.upsert_products(tx, sync_id, chunk)
-        assert first.added + first.changed + first.unchanged == len(rows)
-        latest = list({r.external_id: r for r in chunk}.values())
-        again = syncs.upsert_products(tx, sync_id, latest)
-        assert (again.added, again.changed, again.unchanged) == (0, 0, len(latest))
+        assert first.added + first.changed + first.unchanged + len(first.repeated) == len(rows)
+        counted = list({r.external_id: r for r in reversed(chunk)}.values())
+        assert len(syncs.upsert_products(tx, sync_id, counted).repeated) == len(counted)
+        next_id = syncs.begin(tx, world.ws, world.source_id)
+        again = syncs.upsert_products(tx, next_id, counted)
+        assert again == UpsertCounts(unchanged=len(counted))
+
+
+def test_of_a_repeated_id_the_first_good_row_counts(world: World) -> None:
+    def said(line: int, title: str) -> ProductRecord:
+        return replace(record("p9", title=title), line=line)
+
+    with world.database.transaction() as tx:
+        sync_id = syncs.begin(tx, world.ws, world.source_id)
+        syncs.record_rejections(tx, sync_id, [RejectedRow(2, "p9", "BAD_PRICE", "x")])
+        first = syncs.upsert_products(tx, sync_id, [said(3, "first"), said(4, "second")])
+        later = syncs.upsert_products(tx, sync_id, [said(5, "third")])
+        assert catalog.product(tx, world.ws, "p9").title == "first"
+    assert (first.added, later.added) == (1, 0)
+    assert [(r.line, r.reason, r.detail) for r in (*first.repeated, *later.repeated)] == [
+        (4, "DUPLICATE_ID", "the id was there in line 3"),
+        (5, "DUPLICATE_ID", "the id was there in line 3"),
+    ]
+
+
+def test_a_row_that_says_the_same_is_not_written(world: World) -> None:
+    version = text("SELECT external_id, xmin, changed_at FROM product WHERE workspace_id = :ws")
+
+    def versions() -> dict[str, tuple[object, object]]:
+        with world.database.transaction() as tx:
+            return {r[0]: (r[1], r[2]) for r in tx.execute(version, {"ws": world.ws})}
+
+    before = versions()
+    world.sync([record("p0"), record("p1", title="Other"), record("p2")], complete=True)
+    after = versions()
+    assert [name for name in sorted(before) if before[name] != after[name]] == ["p1"]
+
+
+def test_a_sync_that_was_killed_leaves_nothing_inactive_and_the_next_completes(
+    world: World,
+) -> None:
+    with world.database.transaction() as tx:  # its process dies after this chunk
+        killed = syncs.begin(tx, world.ws, world.source_id)
+        syncs.upsert_products(tx, killed, [record("p0")])
+    with world.database.transaction() as tx:
+        assert catalog.get_source(tx, world.ws, "shop").active_products == 3
+    world.sync([record("p0"), record("p1"), record("p2")], complete=True)
+    with world.database.transaction() as tx:
+        assert catalog.get_source(tx, world.ws, "shop").active_products == 3
+        assert tx.execute(MENTIONS, {"ws": world.ws}).scalar_one() == 0
 
 
 def test_text_that_postgres_refuses_is_stored_without_it(world: World) -> None:

@@ -1,6 +1,5 @@
 """A changed scorer scores the stored pictures again; nothing is finished twice for it."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,20 +8,16 @@ import pytest
 
 from adloom.finishing_spec import ImageFormat
 from adloom.imaging.encode import encode
-from adloom.keys import mask_key, photo_key, render_key
-from adloom.records import FinishWork, Rendition, RunLease, StoredRender
-from db.queries import leases, renditions, run_leases, scores
+from adloom.records import FinishWork, Rendition, RunLease
+from db.queries import renditions, scores
 from models.scoring.scorer import Scorer
 from storage.local import LocalStore
 from tasks.environment import Environment, Rendering
 from tasks.finishing import Finisher
+from tests.db.drawn import drawn_run
 from tests.db.world import World, campaign
-from tests.unit.imaging.pictures import drawn_cutout, rendered
 
 pytestmark = pytest.mark.xdist_group("models")
-
-MUG = drawn_cutout(3, 200, 300)
-PNG = ImageFormat.PNG.media_type
 
 
 @pytest.fixture
@@ -38,24 +33,7 @@ def finisher(env: Environment) -> Finisher:
 
 @pytest.fixture
 def held(world: World, env: Environment) -> RunLease:
-    """A run whose first render is stored, its product and pixels really drawn."""
-    run_id = world.run(campaign(formats=("1:1",)))
-    lease = world.claimed(world.cut(run_id)[0])
-    with world.database.transaction() as tx:
-        work = leases.work(tx, lease)[0]
-        raw, _ = rendered(MUG, work.spec.product_box, work.spec.native)
-        keys = (
-            photo_key("w", work.spec.photo_sha256),
-            mask_key("w", work.spec.mask_sha256),
-            render_key("w", work.fingerprint),
-        )
-        for key, picture in zip(keys, (MUG.photo, MUG.mask, raw), strict=True):
-            env.store.put(key, encode(picture, ImageFormat.PNG), content_type=PNG)
-        stored = StoredRender(keys[2], hashlib.sha256(b"raw").hexdigest(), 3, "cpu")
-        leases.mark_rendered(tx, lease, work.render_id, stored)
-        held = run_leases.claim(tx, run_id, "me", 60)
-    assert held is not None
-    return held
+    return drawn_run(world, env.store, campaign(formats=("1:1",)))
 
 
 def unfinished(world: World, run_id: int, scorer: Scorer) -> tuple[FinishWork, ...]:

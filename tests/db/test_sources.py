@@ -31,7 +31,7 @@ def test_a_sources_options_are_stored_and_used_by_its_syncs(
     options = {"delimiter": "pipe", "max_bytes": "1000"}
     added = add_source(env, "pipes", "feed", str(feed), options=options)
     assert added.options == options
-    with pytest.raises(FeedError, match="it has: id, title;image_link"):
+    with pytest.raises(FeedError, match="the feed has: id, title;image_link"):
         read_rows(env, "pipes")
 
     feed.write_text("id|title|image_link\n1|Mug|mug.jpg\n", encoding="utf-8")

@@ -7,10 +7,19 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from adloom.errors import BucketMissingError, StorageDeniedError, StorageError
-from storage import ObjectStore, open_store
+from adloom.errors import (
+    BucketMissingError,
+    ConfigurationError,
+    ConflictError,
+    ObjectMissingError,
+    StorageDeniedError,
+    StorageError,
+)
+from catalog_connectors import open_source
+from storage import ObjectStore, open_blob, open_store
 from storage.s3 import S3Store
 from tests.server_fixtures import S3Server
+from tests.unit.intake.feeds import ROWS, rss
 from tests.unit.storage.store_contract import StoreContract
 
 pytestmark = pytest.mark.xdist_group("s3")
@@ -120,3 +129,36 @@ def test_a_missing_bucket_is_one_clear_line(s3_server: S3Server, s3_bucket: str)
         store.check()
     assert "\n" not in str(caught.value)
     assert list(open_store(f"s3://{s3_bucket}", endpoint=s3_server.endpoint).list("")) == []
+
+
+def test_a_feed_in_a_bucket_is_read_once_and_never_half(
+    s3_server: S3Server, s3_bucket: str
+) -> None:
+    body = rss(ROWS * 30)
+    client = boto3.client("s3", endpoint_url=s3_server.endpoint)
+    client.put_object(Bucket=s3_bucket, Key="feeds/in %é?.xml", Body=body)
+    blob = open_blob(f"s3://{s3_bucket}/feeds/in %é?.xml", endpoint=s3_server.endpoint)
+    first = open_source("feed", blob.location, blob=blob)
+    assert len(list(first.records())) == len(ROWS) * 30
+    again = open_source("feed", blob.location, blob=blob, cursor=first.ending.cursor)
+    assert list(again.records()) == []
+    assert again.ending.unchanged
+
+    version = blob.version()
+    part = next(iter(blob.chunks(version, 0)))
+    assert part + b"".join(blob.chunks(version, len(part))) == body
+    client.put_object(Bucket=s3_bucket, Key="feeds/in %é?.xml", Body=rss(ROWS))
+    client.close()
+    with pytest.raises(ConflictError, match="changed while it was read"):
+        list(blob.chunks(version, 0))
+    changed = open_source("feed", blob.location, blob=blob, cursor=first.ending.cursor)
+    assert len(list(changed.records())) == len(ROWS)
+    missing = open_blob(f"s3://{s3_bucket}/none.tsv", endpoint=s3_server.endpoint)
+    with pytest.raises(ObjectMissingError, match="no such object"):
+        list(open_source("feed", missing.location, blob=missing).records())
+
+
+@pytest.mark.parametrize("address", ["s3://", "s3://bucket", "s3://u:p@b/k"])
+def test_an_address_of_a_file_in_s3_is_bucket_and_key(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="s3://bucket/key"):
+        open_blob(address)

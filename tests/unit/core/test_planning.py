@@ -95,3 +95,35 @@ def test_a_changed_photo_or_draw_or_weights_changes_the_fingerprint() -> None:
         ).spec.fingerprint,
     }
     assert len(prints) == 4
+
+
+SCENE = SceneTemplate(
+    "s", 1, "S", "{title}, on sand", "Text", Placement(Anchor.BOTTOM, 0.5, 0.8, 0.5, 0.8), Sampler()
+)
+
+
+def test_a_product_whose_words_fit_no_prompt_is_skipped_and_the_others_are_planned() -> None:
+    def count(text: str) -> int:
+        return 2 + len(text) // 4
+
+    endless = replace(PRODUCT, product_id=2, external_id="sku-2", title="x" * 400)
+    campaign = CampaignSpec("a", "A", ("s",), ("1:1", "4:5"))
+    narrow = renderer(max_tokens=20, count_tokens=count)
+    out = list(plan(campaign, [endless, PRODUCT], [SCENE], narrow))
+    assert [type(one) for one in out] == [SkippedProduct, PlannedItem, PlannedItem]
+    assert isinstance(out[0], SkippedProduct)
+    assert (out[0].external_id, out[0].reason) == ("sku-2", "PROMPT_TOO_LONG")
+    fitting = [one.spec for one in out if isinstance(one, PlannedItem)]
+    assert all(count(s.prompt) <= 20 and count(s.negative_prompt) <= 20 for s in fitting)
+
+
+def test_words_that_the_model_does_not_know_are_named() -> None:
+    def unknown(text: str) -> tuple[str, ...]:
+        return tuple(w for w in text.replace(",", "").split() if w not in ("on", "blue"))
+
+    campaign = CampaignSpec("a", "A", ("s",), ("1:1",))
+    planned = plan_slot(
+        campaign, PRODUCT, SCENE, FORMATS["1:1"], 0, renderer(unknown_words=unknown)
+    )
+    assert planned.unknown_words == ("mug", "sand", "text")
+    assert plan_slot(campaign, PRODUCT, SCENE, FORMATS["1:1"], 0, renderer()).unknown_words == ()

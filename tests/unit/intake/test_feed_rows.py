@@ -12,15 +12,12 @@ from adloom.feed_rows import (
     MAX_TITLE_CHARS,
     FeedRow,
     RowReason,
-    column_name,
-    parse_price,
     product_record,
 )
+from adloom.field_mapping import column_name
+from catalog_connectors.mappings import shipped
 
-COLUMNS = (
-    "id", "title", "image_link", "additional_image_link", "description", "link", "brand",
-    "product_type", "availability", "price", "item_group_id",
-)  # fmt: skip
+GOOGLE = shipped()["google"]
 GOOD = {
     "id": "mug-1",
     "title": "Blue  mug",
@@ -35,8 +32,7 @@ GOOD = {
 
 def record(**changed: str) -> ProductRecord | RejectedRow:
     cells = GOOD | changed
-    fields = [cells.get(name, "") for name in COLUMNS]
-    return product_record(FeedRow(7, fields), COLUMNS, lambda written: f"/feed/{written}")
+    return product_record(FeedRow(7, cells), GOOGLE, lambda written: f"/feed/{written}")
 
 
 def test_a_row_becomes_a_record() -> None:
@@ -90,35 +86,53 @@ def test_a_bad_row_is_rejected_with_its_reason(changed: dict[str, str], reason: 
     assert rejected.detail
 
 
-def test_fields_beyond_the_columns_are_rejected_and_missing_ones_are_empty() -> None:
-    long = product_record(FeedRow(2, ["1", "t", "a.jpg", "surplus"]), COLUMNS[:3], str)
-    assert isinstance(long, RejectedRow)
-    assert long.reason == RowReason.TOO_MANY_FIELDS
-    short = product_record(FeedRow(2, ["1", "t", "a.jpg"]), COLUMNS, str)
-    assert isinstance(short, ProductRecord)
-    assert short.price is None
-
-
-def test_a_repeated_photo_column_adds_up() -> None:
-    columns = ("id", "title", "image_link", "additional_image_link", "additional_image_link")
-    product = product_record(FeedRow(2, ["1", "t", "a", "b", "c"]), columns, str)
+def test_repeated_photos_add_up_and_those_that_are_apart_may_hold_commas() -> None:
+    apart = ["b.jpg", "https://cdn.example/c,d.jpg", ""]
+    product = product_record(FeedRow(2, {**GOOD, "additional_image_link": apart}), GOOGLE, str)
     assert isinstance(product, ProductRecord)
-    assert [p.location for p in product.photos] == ["a", "b", "c"]
+    assert [p.location for p in product.photos] == ["a.jpg", "b.jpg", "https://cdn.example/c,d.jpg"]
+
+
+def test_metas_list_of_photos_in_json_is_read() -> None:
+    written = '[{"url": "a.jpg", "tag": ["x"]}, {"url": "b.jpg"}, "c.jpg", {"other": 1}]'
+    product = record(image_link=written)
+    assert isinstance(product, ProductRecord)
+    assert [p.location for p in product.photos] == ["/feed/a.jpg", "/feed/b.jpg", "/feed/c.jpg"]
+
+
+def test_what_variants_differ_by_is_kept_and_moves_the_content_hash() -> None:
+    small, large = record(size=" S ", colour="red"), record(size="L", colour="red")
+    plain = record()
+    assert isinstance(small, ProductRecord)
+    assert isinstance(large, ProductRecord)
+    assert isinstance(plain, ProductRecord)
+    assert small.attributes == (("color", "red"), ("size", "S"))
+    assert len({small.content_hash, large.content_hash, plain.content_hash}) == 3
+    assert plain.attributes == ()
+
+
+def test_a_sale_price_is_read_and_a_bad_one_names_its_field() -> None:
+    good, bad = record(sale_price="8.00 USD"), record(sale_price="8.00")
+    assert isinstance(good, ProductRecord)
+    assert good.sale_price == Price(Decimal("8.00"), "USD")
+    assert isinstance(bad, RejectedRow)
+    assert bad.detail.startswith("sale_price '8.00' has no currency")
 
 
 @pytest.mark.parametrize(
-    ("text", "amount", "currency"),
+    ("written", "meant"),
     [
-        ("10.00 USD", "10.00", "USD"),
-        ("usd 5", "5", "USD"),
-        ("1,234.50 GBP", "1234.50", "GBP"),
-        ("1.234,50 EUR", "1234.50", "EUR"),
-        ("9,90 EUR", "9.90", "EUR"),
-        ("1,000 JPY", "1000", "JPY"),
+        ("In Stock", Availability.IN_STOCK),
+        ("available for order", Availability.BACKORDER),
+        ("https://schema.org/OutOfStock", Availability.OUT_OF_STOCK),
+        ("preorder", Availability.PREORDER),
+        ("perhaps", Availability.UNKNOWN),
     ],
 )
-def test_prices(text: str, amount: str, currency: str) -> None:
-    assert parse_price(text) == Price(Decimal(amount), currency)
+def test_availability_in_the_words_of_several_feeds(written: str, meant: Availability) -> None:
+    product = record(availability=written)
+    assert isinstance(product, ProductRecord)
+    assert product.availability is meant
 
 
 @pytest.mark.parametrize("written", ["image link", " Image_Link ", "g:image_link", "IMAGE-LINK"])
@@ -126,11 +140,11 @@ def test_header_spellings(written: str) -> None:
     assert column_name(written) == "image_link"
 
 
-@given(st.lists(st.text(), min_size=len(COLUMNS), max_size=len(COLUMNS) + 2))
-def test_any_row_is_a_record_or_a_rejection(fields: list[str]) -> None:
-    found = product_record(FeedRow(3, fields), COLUMNS, str)
+@given(st.dictionaries(st.sampled_from(sorted(GOOGLE.columns)), st.text() | st.lists(st.text())))
+def test_any_row_is_a_record_or_a_rejection(cells: dict[str, str | list[str]]) -> None:
+    found = product_record(FeedRow(3, cells), GOOGLE, str)
     if isinstance(found, RejectedRow):
         assert found.reason in set(RowReason)
     else:
-        assert found.external_id == fields[0].strip()
+        assert found.external_id
         assert found.photos[0].role is PhotoRole.MAIN

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from adloom.errors import InvalidInputError
 from cli.main import app
-from tasks.catalog import parse_options
+from tasks.source_options import parse_options
 
 
 def test_options_are_names_and_values() -> None:

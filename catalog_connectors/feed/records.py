@@ -12,11 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from adloom.catalog import RejectedRow
-from adloom.feed_rows import FeedRow, RowReason, shown_id
+from adloom.feed_rows import RowReason, shown_id
 
 MAX_RECORD_LINES = 500
 MAX_RECORD_CHARS = 120_000
 """Below the csv module's limit for one field, 131072."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The fields of one record and the line of the file on which it begins (1 = header)."""
+
+    line: int
+    fields: list[str]
 
 
 @dataclass(slots=True)
@@ -26,9 +34,16 @@ class _Lines:
     source: Iterator[str]
     back: deque[str]
     number: int = 0
+    open_end: bool = False
+    """Whether the last line that came from the source had no line break."""
 
     def take(self) -> str | None:
-        line = self.back.popleft() if self.back else next(self.source, None)
+        if self.back:
+            line: str | None = self.back.popleft()
+        else:
+            line = next(self.source, None)
+            if line is not None:
+                self.open_end = not line.endswith("\n")
         if line is not None:
             self.number += 1
         return line
@@ -41,34 +56,54 @@ class _Lines:
 class RecordReader:
     """Reads the records of a delimited feed one by one."""
 
-    def __init__(self, lines: Iterator[str], delimiter: str, width: int | None = None) -> None:
+    def __init__(self, lines: Iterator[str], delimiter: str | None = None) -> None:
         self._lines = _Lines(lines, deque())
-        self._delimiter = delimiter
-        self.width = width
+        self.delimiter = delimiter or ""
+        self.width: int | None = None
         self.last_line_open = False
         """Whether the record read last ended without a line break: the end of the file."""
 
-    def records(self) -> Iterator[FeedRow | RejectedRow]:
+    @property
+    def open_end(self) -> bool:
+        """Whether the text, as far as it was read, ends within a line."""
+        return self._lines.open_end
+
+    def records(self) -> Iterator[Record | RejectedRow]:
         """All records that are not blank."""
         while (first := self._lines.take()) is not None:
             if first.strip(" \t\n\r,;|\ufeff"):
                 yield self._record(first)
 
-    def _record(self, first: str) -> FeedRow | RejectedRow:
+    def preamble(self) -> str | None:
+        """The first line that holds something and is no comment (`# …`, as Meta's samples begin);
+        it stays to be read. Excel's `sep=;` sets the delimiter."""
+        while (line := self._lines.take()) is not None:
+            text = line.strip(" \t\n\r\ufeff")
+            if text.lower().startswith("sep=") and len(text) == 5:
+                self.delimiter = text[4]
+            elif text and not text.startswith("# "):
+                self._lines.put_back([line])
+                return line
+        return None
+
+    def _record(self, first: str) -> Record | RejectedRow:
         start = self._lines.number
+        if '"' not in first and len(first) <= MAX_RECORD_CHARS:
+            self.last_line_open = not first.endswith("\n")
+            return Record(start, first.removesuffix("\n").split(self.delimiter))
         taken = [first]
         fields = self._parse(taken)
         self.last_line_open = not taken[-1].endswith("\n")
         if fields is not None and len(taken) == 1:
-            return FeedRow(start, fields)
+            return Record(start, fields)
         if fields is not None and (self.width is None or len(fields) <= self.width):
-            return FeedRow(start, fields)
+            return Record(start, fields)
         self._lines.put_back(taken[1:])
         self.last_line_open = False
         too_long = len(first) > MAX_RECORD_CHARS
         return RejectedRow(
             start,
-            shown_id(first.split(self._delimiter)[0].strip('"')),
+            shown_id(first.split(self.delimiter)[0].strip('"')),
             RowReason.ROW_TOO_LONG if too_long else RowReason.UNCLOSED_QUOTE,
             f"the row has more than {MAX_RECORD_CHARS} characters"
             if too_long
@@ -95,9 +130,9 @@ class RecordReader:
         if len(taken[0]) > MAX_RECORD_CHARS:
             return None
         try:
-            fields = next(csv.reader(lines(), delimiter=self._delimiter))
+            fields = next(csv.reader(lines(), delimiter=self.delimiter))
             if len(taken) > 1:  # a stray quote is closed by the next field's opening one
-                fields = next(csv.reader(taken, delimiter=self._delimiter, strict=True))
+                fields = next(csv.reader(taken, delimiter=self.delimiter, strict=True))
         except csv.Error:
             return None
         return fields if closed else None

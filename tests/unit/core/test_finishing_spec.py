@@ -1,0 +1,79 @@
+"""The recipe of finishing: its hash, its JSON, its upscaler."""
+
+import json
+
+import pytest
+
+from adloom.campaign import CampaignSpec
+from adloom.campaign_document import parse_campaign
+from adloom.errors import SpecError
+from adloom.finishing_spec import FinishingSpec, ImageFormat, Upscaler, Upscaling
+
+START = "campaign: s\nscenes: [a]\nformats: ['1:1']\n"
+UPSCALINGS = (
+    Upscaling(),
+    Upscaling(Upscaler.REFINE, 0.25),
+    Upscaling(Upscaler.REFINE, 0.3),
+    Upscaling(Upscaler.NETWORK, weights="a" * 64),
+    Upscaling(Upscaler.NETWORK, weights="b" * 64),
+)
+
+
+def test_what_was_finished_before_there_was_a_choice_keeps_its_hash() -> None:
+    """As they were computed then: another value would finish every stored render again."""
+    before = "0be2862dbe0ed5d6ef2f27313d25ae5fcbaed2837867109b46208521091b12cf"
+    assert FinishingSpec(1080, 1080).finish_hash == before
+    other = FinishingSpec(1080, 1350, detail_lock=False, encoding=ImageFormat.JPEG, quality=85)
+    assert other.finish_hash == "e71c107deffa0830671c5368b8f4ddd5b88a90bff5f0038006cdf0b397519d0f"
+    assert "upscaling" not in other.to_json()
+
+
+def test_a_campaign_that_chooses_nothing_keeps_its_hash() -> None:
+    spec = parse_campaign(START, where="s.yaml")
+    before = "c8dbe6f24911957ac8c16a04d713f77c1860fb69f32d7aa9bc992b07f1d6301d"
+    assert spec.content_hash == before
+
+
+def test_whatever_changes_pixels_changes_the_hash() -> None:
+    hashes = {FinishingSpec(1080, 1080, upscaling=u).finish_hash for u in UPSCALINGS}
+    assert len(hashes) == len(UPSCALINGS)
+
+
+@pytest.mark.parametrize("upscaling", UPSCALINGS)
+def test_a_recipe_survives_jsonb(upscaling: Upscaling) -> None:
+    spec = FinishingSpec(1080, 1920, encoding=ImageFormat.PNG, upscaling=upscaling)
+    assert FinishingSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ("", Upscaling()),
+        ("upscaler: lanczos", Upscaling()),
+        ("upscaler: refine", Upscaling(Upscaler.REFINE, 0.25)),
+        ("upscaler: refine, strength: 0.35", Upscaling(Upscaler.REFINE, 0.35)),
+        ("upscaler: network", Upscaling(Upscaler.NETWORK)),
+    ],
+)
+def test_a_campaign_chooses_its_upscaler(chosen: str, expected: Upscaling) -> None:
+    spec = parse_campaign(f"{START}finishing: {{{chosen}}}\n", where="s.yaml")
+    assert spec.finishing_for("1:1").upscaling == expected
+    assert CampaignSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+@pytest.mark.parametrize(
+    ("chosen", "field", "said"),
+    [
+        ("upscaler: esrgan", "finishing.upscaler", "'lanczos', 'refine' or 'network'"),
+        ("strength: 0.3", "finishing", "strength is for `upscaler: refine`, not lanczos"),
+        ("upscaler: network, strength: 0.3", "finishing", "`upscaler: refine`, not network"),
+        ("upscaler: refine, strength: 0", "finishing.strength", "greater than 0"),
+        ("upscaler: refine, strength: 0.9", "finishing.strength", "less than or equal to 0.6"),
+    ],
+)
+def test_an_upscaler_that_cannot_be_is_refused_by_line_and_field(
+    chosen: str, field: str, said: str
+) -> None:
+    with pytest.raises(SpecError, match=said) as caught:
+        parse_campaign(f"{START}finishing: {{{chosen}}}\n", where="s.yaml")
+    assert [(p.line, p.field) for p in caught.value.problems] == [(4, field)]
