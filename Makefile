@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format clean gpu-session
 
 $(READY): pyproject.toml constraints.txt requirements-bare.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "adloom needs Python 3.11 or newer, this is %d.%d; set PYTHON=/path/to/python3.11" % v)'
@@ -24,6 +24,9 @@ check: $(READY)         ## format, lint, layers, types
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright --level error
+
+gpu-session: $(READY)   ## on a machine with a GPU: checks and times the model in under ten minutes
+	$(BIN)/python -m benchmarks.gpu_session --out build/gpu
 
 format: $(READY)
 	$(BIN)/ruff format .

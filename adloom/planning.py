@@ -1,7 +1,7 @@
 """Products × scenes × formats × variants -> slots -> RenderSpecs. Pure: same inputs, same plan."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from adloom.campaign import CampaignSpec
@@ -9,7 +9,7 @@ from adloom.catalog import PhotoRole
 from adloom.errors import PromptTooLongError
 from adloom.geometry import FORMATS, Format, Size, place_native
 from adloom.prompts import ProductWords, fill, fit
-from adloom.render_spec import RENDERER_VERSION, RenderSpec, Sampler, seed_for
+from adloom.render_spec import RENDERER_VERSION, RenderSpec, seed_for
 from adloom.scenes import SceneTemplate
 
 
@@ -104,8 +104,10 @@ def plan_slot(
         negative_prompt=negative.text,
         product_box=place_native(scene.placement, product.bbox_size, fmt, renderer.unit_px),
         native=fmt.native(renderer.unit_px),
-        sampler=Sampler(
-            sampler.name, sampler.steps, float(sampler.guidance), float(sampler.reference_scale)
+        sampler=replace(
+            sampler,
+            guidance=float(sampler.guidance),
+            reference_scale=float(sampler.reference_scale),
         ),
         seed=seed_for(
             product.photo_sha256, scene.slug, fmt.slug, variant, draw, campaign_seed=campaign.seed

@@ -11,17 +11,55 @@ from adloom.geometry import Box, Size
 RENDERER_VERSION = "1"
 """Raised by hand when the same inputs give other pixels."""
 
+SAMPLERS = ("ddim", "dpm++", "unipc", "lcm", "tcd")
+"""By which a template may ask for a scheduler; `lcm` and `tcd` need weights made for few steps."""
+
 _FINGERPRINT_LAYOUT = "adloom.render/1"
 
 
 @dataclass(frozen=True, slots=True)
+class Shortcuts:
+    """What a render may leave out for speed. Each changes the pixels; all are off by default.
+
+    product_tokens_only: the references' white is not attended to. guided_above, guided_below:
+    classifier-free guidance only where the share of the noise schedule that is still to go (1 at
+    the first timestep) lies between them; elsewhere the conditional half alone (arXiv 2404.07724).
+    reuse_every: the U-Net's deep features are computed in every n-th step (arXiv 2312.00858).
+    """
+
+    product_tokens_only: bool = False
+    guided_above: float = 0.0
+    guided_below: float = 1.0
+    reuse_every: int = 1
+
+
+EXACT = Shortcuts()
+
+
+@dataclass(frozen=True, slots=True)
 class Sampler:
-    """Sampling parameters. `reference_scale` is the AFM's λ (>= 0)."""
+    """Sampling parameters. `reference_scale` is the AFM's λ (>= 0).
+
+    name: `ddim` is the scheduler that came with the weights; others are `SAMPLERS`.
+    """
 
     name: str = "ddim"
     steps: int = 20
     guidance: float = 4.0
     reference_scale: float = 1.0
+    shortcuts: Shortcuts = EXACT
+
+    def to_json(self) -> dict[str, Any]:
+        """Shortcuts that are off are left out: a recipe without them keeps its fingerprint."""
+        values = asdict(self)
+        exact = asdict(EXACT)
+        taken = {k: v for k, v in values.pop("shortcuts").items() if v != exact[k]}
+        return {**values, "shortcuts": taken} if taken else values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        plain = dict(values)
+        return cls(**{**plain, "shortcuts": Shortcuts(**plain.get("shortcuts", {}))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +91,14 @@ class RenderSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a jsonb column; `from_json` is its inverse."""
-        return asdict(self)
+        return {**asdict(self), "sampler": self.sampler.to_json()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         plain = dict(values)
         plain["product_box"] = Box(**plain["product_box"])
         plain["native"] = Size(**plain["native"])
-        plain["sampler"] = Sampler(**plain["sampler"])
+        plain["sampler"] = Sampler.from_json(plain["sampler"])
         return cls(**plain)
 
 

@@ -4,9 +4,16 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from adloom.errors import SceneError
 from adloom.geometry import Anchor, Placement
@@ -33,10 +40,13 @@ class SceneTemplate:
     categories: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "sampler": self.sampler.to_json()}
+
     @property
     def content_hash(self) -> str:
         """Sha256 over all that the template says: changed content needs a new version."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def suits(self, category: str) -> bool:
@@ -64,11 +74,25 @@ class _Placement(_Strict):
     max_width: PositiveFraction = 0.8
 
 
+class _Shortcuts(_Strict):
+    product_tokens_only: bool = False
+    guided_above: Fraction = 0.0
+    guided_below: Fraction = 1.0
+    reuse_every: Annotated[int, Field(ge=1, le=10)] = 1
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.guided_above >= self.guided_below:
+            raise ValueError("guided_above must be less than guided_below")
+        return self
+
+
 class _Sampler(_Strict):
-    name: Literal["ddim"] = "ddim"
+    name: Literal["ddim", "dpm++", "unipc", "lcm", "tcd"] = "ddim"
     steps: Annotated[int, Field(ge=1, le=200)] = 20
     guidance: Annotated[float, Field(ge=1.0, le=30.0)] = 4.0
     reference_scale: Annotated[float, Field(ge=0.0, le=4.0)] = 1.0
+    shortcuts: _Shortcuts = _Shortcuts()
 
 
 class _Template(_Strict):
@@ -103,7 +127,7 @@ class _Template(_Strict):
                 place.height,
                 place.max_width,
             ),
-            Sampler(**self.sampler.model_dump()),
+            Sampler.from_json(self.sampler.model_dump()),
             tuple(self.categories),
             tuple(self.tags),
         )

@@ -1,14 +1,18 @@
 """Three ways to the same picture, called alike: ours, the released code's, plain text-to-image."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from copy import copy, deepcopy
+from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 from torch import Tensor
 
 from benchmarks.refadgen_shapes import PROMPT, Shapes, plain_unet
+from models.refadgen.acceleration import NONE, Acceleration
+from models.refadgen.ahead import with_position_logits
 from models.refadgen.attention import Fusion
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceFeatures
@@ -28,10 +32,15 @@ class Job:
 
 
 def pictures(job: Job, count: int, device: torch.device | str) -> Tensor:
-    """`count` product pictures (P, 3, H, W) of the shapes' reference size. Contenders draw them
-    once per batch size, so that drawing is no part of their time after the first call."""
+    """`count` product pictures (P, 3, H, W) of the shapes' reference size, the product on white.
+    Contenders draw them once per batch size, so that drawing is no part of their time after the
+    first call."""
     generator = torch.Generator().manual_seed(1)
-    return torch.rand(count, 3, *job.shapes.reference, generator=generator).to(device)
+    height, width = job.shapes.reference
+    made = torch.ones(count, 3, height, width)
+    inside = made[:, :, height // 4 : -height // 8, width // 4 : -width // 4]
+    inside.copy_(0.98 * torch.rand(inside.shape, generator=generator))
+    return made.to(device)
 
 
 def masks_and_frames(job: Job, batch: int) -> tuple[Tensor, Tensor | None]:
@@ -55,6 +64,37 @@ def ours(pipeline: RefAdGenPipeline, job: Job) -> Render:
         return _rendered(pipeline, job, chosen, masks, frames)
 
     return render
+
+
+@dataclass(frozen=True, slots=True)
+class Lever:
+    """One way to be quicker than `ours`: its options of `render`, or an acceleration."""
+
+    acceleration: Acceleration = NONE
+    options: Mapping[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+
+
+def pulled(lever: Lever) -> Callable[[RefAdGenPipeline, Job], Render]:
+    """`ours` with a lever, on a Generation U-Net of its own where the lever changes that."""
+
+    def make(pipeline: RefAdGenPipeline, job: Job) -> Render:
+        features = pipeline.encode_references(pictures(job, job.products, pipeline.device))
+        own = pipeline
+        if lever.acceleration != NONE:
+            own = copy(pipeline)
+            own.unet, own.vae = deepcopy(pipeline.unet), deepcopy(pipeline.vae)
+            own.accelerate(lever.acceleration)
+        taken = job if lever.steps is None else replace(job, steps=min(job.steps, lever.steps))
+
+        def render(batch: int) -> Tensor:
+            masks, frames = masks_and_frames(taken, batch)
+            chosen = features.select([i % taken.products for i in range(batch)])
+            return _rendered(own, taken, chosen, masks, frames, **lever.options)
+
+        return render
+
+    return make
 
 
 def ours_cold(pipeline: RefAdGenPipeline, job: Job) -> Render:
@@ -96,8 +136,9 @@ def released(pipeline: RefAdGenPipeline, job: Job) -> Render:
         text = pipeline.text_encoders.encode([""] * batch + [PROMPT] * batch).hidden
 
         def predict(z: Tensor, t: Tensor) -> Tensor:
+            # The halves apart from the first layer on, and both texts projected in each step.
             keys, values = unet.project_references(hidden)
-            fusion = Fusion(keys, values, positions, scale=1.0)
+            fusion = with_position_logits(unet, Fusion(keys, values, positions, scale=1.0))
             both = unet.predict(torch.cat([z, z]), torch.cat([mask, mask]), t, text, fusion)
             without, conditional = both.chunk(2)
             return without + job.guidance * (conditional - without)
@@ -168,9 +209,10 @@ def _rendered(
     features: ReferenceFeatures,
     masks: Tensor,
     frames: Tensor | None,
+    **options: Any,
 ) -> Tensor:
     batch = len(masks)
     return pipeline.render(
         [PROMPT] * batch, [""] * batch, features, masks, frames, list(range(batch)),
-        steps=job.steps, guidance_scale=job.guidance,
+        steps=job.steps, guidance_scale=job.guidance, **options,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """RefAdGen's speed against the released way, plain text-to-image and the hardware's floor.
 
     python -m benchmarks.refadgen_speed                              # mini on this CPU
+    python -m benchmarks.refadgen_speed --levers all                 # and each lever by itself
     python -m benchmarks.refadgen_speed --shapes sd15 --device cuda --dtype bfloat16 \
         --batches 1,8,16,32                                          # a GPU at SD1.5's shapes
 
@@ -21,11 +22,13 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from diffusers.utils import logging as diffusers_logging
 
+from adloom.render_spec import Shortcuts
 from benchmarks import refadgen_contenders as contenders
-from benchmarks.refadgen_contenders import Job, Render
+from benchmarks.refadgen_contenders import Job, Lever, Render
 from benchmarks.refadgen_limits import flops, matrix_rate, synchronize
 from benchmarks.refadgen_shapes import BY_NAME, build
 from benchmarks.sd15_shapes import peak_gb
+from models.refadgen.acceleration import NONE, Acceleration
 from models.refadgen.dtypes import DTYPES
 from models.refadgen.pipeline import RefAdGenPipeline
 
@@ -35,6 +38,21 @@ MAKERS: dict[str, Callable[[RefAdGenPipeline, Job], Render]] = {
     COLD: contenders.ours_cold,
     RELEASED: contenders.released,
     PLAIN: contenders.plain,
+}
+LEVERS: dict[str, Lever] = {
+    "channels last": Lever(Acceleration(channels_last=True)),
+    "compiled": Lever(Acceleration(compile="default")),
+    "channels last, compiled": Lever(Acceleration(True, "default")),
+    "channels last, autotuned": Lever(Acceleration(True, "max-autotune-no-cudagraphs")),
+    "CUDA graphs": Lever(Acceleration(compile="reduce-overhead")),
+    "product tokens only": Lever(options={"shortcuts": Shortcuts(product_tokens_only=True)}),
+    "guidance above 0.3": Lever(options={"shortcuts": Shortcuts(guided_above=0.3)}),
+    "deep features every 2nd step": Lever(options={"shortcuts": Shortcuts(reuse_every=2)}),
+    "DPM-Solver++, 12 steps": Lever(options={"sampler": "dpm++"}, steps=12),
+    "all that change nothing, product tokens only": Lever(
+        Acceleration(True, "max-autotune-no-cudagraphs"),
+        {"shortcuts": Shortcuts(product_tokens_only=True)},
+    ),
 }
 
 
@@ -65,17 +83,32 @@ def main() -> None:
     job = Job(shapes, options.steps, options.guidance, options.products)
     rate = matrix_rate(options.device, dtype)
     work = {name: counted_flops(make, pipeline, job) for name, make in MAKERS.items()}
+    levers = chosen_levers(options.levers)
     renders = {name: make(pipeline, job) for name, make in MAKERS.items()}
+    for name, lever in levers.items():
+        plainly = replace(lever, acceleration=NONE)  # compiled code cannot be counted
+        work[name] = counted_flops(contenders.pulled(plainly), pipeline, job, every=True)
+        renders[name] = contenders.pulled(lever)(pipeline, job)
     print(
         f"{shapes.described}, {options.steps} steps, guidance, "
         f"{options.dtype} on {options.device}; matrix products {rate / 1e12:.3f} TFLOP/s; "
         "peak memory includes all contenders' networks"
     )
     rows: list[Row] = []
-    for batch in (int(b) for b in options.batches.split(",")):
+    batches = [int(b) for b in options.batches.split(",")]
+    first = {name: _seconds(render, batches[0], options.device) for name, render in renders.items()}
+    print("first call, s: " + ", ".join(f"{name} {s:.2f}" for name, s in first.items()))
+    for batch in batches:
         rows += measure(renders, batch, options.rounds, options.device, rate, work)
         print_rows(rows[-len(renders) :])
+    best = min((r for r in rows if r.contender == OURS), key=lambda r: r.ms_per_image)
+    print(
+        f"\nbest batch of ours: {best.batch}, {best.ms_per_image:.1f} ms/image, "
+        f"{best.images_per_hour:.0f} images/h; share of the counted saving that is realised, by "
+        f"batch: {saving_realised(rows, work)}"
+    )
     print(json.dumps({
+        "first_call_s": {k: round(s, 3) for k, s in first.items()}, "best_batch": best.batch,
         "benchmark": "refadgen_speed", "shapes": shapes.name,
         "reference_frame": shapes.reference_frame, "reference": shapes.reference,
         "device": options.device, "dtype": options.dtype, "steps": options.steps,
@@ -84,10 +117,26 @@ def main() -> None:
     }))  # fmt: skip
 
 
+def chosen_levers(names: str) -> dict[str, Lever]:
+    """Of a list parted by `;`, or `all`; ends the program with those that there are."""
+    wanted = list(LEVERS) if names == "all" else [n.strip() for n in names.split(";") if n.strip()]
+    unknown = [n for n in wanted if n not in LEVERS]
+    if unknown:
+        raise SystemExit(f"no lever {unknown[0]!r}; there are: {'; '.join(LEVERS)}")
+    return {name: LEVERS[name] for name in wanted}
+
+
 def counted_flops(
-    make: Callable[[RefAdGenPipeline, Job], Render], pipeline: RefAdGenPipeline, job: Job
+    make: Callable[[RefAdGenPipeline, Job], Render],
+    pipeline: RefAdGenPipeline,
+    job: Job,
+    *,
+    every: bool = False,
 ) -> float:
-    """Of one picture: what the first step costs with all around it, plus the other steps."""
+    """Of one picture: what the first step costs with all around it, plus the other steps. Where
+    steps differ from one another (`every` one) all of them are counted."""
+    if every or job.steps <= 2:
+        return flops(lambda: make(pipeline, job)(1))
     renders = [make(pipeline, replace(job, steps=steps)) for steps in (1, 2)]
     one, two = (flops(lambda render=render: render(1)) for render in renders)
     return one + (job.steps - 1) * (two - one)
@@ -177,6 +226,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--guidance", type=float, default=4.0)
     parser.add_argument("--products", type=int, default=1, help="different ones in a batch")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--levers", default="", help=f"'all', or some by name, parted by ;: {'; '.join(LEVERS)}"
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
     return parser.parse_args()
 

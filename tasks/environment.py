@@ -16,7 +16,7 @@ from storage.protocol import ObjectStore
 @dataclass(frozen=True, slots=True)
 class Rendering:
     """How this process renders. `threads` 0: as many as the machine has; `reference_cache_mb` None:
-    what suits the device (see `RefAdGenRenderer.load`)."""
+    what suits the device (see `RefAdGenRenderer.load`); `lora`: a file fused into the weights."""
 
     weights_root: Path
     device: str = "cpu"
@@ -26,6 +26,10 @@ class Rendering:
     batch_size: int = 32
     lease_s: float = 20.0
     allow_noncommercial_weights: bool = False
+    channels_last: bool = False
+    compile: str = "off"
+    lora: Path | None = None
+    lora_strength: float = 1.0
     upscaler_weights: Path | None = None
     upscaler_licence: str | None = None
     reference_cache_mb: int | None = None

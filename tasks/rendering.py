@@ -40,6 +40,8 @@ class SpecItems:
             guidance=spec.sampler.guidance,
             reference_scale=spec.sampler.reference_scale,
             name=name,
+            sampler=spec.sampler.name,
+            shortcuts=spec.sampler.shortcuts,
         )
 
     def reference(self, key: str) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ a command that needs none starts at once.
 import threading
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from adloom.errors import ModelError, NotFoundError
 from adloom.planning import RendererIdentity
@@ -36,13 +36,17 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
     NotFoundError naming what is there, ModelError for weights that cannot be loaded, whose licence
     the settings do not allow, or that are not those whose licence their bill states.
     """
+    from models.refadgen.acceleration import Acceleration
+    from models.refadgen.lora import Lora
     from models.refadgen.renderer import RefAdGenRenderer
 
     path = weights_path(model, rendering.weights_root)
     allowed = rendering.allow_noncommercial_weights
     check_licence(path, allowed)
     with _lock:
-        key = ("renderer", str(path), rendering.device, rendering.dtype)
+        acceleration = Acceleration(rendering.channels_last, cast(Any, rendering.compile))
+        lora = None if rendering.lora is None else Lora(rendering.lora, rendering.lora_strength)
+        key = ("renderer", str(path), rendering.device, rendering.dtype, acceleration, lora)
         if key not in _loaded:
             _loaded[key] = RefAdGenRenderer.load(
                 path,
@@ -50,9 +54,11 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
                 dtype=rendering.dtype,
                 reference_cache_mb=rendering.reference_cache_mb,
                 threads=rendering.threads,
+                acceleration=acceleration,
+                lora=lora,
             )
         loaded: RefAdGenRenderer = _loaded[key]
-    check_billed(path, loaded.weights_hash, allowed)
+    check_billed(path, loaded.files_hash, allowed)
     return loaded
 
 

@@ -90,6 +90,13 @@ class Settings(BaseSettings):
     """Whether feeds and photos may be fetched from private networks."""
     allow_noncommercial_weights: bool = False
     """Whether weights may be loaded whose licence forbids commercial use or is unstated."""
+    channels_last: bool = False
+    """Convolutions on channels-last memory: quicker on a GPU."""
+    compile: Literal["off", "default", "max-autotune-no-cudagraphs", "reduce-overhead"] = "off"
+    """torch.compile of the model, minutes for each new size; a GPU's worker earns them back."""
+    lora: FolderPath | None = None
+    """A LoRA (safetensors) fused into the weights, such as one for few steps."""
+    lora_strength: float = 1.0
     upscaler_weights: FolderPath | None = None
     """A super-resolution network for `upscaler: network`: an .onnx file, or an ncnn .param with its
     .bin; the default is the installed Real-ESRGAN."""
@@ -123,6 +130,10 @@ class Settings(BaseSettings):
             batch_size=self.batch_size,
             lease_s=self.lease_s,
             allow_noncommercial_weights=self.allow_noncommercial_weights,
+            channels_last=self.channels_last,
+            compile=self.compile,
+            lora=self.lora,
+            lora_strength=self.lora_strength,
             upscaler_weights=self.upscaler_weights,
             upscaler_licence=self.upscaler_licence,
             reference_cache_mb=self.reference_cache_mb,

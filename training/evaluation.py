@@ -126,6 +126,8 @@ def evaluate(
                     steps=sampler.steps,
                     guidance=sampler.guidance,
                     reference_scale=sampler.reference_scale,
+                    sampler=sampler.name,
+                    shortcuts=sampler.shortcuts,
                 )
                 for i, (p, reference) in enumerate(zip(products, order, strict=True))
             ],

@@ -1,7 +1,6 @@
 """Scene templates: packs in, templates out."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import text
@@ -78,7 +77,7 @@ def _insert(tx: Transaction, ws: int, pack: str, template: SceneTemplate) -> boo
             **key,
             "pack": pack,
             "title": template.title,
-            "body": as_json(asdict(template)),
+            "body": as_json(template.to_json()),
             "content_hash": template.content_hash,
         },
     ).one_or_none()
@@ -96,7 +95,7 @@ def _template(body: dict[str, Any]) -> SceneTemplate:
     values = {
         **body,
         "placement": Placement(**{**place, "anchor": Anchor(place["anchor"])}),
-        "sampler": Sampler(**body["sampler"]),
+        "sampler": Sampler.from_json(body["sampler"]),
         "categories": tuple(body["categories"]),
         "tags": tuple(body["tags"]),
     }

@@ -12,7 +12,7 @@ reference that corresponds to its own, and a small model copies from its first s
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -26,16 +26,24 @@ SHARP, MEDIUM, BROAD = 4.0, 1.0, 0.1  # initial a_h^2; 4 looks about one sixteen
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """What the AFMs need in one forward of the Generation U-Net on a batch of B.
+    """What the attention layers need in one forward of the Generation U-Net on a batch of B.
 
     keys, values: by layer name, (B, heads, N_ref, d); positions: Fourier features (B, N, P) by
     the layer's number of tokens N, empty where the model has none; scale: lambda.
+
+    What does not change from step to step may be computed ahead (`ahead.prepared`):
+    logits: by layer name, what is added to Q K_ref^T / sqrt d, (B, heads or 1, N or 1, N_ref);
+    texts: by layer name, K and V (B, heads, L, d) of the prompts' tokens.
+    repeats: how many equal parts the hidden states (B, N, C) of the next AFM are (`forward`).
     """
 
     keys: Mapping[str, Tensor]
     values: Mapping[str, Tensor]
     positions: Mapping[int, Tensor]
     scale: float
+    logits: Mapping[str, Tensor] = field(default_factory=dict)
+    texts: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    repeats: int = 1
 
 
 class FusionProcessor(nn.Module):
@@ -79,20 +87,33 @@ class FusionProcessor(nn.Module):
     ) -> Tensor:
         assert encoder_hidden_states is None
         assert attention_mask is None
-        q, k, v = (split_heads(to(hidden_states), attn.heads) for to in projections(attn))
+        repeats = 1 if fusion is None else fusion.repeats
+        own = hidden_states if repeats == 1 else hidden_states[: len(hidden_states) // repeats]
+        q, k, v = (split_heads(to(own), attn.heads) for to in projections(attn))
         out = F.scaled_dot_product_attention(q, k, v)
+        if repeats > 1:
+            q, out = (x.repeat(repeats, 1, 1, 1) for x in (q, out))
         if fusion is not None and fusion.scale != 0:
-            out = out + fusion.scale * self._reference_attention(q, fusion)
-        assert attn.to_out is not None
-        return attn.to_out[1](attn.to_out[0](join_heads(out)))
+            out = torch.add(out, self._reference_attention(q, fusion), alpha=fusion.scale)
+        return leave(attn, out)
+
+    def position_logits(self, key: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Parts K_ref (B, heads, N_ref, d + P) into the content's (B, heads, N_ref, d) and what
+        the positions (B, N, P) of the queries add to the logits, (B, heads, N, N_ref)."""
+        width = key.shape[-1] - positions.shape[-1]
+        assert self.log_sharpness is not None
+        gain = (0.5 * self.log_sharpness).exp()[:, None, None]
+        queries = (gain * positions[:, None]).to(key.dtype)
+        return key[..., :width].contiguous(), queries @ key[..., width:].mT
 
     def _reference_attention(self, q: Tensor, fusion: Fusion) -> Tensor:
         k_ref, v_ref = fusion.keys[self.layer], fusion.values[self.layer]
-        if self.log_sharpness is None:
-            return F.scaled_dot_product_attention(q, k_ref, v_ref)
+        added = fusion.logits.get(self.layer)
+        if k_ref.shape[-1] == q.shape[-1]:
+            return F.scaled_dot_product_attention(q, k_ref, v_ref, attn_mask=added)
         # The content's logits keep their 1/sqrt d; those of the positions have their own scale.
         q = self._with_positions(q * q.shape[-1] ** -0.5, fusion.positions[q.shape[-2]])
-        return _fused_attention(q, k_ref, v_ref)
+        return _fused_attention(q, k_ref, v_ref, added)
 
     def _with_positions(self, x: Tensor, positions: Tensor) -> Tensor:
         """Append a_h * phi(u) to queries or keys: (B, heads, N, d) -> (B, heads, N, d + P)."""
@@ -101,18 +122,24 @@ class FusionProcessor(nn.Module):
         return torch.cat([x, (gain * positions[:, None]).to(x.dtype)], dim=-1)
 
 
-def _fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T) v where q and k are wider than v. Fused kernels want one width: v is filled
-    up with zeros, which on a CPU takes a third of the time of going without them."""
+def _fused_attention(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
+    """softmax(q k^T + added) v where q and k are wider than v. Fused kernels want one width: v is
+    filled up with zeros, which on a CPU takes a third of the time of going without them."""
     if torch.is_grad_enabled():  # training multiplies matrices plainly (training/train.py)
-        return F.scaled_dot_product_attention(q, k, v, scale=1.0)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=added, scale=1.0)
     width = v.shape[-1]
     filled = F.pad(v, (0, q.shape[-1] - width))
-    return F.scaled_dot_product_attention(q, k, filled, scale=1.0)[..., :width]
+    made = F.scaled_dot_product_attention(q, k, filled, attn_mask=added, scale=1.0)
+    return made[..., :width]
 
 
 class TextProcessor(AttnProcessor2_0):
-    """The other layers' processor: takes the AFM's argument, which reaches all, and ignores it."""
+    """The other layers' processor: of the AFM's argument, which reaches all, it takes K and V of
+    the text where they were computed ahead."""
+
+    def __init__(self, layer: str) -> None:
+        super().__init__()
+        self.layer = layer
 
     def __call__(
         self,
@@ -121,9 +148,21 @@ class TextProcessor(AttnProcessor2_0):
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
-        fusion: Fusion | None = None,  # noqa: ARG002
+        fusion: Fusion | None = None,
     ) -> Tensor:
-        return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+        if fusion is None or self.layer not in fusion.texts:
+            return super().__call__(
+                attn, hidden_states, encoder_hidden_states, attention_mask, temb
+            )
+        assert attention_mask is None
+        q = split_heads(projections(attn)[0](hidden_states), attn.heads)
+        return leave(attn, F.scaled_dot_product_attention(q, *fusion.texts[self.layer]))
+
+
+def leave(attn: Attention, out: Tensor) -> Tensor:
+    """An attention's output (B, heads, N, d) through the layer's last projection: (B, N, C)."""
+    assert attn.to_out is not None
+    return attn.to_out[1](attn.to_out[0](join_heads(out)))
 
 
 def projections(attn: Attention) -> tuple[nn.Linear, nn.Linear, nn.Linear]:

@@ -170,6 +170,8 @@ class BatchEngine:
             steps=kind.steps,
             guidance_scale=kind.guidance,
             reference_scale=kind.reference_scale,
+            sampler=kind.sampler,
+            shortcuts=kind.shortcuts,
         )
         check_finite(latents)
         return latents

@@ -1,27 +1,32 @@
 """RefAdGen at work: reference features, then advertising pictures."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from adloom.render_spec import EXACT, Shortcuts
 from models.refadgen import checks
+from models.refadgen.acceleration import Acceleration, accelerate
 from models.refadgen.added import TextTime, pooled_size
 from models.refadgen.calling import DiffusersCall
 from models.refadgen.components import RefAdGenComponents
+from models.refadgen.product_tokens import product_area
 from models.refadgen.reference import ReferenceFeatures, reference_features
 from models.refadgen.sampling import (
     Conditions,
     Guidance,
+    check_shortcuts,
     denoise,
     generators_of,
     guided_prediction,
     initial_noise,
     latent_mask,
 )
-from models.refadgen.schedules import check_schedule
+from models.refadgen.schedules import check_schedule, sampler_named
 from models.refadgen.text import TextFeatures
 
 AfterStep = Callable[[int, Tensor, Tensor], Tensor]
@@ -45,6 +50,13 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
         from models.refadgen.conversion.stable_diffusion import build  # imports this module
 
         return build(base, vae, ip_adapter, image_encoder, **options)
+
+    def accelerate(self, acceleration: Acceleration) -> "RefAdGenPipeline":
+        """Memory layout and compilation (`Acceleration`); the pictures stay the same but for the
+        last bits. Call it when the pipeline is on its device. ModelError says what is not to be
+        had there."""
+        accelerate(self.unet, (self.vae, self.reference_unet), acceleration)
+        return self
 
     @torch.no_grad()
     def encode_references(self, images: Tensor) -> ReferenceFeatures:
@@ -71,6 +83,7 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
             tokens,
             added=self._added(images.new_zeros(len(images), self._pooled_size), size),
             native=size if aligned else None,
+            area=product_area(images),
         )
 
     @torch.no_grad()
@@ -116,14 +129,18 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
         after_step: AfterStep | None = None,
         decode: bool = True,
         truncate_prompts: bool = False,
+        sampler: str | None = None,
+        shortcuts: Shortcuts = EXACT,
     ) -> Tensor:
         """Advertising pictures (B, 3, H, W) in [0, 1]; not decoded: scaled latents (B, C, h, w).
 
         references: one entry per sample (`ReferenceFeatures.select`); masks: (B, 1, H, W) in
         [0, 1], native px; frames: (B, 3) = (cx, cy, side) of the product frames, native px, None
         for U-Nets without position features; seeds: one per sample, or generators; after_step:
-        (i, t, z) -> z after each step. A prompt beyond the text encoder's length is refused unless
-        `truncate_prompts`. RenderArgumentError names the argument that cannot be used.
+        (i, t, z) -> z after each step; sampler: a scheduler by name (`schedules.sampler_named`),
+        None: the pipeline's; shortcuts: see `Shortcuts`. A prompt beyond the text encoder's length
+        is refused unless `truncate_prompts`. RenderArgumentError names the argument that cannot be
+        used.
         """
         checks.check_lengths(len(masks), prompts=prompts, negative_prompts=negative_prompts)
         latents = self.render_latents(
@@ -137,6 +154,8 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
             guidance_scale,
             reference_scale,
             after_step,
+            sampler,
+            shortcuts,
         )
         return self.decode_picture(latents) if decode else latents
 
@@ -153,24 +172,32 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
         guidance_scale: float = 4.0,
         reference_scale: float = 1.0,
         after_step: AfterStep | None = None,
+        sampler: str | None = None,
+        shortcuts: Shortcuts = EXACT,
     ) -> Tensor:
         """Scaled latents (B, C, h, w) from texts that are encoded already; else as `render`."""
         checks.check_sampler(steps, guidance_scale, reference_scale)
         self._check_batch(text, negative_text, references, masks, frames, seeds)
-        check_schedule(self.scheduler, self.trained_schedule)
+        scheduler = sampler_named(sampler, self.scheduler)
+        check_schedule(scheduler, self.trained_schedule)
+        check_shortcuts(shortcuts, self.unet, references)
         size = masks.shape[-2] // self.latent_px, masks.shape[-1] // self.latent_px
         conditions = self._conditions(
             text, negative_text, references, masks, frames, reference_scale
         )
-        guidance = Guidance(guidance_scale, float(self.config["guidance_rescale"]))
+        conditions = replace(conditions, product_only=shortcuts.product_tokens_only)
+        trained_steps = len(self.trained_schedule.alphas)
+        guidance = Guidance(guidance_scale, float(self.config["guidance_rescale"])).between(
+            shortcuts.guided_above, shortcuts.guided_below, trained_steps
+        )
         generators = generators_of(seeds)
         shape = (self.unet.config["out_channels"], *size)
         noise = initial_noise(generators, shape, float(self.config["noise_scale"]))
         self._interrupt = False
         return denoise(
-            guided_prediction(self.unet, conditions, guidance),
+            guided_prediction(self.unet, conditions, guidance, shortcuts.reuse_every),
             noise.to(self.device, self.unet.dtype),
-            self.scheduler,
+            scheduler,
             steps,
             generators=generators,
             taken=self._until_interrupted,

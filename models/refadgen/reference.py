@@ -7,7 +7,7 @@ the scene, the placement, the seed or the step.
 import contextlib
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from adloom.errors import ModelError
 from models.refadgen.added import SIZES, TextTime, added_arguments, check_conditioning, pooled_size
 from models.refadgen.attention import other_attentions, self_attentions
 from models.refadgen.checks import refuse
+from models.refadgen.product_tokens import covered_tokens
 from models.refadgen.unet import GenerationUNet
 
 UNCONDITIONAL, CONDITIONAL = 0, 1
@@ -167,11 +168,13 @@ class ReferenceFeatures:
     (P, 2, heads, N, d), index UNCONDITIONAL or CONDITIONAL.
 
     native: (height, width) px of the one canvas they are aligned with; None: canonical, any canvas.
+    product: by layer name, which tokens show the product, (P, N) bool; empty where it is not known.
     """
 
     keys: dict[str, Tensor]
     values: dict[str, Tensor]
     native: tuple[int, int] | None = None
+    product: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.keys.values())))
@@ -183,6 +186,7 @@ class ReferenceFeatures:
             {n: k[index] for n, k in self.keys.items()},
             {n: v[index] for n, v in self.values.items()},
             self.native,
+            {n: p[index] for n, p in self.product.items()},
         )
 
     def half(self, which: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -195,7 +199,9 @@ class ReferenceFeatures:
     @property
     def nbytes(self) -> int:
         return sum(
-            t.numel() * t.element_size() for t in (*self.keys.values(), *self.values.values())
+            t.numel() * t.element_size()
+            for kind in (self.keys, self.values, self.product)
+            for t in kind.values()
         )
 
     def as_views(self) -> "ReferenceFeatures":
@@ -207,6 +213,7 @@ class ReferenceFeatures:
             {n: _along_tokens(k) for n, k in self.keys.items()},
             {n: _along_tokens(v) for n, v in self.values.items()},
             self.native,
+            {n: p.flatten()[None] for n, p in self.product.items()},
         )
 
     @staticmethod
@@ -223,6 +230,7 @@ class ReferenceFeatures:
             {n: torch.cat([p.keys[n] for p in parts]) for n in parts[0].keys},
             {n: torch.cat([p.values[n] for p in parts]) for n in parts[0].values},
             parts[0].native,
+            {n: torch.cat([p.product[n] for p in parts]) for n in parts[0].product},
         )
 
 
@@ -238,12 +246,18 @@ def reference_features(
     tokens: tuple[Tensor, Tensor],
     added: TextTime | None = None,
     native: tuple[int, int] | None = None,
+    area: Tensor | None = None,
 ) -> ReferenceFeatures:
     """Features for clean product latents (P, C, h, w). tokens: the image tokens (P, L, D) of the
-    all-zero image and of the products, in this order. native: see `ReferenceFeatures`."""
+    all-zero image and of the products, in this order. native: see `ReferenceFeatures`; area:
+    where the pictures show the product, (P, H, W) bool."""
     halves = [unet.project_references(reference_unet.capture(latent, t, added)) for t in tokens]
     keys, values = (
         {n: torch.stack([half[i][n] for half in halves], dim=1) for n in halves[0][i]}
         for i in (0, 1)
     )
-    return ReferenceFeatures(keys, values, native)
+    if area is None:
+        return ReferenceFeatures(keys, values, native)
+    height, width = latent.shape[-2:]
+    sizes = {n: unet.layer_size(n, (height, width)) for n in keys}
+    return ReferenceFeatures(keys, values, native, covered_tokens(area, sizes))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adloom.errors import AdloomError, RenderError
+from adloom.render_spec import EXACT, Shortcuts
 from models.refadgen.checks import refuse
 
 Picture = NDArray[np.uint8]
@@ -33,6 +34,8 @@ class RenderItem:
     guidance: float = 4.0
     reference_scale: float = 1.0
     name: str = ""
+    sampler: str = "ddim"
+    shortcuts: Shortcuts = EXACT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,10 +66,19 @@ class Kind:
     steps: int
     guidance: float
     reference_scale: float
+    sampler: str
+    shortcuts: Shortcuts
 
     @classmethod
     def of(cls, item: RenderItem) -> "Kind":
-        return cls(item.mask.shape, item.steps, item.guidance, item.reference_scale)
+        return cls(
+            item.mask.shape,
+            item.steps,
+            item.guidance,
+            item.reference_scale,
+            item.sampler,
+            item.shortcuts,
+        )
 
     @property
     def memory(self) -> tuple[object, ...]:
@@ -80,10 +92,10 @@ def common_kind(items: Sequence[RenderItem]) -> Kind:
     shapes = {item.mask.shape for item in items}
     if len(shapes) > 1:
         raise refuse("items[].mask", f"sizes {sorted(shapes)}", "one native size per request")
-    for name in ("steps", "guidance", "reference_scale"):
+    for name in ("steps", "guidance", "reference_scale", "sampler", "shortcuts"):
         values = {getattr(item, name) for item in items}
         if len(values) > 1:
-            raise refuse(f"items[].{name}", f"{sorted(values)}", "one value per request")
+            raise refuse(f"items[].{name}", f"{sorted(values, key=str)}", "one value per request")
     return first
 
 

@@ -9,10 +9,12 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from adloom.errors import ModelError
+from models.refadgen.acceleration import NONE, Acceleration, check_acceleration
 from models.refadgen.caches import MB
 from models.refadgen.checks import refuse
 from models.refadgen.dtypes import check_device, dtype_named
 from models.refadgen.engine import BatchEngine
+from models.refadgen.lora import Lora, fuse
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.refining import RefineRequest, refined
 from models.refadgen.render_items import Picture, RenderItem
@@ -40,11 +42,16 @@ class RefAdGenRenderer:
     come from another (`BatchEngine.in_use`)."""
 
     def __init__(
-        self, pipeline: RefAdGenPipeline, hash_of_weights: str, reference_bytes: int
+        self,
+        pipeline: RefAdGenPipeline,
+        hash_of_weights: str,
+        reference_bytes: int,
+        hash_of_files: str | None = None,
     ) -> None:
         self.engine = BatchEngine(pipeline, reference_bytes)
         self._pipeline = pipeline
         self._hash = hash_of_weights
+        self._files = hash_of_files or hash_of_weights
 
     @classmethod
     def load(
@@ -54,18 +61,21 @@ class RefAdGenRenderer:
         dtype: str = "float32",
         reference_cache_mb: int | None = None,
         threads: int = 0,
+        acceleration: Acceleration = NONE,
+        lora: Lora | None = None,
     ) -> "RefAdGenRenderer":
         """Load a diffusers-format folder; ModelError where it, the device or dtype is unusable.
 
         Tensors are read from `.safetensors` alone: what is loaded is what the hash is over.
         `reference_cache_mb`: the bound of the cache of reference features; None: a tenth of a CUDA
         device's memory, 256 on a CPU. `threads`: CPU threads of this process's torch; 0 leaves
-        them as they are.
+        them as they are. A `lora` is fused in and part of the weights hash.
         """
         if threads:
             torch.set_num_threads(threads)
         number_format = dtype_named(dtype)
         check_device(device)
+        check_acceleration(acceleration, device)
         digest = weights_hash(Path(path))
         check_safetensors(Path(path))
         diffusers_logging.disable_progress_bar()
@@ -79,12 +89,22 @@ class RefAdGenRenderer:
                 f"cannot be loaded: {error}", where=str(path), hint="is the folder complete?"
             ) from error
         pipeline.set_progress_bar_config(disable=True)
-        return cls(pipeline, digest, _cache_bytes(device, reference_cache_mb))
+        files = digest
+        if lora is not None:
+            digest = lora.identity(files)
+            fuse(pipeline.unet, lora)
+        pipeline.accelerate(acceleration)
+        return cls(pipeline, digest, _cache_bytes(device, reference_cache_mb), files)
 
     @property
     def weights_hash(self) -> str:
-        """sha256 over the component files: part of every fingerprint."""
+        """sha256 over the component files and the LoRA: part of every fingerprint."""
         return self._hash
+
+    @property
+    def files_hash(self) -> str:
+        """sha256 over the folder's component files, which its bill of materials states."""
+        return self._files
 
     @property
     def dtype(self) -> str:

@@ -1,8 +1,10 @@
 """Sampling with classifier-free guidance: plain functions of tensors, no pipeline in sight."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,9 +12,13 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 from torch.nn import functional as F
 
+from adloom.render_spec import Shortcuts
 from models.refadgen.added import TextTime
+from models.refadgen.ahead import prepared
 from models.refadgen.attention import Fusion
-from models.refadgen.checks import check_timesteps
+from models.refadgen.checks import check_timesteps, refuse
+from models.refadgen.forward import Deep, check_reusable
+from models.refadgen.product_tokens import product_only
 from models.refadgen.reference import CONDITIONAL, UNCONDITIONAL, ReferenceFeatures
 from models.refadgen.unet import GenerationUNet
 
@@ -49,10 +55,28 @@ def latent_mask(mask: Tensor, size: tuple[int, int], how: str) -> Tensor:
 @dataclass(frozen=True, slots=True)
 class Guidance:
     """scale 1 renders the conditional half alone; rescale in [0, 1] pulls the guided
-    prediction's deviation back to the conditional one's (arXiv 2305.08891, sec. 3.4)."""
+    prediction's deviation back to the conditional one's (arXiv 2305.08891, sec. 3.4).
+
+    above, below: the timesteps between which both halves are rendered (arXiv 2404.07724);
+    elsewhere the conditional one alone.
+    """
 
     scale: float
     rescale: float = 0.0
+    above: float = 0.0
+    below: float = math.inf
+
+    def between(self, above: float, below: float, timesteps: int) -> "Guidance":
+        """With `Shortcuts.guided_above` and `guided_below` of a schedule of so many timesteps."""
+        high = math.inf if below >= 1 else below * timesteps
+        return replace(self, above=above * timesteps, below=high)
+
+    def acts_at(self, t: Tensor) -> bool:
+        if self.scale == 1:
+            return False
+        if self.above <= 0 and math.isinf(self.below):
+            return True
+        return self.above <= float(t) <= self.below
 
     def combine(self, unconditional: Tensor, conditional: Tensor) -> Tensor:
         guided = unconditional + self.scale * (conditional - unconditional)
@@ -67,7 +91,8 @@ class Guidance:
 class Conditions:
     """What a batch of B samples is rendered from; texts are (B, L, D), mask is (B, 1, h, w).
 
-    added, negative_added: what SDXL-shaped U-Nets need beside the texts.
+    added, negative_added: what SDXL-shaped U-Nets need beside the texts; product_only: whether of
+    the references the product's tokens alone are attended to.
     """
 
     text: Tensor
@@ -78,40 +103,105 @@ class Conditions:
     reference_scale: float
     added: TextTime | None = None
     negative_added: TextTime | None = None
+    product_only: bool = False
 
     def fusion(self, *halves: int) -> Fusion:
         """The AFMs' argument for these guidance halves, stacked along the batch."""
         parts = [self.references.half(h) for h in halves]
-        return Fusion(
+        fusion = Fusion(
             keys={n: torch.cat([k[n] for k, _ in parts]) for n in parts[0][0]},
             values={n: torch.cat([v[n] for _, v in parts]) for n in parts[0][1]},
             positions={n: p.repeat(len(halves), 1, 1) for n, p in self.positions.items()},
             scale=self.reference_scale,
         )
+        if not self.product_only:
+            return fusion
+        product = self.references.product
+        return product_only(fusion, {n: p.repeat(len(halves), 1) for n, p in product.items()})
+
+    def halves(self, unet: GenerationUNet, *which: int) -> "Halves":
+        """What the network is given for these guidance halves, in every step."""
+        texts = {UNCONDITIONAL: self.negative_text, CONDITIONAL: self.text}
+        added = {UNCONDITIONAL: self.negative_added, CONDITIONAL: self.added}
+        text = torch.cat([texts[h] for h in which])
+        extra = [a for a in (added[h] for h in which) if a is not None]
+        fusion = prepared(unet, self.fusion(*which), text)
+        return Halves(text, fusion, TextTime.concatenate(extra) if extra else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """Guidance halves of B samples, k of them: text (k B, L, D), and with it fusion and added."""
+
+    text: Tensor
+    fusion: Fusion
+    added: TextTime | None
+
+
+class GuidedPrediction:
+    """The network as a function of (z_t, t), step after step of one render.
+
+    Both halves run as one batch, each attending to its own text and its own reference features.
+    """
+
+    def __init__(
+        self, unet: GenerationUNet, conditions: Conditions, guidance: Guidance, reuse_every: int
+    ) -> None:
+        self.unet, self.conditions, self.guidance = unet, conditions, guidance
+        self.reuse_every = reuse_every
+        self._step = 0
+        self._deep: Deep | None = None
+
+    def __call__(self, z: Tensor, t: Tensor) -> Tensor:
+        if not self.guidance.acts_at(t):
+            return self._predicted(self._alone, z, t)
+        unconditional, conditional = self._predicted(self._both, z, t).chunk(2)
+        return self.guidance.combine(unconditional, conditional)
+
+    @cached_property
+    def _alone(self) -> Halves:
+        return self.conditions.halves(self.unet, CONDITIONAL)
+
+    @cached_property
+    def _both(self) -> Halves:
+        return self.conditions.halves(self.unet, UNCONDITIONAL, CONDITIONAL)
+
+    def _predicted(self, halves: Halves, z: Tensor, t: Tensor) -> Tensor:
+        renewed = self._step % self.reuse_every == 0
+        self._step += 1
+        if self._deep is not None and (renewed or len(self._deep.hidden) != len(halves.text)):
+            self._deep = None
+        given = z, self.conditions.mask, t, halves.text, halves.fusion, halves.added
+        if self.reuse_every == 1:
+            return self.unet.predict(*given)
+        predicted, self._deep = self.unet.predict_with(self._deep, *given)
+        return predicted
 
 
 def guided_prediction(
-    unet: GenerationUNet, conditions: Conditions, guidance: Guidance
+    unet: GenerationUNet, conditions: Conditions, guidance: Guidance, reuse_every: int = 1
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """The network as a function of (z_t, t). Both halves run as one batch, each attending to its
-    own text and its own reference features."""
-    c = conditions
-    if guidance.scale == 1:
-        alone = c.fusion(CONDITIONAL)
-        return lambda z, t: unet.predict(z, c.mask, t, c.text, alone, c.added)
-    both = c.fusion(UNCONDITIONAL, CONDITIONAL)
-    text = torch.cat([c.negative_text, c.text])
-    mask = torch.cat([c.mask, c.mask])
-    added = None
-    if c.negative_added is not None and c.added is not None:
-        added = TextTime.concatenate([c.negative_added, c.added])
+    """The network as a function of (z_t, t), for one render."""
+    return GuidedPrediction(unet, conditions, guidance, reuse_every)
 
-    def predict(z: Tensor, t: Tensor) -> Tensor:
-        halves = unet.predict(torch.cat([z, z]), mask, t, text, both, added)
-        unconditional, conditional = halves.chunk(2)
-        return guidance.combine(unconditional, conditional)
 
-    return predict
+def check_shortcuts(
+    shortcuts: Shortcuts, unet: GenerationUNet, references: ReferenceFeatures
+) -> None:
+    """RenderArgumentError or ModelError for shortcuts that cannot be taken."""
+    low, high = shortcuts.guided_above, shortcuts.guided_below
+    if not 0 <= low < high <= 1:
+        raise refuse(
+            "shortcuts", f"guidance from {low} to {high} of the schedule", "0 <= above < below <= 1"
+        )
+    if shortcuts.reuse_every < 1:
+        raise refuse("shortcuts", f"reuse_every {shortcuts.reuse_every}", "give 1 (off) or more")
+    if shortcuts.reuse_every > 1:
+        check_reusable(unet)
+    if shortcuts.product_tokens_only and not references.product:
+        raise refuse(
+            "references", "do not say which tokens show the product", "use encode_references"
+        )
 
 
 def denoise(

@@ -8,11 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+from diffusers.schedulers.scheduling_lcm import LCMScheduler
+from diffusers.schedulers.scheduling_tcd import TCDScheduler
+from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
 from adloom.errors import ModelError
+from adloom.render_spec import SAMPLERS
 
+_SHARED = (
+    "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
+    "prediction_type", "rescale_betas_zero_snr",
+)  # fmt: skip
 PREDICTIONS = ("v_prediction", "epsilon")
 FROM_THE_LAST = ("trailing", "linspace")  # the spacings whose first step is the last timestep
 ZERO_SNR_SAMPLERS = "DDIM, DDPM, DPMSolverMultistep, UniPCMultistep, EulerDiscrete"
@@ -37,6 +46,32 @@ def own_schedule() -> DDIMScheduler:
         set_alpha_to_one=True,
         steps_offset=0,
     )
+
+
+_KINDS: dict[str, tuple[type, dict[str, Any]]] = {
+    "dpm++": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
+    "unipc": (UniPCMultistepScheduler, {}),
+    "lcm": (LCMScheduler, {}),
+    "tcd": (TCDScheduler, {}),
+}
+
+
+def sampler_named(name: str | None, given: SchedulerMixin) -> SchedulerMixin:
+    """The scheduler of one of adloom's `SAMPLERS` with the betas and prediction type of `given`.
+
+    None and `ddim`: `given` itself, which is DDIM with all weights of ours and the released ones.
+    The others start at the last timestep. ModelError names those that there are.
+    """
+    if name in (None, "ddim"):
+        return given
+    if name not in _KINDS:
+        raise ModelError(
+            f"no sampler {name!r}", where="sampler", hint=f"one of {', '.join(SAMPLERS)}"
+        )
+    kind, options = _KINDS[name]
+    config = {k: v for k, v in getattr(given, "config", {}).items() if k in _SHARED}
+    made: Any = kind
+    return made.from_config({**config, **options, "timestep_spacing": "trailing"})
 
 
 def released_schedule() -> DDIMScheduler:

@@ -1,7 +1,7 @@
 """The Generation U-Net: diffusers' U-Net with the mask as one more input channel and AFMs."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from models.refadgen.attention import (
     other_attentions,
     self_attentions,
 )
+from models.refadgen.forward import Deep, Given, forward
 from models.refadgen.frames import fourier, generation_positions, reference_positions
 
 
@@ -35,6 +36,7 @@ class GenerationUNet(UNet2DConditionModel):
         super().__init__(**config)
         self.register_to_config(position_frequencies=position_frequencies)
         check_conditioning(self.config)
+        self._forward: Callable[..., tuple[Tensor, Tensor | None]] = forward
         layers = list(self_attentions(self))
         if not layers:
             raise ModelError(
@@ -46,10 +48,14 @@ class GenerationUNet(UNet2DConditionModel):
             processor = FusionProcessor(name, attn, position_frequencies)
             processor.copy_projections(attn)
             attn.set_processor(processor)  # pyright: ignore[reportArgumentType]
-        for _, attn in list(other_attentions(self)):
-            attn.set_processor(TextProcessor())  # pyright: ignore[reportArgumentType]
+        for name, attn in list(other_attentions(self)):
+            attn.set_processor(TextProcessor(name))  # pyright: ignore[reportArgumentType]
         with torch.no_grad():
             self.conv_in.weight[:, -1].zero_()  # the mask says nothing at first
+
+    def run_by(self, how: Callable[..., tuple[Tensor, Tensor | None]]) -> None:
+        """Has `predict` call `how` in place of `forward`: the same, compiled."""
+        self._forward = how
 
     @staticmethod
     def _get_init_keys(input_class: type) -> set[str]:
@@ -66,6 +72,21 @@ class GenerationUNet(UNet2DConditionModel):
     def downscale(self) -> int:
         """How often the latent's sides are halved, as a factor."""
         return 2 ** (len(self.config["block_out_channels"]) - 1)
+
+    def level(self, layer: str) -> int:
+        """How often the latent is halved, on both sides, where this attention layer stands."""
+        part, index = layer.split(".")[:2]
+        last = len(self.config["block_out_channels"]) - 1
+        if part == "down_blocks":
+            return int(index)
+        return last - int(index) if part == "up_blocks" else last
+
+    def layer_size(self, layer: str, latent: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) in tokens of an attention layer, for a latent's."""
+        height, width = latent
+        for _ in range(self.level(layer)):
+            height, width = (height + 1) // 2, (width + 1) // 2
+        return height, width
 
     def project_references(
         self, hidden: Mapping[str, Tensor]
@@ -104,18 +125,27 @@ class GenerationUNet(UNet2DConditionModel):
         fusion: Fusion | None,
         added: TextTime | None = None,
     ) -> Tensor:
-        """One forward: z (B, C, h, w), mask (B, 1, h, w), t () or (B,), text (B, L, D).
+        """One forward: z (B, C, h, w), mask (B, 1, h, w), t () or (B,), text (k B, L, D), and
+        with it fusion and added: k conditions for each sample, (k B, C, h, w) predicted.
 
         added: what SDXL-shaped U-Nets need (`added`), refused by all others.
         """
-        return self(
-            torch.cat([z, mask], dim=1),
-            t,
-            text,
-            added_cond_kwargs=added_arguments(self.config, added, len(z)),
-            cross_attention_kwargs={"fusion": fusion},
-            return_dict=False,
-        )[0]
+        return self.predict_with(None, z, mask, t, text, fusion, added)[0]
+
+    def predict_with(
+        self,
+        deep: Deep | None,
+        z: Tensor,
+        mask: Tensor,
+        t: Tensor | int,
+        text: Tensor,
+        fusion: Fusion | None,
+        added: TextTime | None = None,
+    ) -> tuple[Tensor, Deep | None]:
+        """`predict` and its deep features; given those of an earlier step, they are used again."""
+        given = Given(t, text, fusion, added_arguments(self.config, added, len(text)))
+        predicted, hidden = self._forward(self, torch.cat([z, mask], dim=1), given, deep)
+        return predicted, None if hidden is None else Deep(hidden)
 
     def _reference_phi(self, hidden: Tensor) -> Tensor | None:
         count = self.config["position_frequencies"]

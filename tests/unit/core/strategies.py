@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from adloom.catalog import PhotoRole
 from adloom.geometry import Anchor, Box, Placement, Size
 from adloom.planning import PlannableProduct, RendererIdentity
-from adloom.render_spec import RenderSpec, Sampler
+from adloom.render_spec import RenderSpec, Sampler, Shortcuts
 from adloom.scenes import SceneTemplate
 
 fractions = st.floats(0.05, 1.0, allow_nan=False)
@@ -26,6 +26,13 @@ samplers = st.builds(
     steps=st.integers(1, 50),
     guidance=st.floats(1, 10),
     reference_scale=st.floats(0, 2),
+    shortcuts=st.builds(
+        Shortcuts,
+        product_tokens_only=st.booleans(),
+        guided_above=st.floats(0, 0.4),
+        guided_below=st.floats(0.5, 1),
+        reuse_every=st.integers(1, 3),
+    ),
 )
 boxes = st.builds(Box, st.floats(0, 100), st.floats(0, 100), st.floats(1, 100), st.floats(1, 100))
 specs = st.builds(

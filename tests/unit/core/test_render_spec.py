@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adloom.geometry import Box, Size
-from adloom.render_spec import RenderSpec, Sampler, seed_for
+from adloom.render_spec import RenderSpec, Sampler, Shortcuts, seed_for
 from tests.unit.core.strategies import specs
 
 
@@ -48,6 +48,21 @@ def test_the_fingerprint_is_the_same_in_every_release() -> None:
         "c" * 64, "float32", "1",
     )  # fmt: skip
     assert spec.fingerprint == ("fb6f963e1beff31eb6314d11a9574cb16bc3b3008c4eed4bed4ce68e68bea3c0")
+
+
+@given(specs, st.sampled_from([f.name for f in fields(Shortcuts)]))
+def test_each_shortcut_changes_the_fingerprint(spec: RenderSpec, name: str) -> None:
+    taken = getattr(spec.sampler.shortcuts, name)
+    other = not taken if isinstance(taken, bool) else taken + 1
+    shortcuts = replace(spec.sampler.shortcuts, **{name: other})
+    changed = replace(spec, sampler=replace(spec.sampler, shortcuts=shortcuts))
+    assert changed.fingerprint != spec.fingerprint
+
+
+def test_shortcuts_that_are_off_are_no_part_of_a_recipe() -> None:
+    assert Sampler().to_json().keys() == {"name", "steps", "guidance", "reference_scale"}
+    one = Sampler(shortcuts=Shortcuts(reuse_every=2))
+    assert one.to_json()["shortcuts"] == {"reuse_every": 2}
 
 
 def test_seeds_depend_on_photo_scene_format_variant_and_draw() -> None:

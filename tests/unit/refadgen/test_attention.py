@@ -132,6 +132,22 @@ def test_position_logits_peak_where_reference_and_canvas_correspond() -> None:
     )
 
 
+def test_gradient_checkpointing_gives_the_same_gradients() -> None:
+    torch.manual_seed(0)
+    unet, z, text = small_unet(), torch.randn(1, 4, 8, 8), torch.randn(1, 5, 32)
+    reference = {n: torch.randn(1, 16, a.to_k.in_features) for n, a in self_attentions(unet)}
+    gradients: list[torch.Tensor] = []
+    for checkpointed in (False, True):
+        if checkpointed:
+            unet.enable_gradient_checkpointing()
+        fusion = Fusion(*unet.project_references(reference), {}, 1.0)
+        unet.predict(z, torch.ones(1, 1, 8, 8), 500, text, fusion).square().sum().backward()
+        assert unet.conv_in.weight.grad is not None
+        gradients.append(unet.conv_in.weight.grad.clone())
+        unet.zero_grad()
+    assert torch.allclose(*gradients, atol=1e-4)
+
+
 def test_configuration_survives_saving(tmp_path: object) -> None:
     unet = small_unet(4)
     randomise(unet)

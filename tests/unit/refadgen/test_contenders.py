@@ -9,9 +9,18 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from benchmarks import refadgen_contenders as contenders
+from benchmarks.gpu_session import parts
 from benchmarks.refadgen_contenders import Job
 from benchmarks.refadgen_shapes import SD15, Shapes
-from benchmarks.refadgen_speed import COLD, PLAIN, RELEASED, measure, print_rows
+from benchmarks.refadgen_speed import (
+    COLD,
+    LEVERS,
+    PLAIN,
+    RELEASED,
+    chosen_levers,
+    measure,
+    print_rows,
+)
 from models.refadgen.pipeline import RefAdGenPipeline
 from tests.unit.refadgen.conftest import SIDE, randomise, small_pipeline
 
@@ -42,6 +51,34 @@ def test_ours_gives_what_the_released_way_gives(
         assert ours.shape == (2, 3, 96, 64)
         assert float(ours.std()) > 0.01
         assert torch.allclose(ours, released, atol=1e-4)
+
+
+def test_a_lever_is_ours_with_one_thing_changed(pipeline: RefAdGenPipeline) -> None:
+    job = Job(CANONICAL, steps=2, guidance=4.0)
+    exact = contenders.ours(pipeline, job)(2)
+    layout = contenders.pulled(LEVERS["channels last"])(pipeline, job)(2)
+    assert torch.allclose(layout, exact, atol=1e-4)
+    assert pipeline.unet.conv_in.weight.is_contiguous()  # the other contenders' is untouched
+    for name in ("product tokens only", "deep features every 2nd step"):
+        assert not torch.allclose(contenders.pulled(LEVERS[name])(pipeline, job)(2), exact)
+
+
+def test_levers_are_chosen_by_name() -> None:
+    assert chosen_levers("") == {}
+    assert chosen_levers("all") == LEVERS
+    assert list(chosen_levers("channels last, compiled; CUDA graphs")) == [
+        "channels last, compiled", "CUDA graphs",
+    ]  # fmt: skip
+    with pytest.raises(SystemExit, match="no lever 'none'"):
+        chosen_levers("none")
+
+
+def test_a_gpu_session_ends_within_ten_minutes_and_names_levers_that_exist() -> None:
+    session = parts("cuda", tiny=False)
+    assert sum(part.limit_s for part in session) < 600
+    named = [p.arguments[p.arguments.index("--levers") + 1] for p in session[2:]]
+    assert all(chosen_levers(names) for names in named)
+    assert len({part.name for part in session}) == len(session) == 4
 
 
 class Draws(TorchFunctionMode):

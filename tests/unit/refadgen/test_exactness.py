@@ -239,12 +239,34 @@ def test_the_cached_path_is_the_naive_one_bit_for_bit(base: str) -> None:
         def naive(z: Tensor, t: Tensor) -> Tensor:
             projected = unet.project_references(together)
             keys, values = ({n: x.contiguous() for n, x in kv.items()} for kv in projected)
-            texts, masks = torch.cat([negative, text]), mask.repeat(2, 1, 1, 1)
-            fusion = Fusion(keys, values, {}, 1.0)
-            halves = unet.predict(z.repeat(2, 1, 1, 1), masks, t, texts, fusion, both)
+            texts, fusion = torch.cat([negative, text]), Fusion(keys, values, {}, 1.0)
+            halves = unet.predict(z, mask, t, texts, fusion, both)
             return halves[:1] + 3.0 * (halves[1:] - halves[:1])
 
         assert torch.equal(cached, denoise(naive, start, own_schedule(), 3))
+
+
+@each_base
+def test_what_the_guidance_halves_share_is_computed_once_and_stays_the_same(base: str) -> None:
+    """Against diffusers' own forward of a doubled batch."""
+    unet, _ = unets(base)
+    hidden, text, negative, mask = two_halves(base)
+    z, words = draw(6, 2, 4, *SIZE), text_time(base, 4, seed=7)
+    masks, texts = mask.repeat(2, 1, 1, 1), torch.cat([negative, negative + 1, text, text + 1])
+    with torch.no_grad():
+        apart = {n: torch.cat([h[n] for h in hidden]) for n in hidden[0]}
+        references = {n: h.repeat_interleave(2, dim=0) for n, h in apart.items()}
+        fusion = Fusion(*unet.project_references(references), {}, 0.8)
+        made = unet.predict(z, masks, 700, texts, fusion, words)
+        expected = unet(
+            torch.cat([z, masks], 1).repeat(2, 1, 1, 1),
+            700,
+            texts,
+            added_cond_kwargs=added(words, torch.float32),
+            cross_attention_kwargs={"fusion": fusion},
+        ).sample
+    assert relative_error(made, expected) <= TOLERANCE
+    assert relative_error(made[:2], made[2:]) > 1e-3
 
 
 @each_base

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from adloom.errors import ModelError, RenderArgumentError
+from models.refadgen.lora import Lora
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.renderer import RefAdGenRenderer, RenderItem, RenderRequest
 
@@ -61,6 +63,20 @@ def test_it_says_what_it_is(renderer: RefAdGenRenderer, folder: Path) -> None:
     assert renderer.count_tokens("a red cup, on white") == 8
     assert renderer.unknown_words("a red Plumbus") == ("Plumbus",)
     assert RefAdGenRenderer.load(folder).weights_hash == renderer.weights_hash
+
+
+def test_a_lora_is_fused_at_load_and_named_by_the_hash(
+    renderer: RefAdGenRenderer, folder: Path, tmp_path: Path
+) -> None:
+    keys = {"lora_unet_conv_out.lora_down.weight": torch.ones(2, 16, 3, 3),
+            "lora_unet_conv_out.lora_up.weight": torch.ones(4, 2, 1, 1)}  # fmt: skip
+    save_file(keys, tmp_path / "lora.safetensors")
+    lora = Lora(tmp_path / "lora.safetensors", 0.1)
+    changed = RefAdGenRenderer.load(folder, lora=lora)
+    assert changed.files_hash == renderer.files_hash == renderer.weights_hash
+    assert changed.weights_hash == lora.identity(renderer.weights_hash)
+    one = RenderRequest(PICTURES, [item()])
+    assert not np.array_equal(changed.render(one)[0], renderer.render(one)[0])
 
 
 @pytest.mark.parametrize(

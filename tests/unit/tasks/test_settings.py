@@ -58,6 +58,16 @@ def test_variables_are_read_and_empty_ones_count_as_unset(monkeypatch: pytest.Mo
     assert settings.database_url is None
 
 
+def test_acceleration_and_a_lora_reach_the_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADLOOM_CHANNELS_LAST", "true")
+    monkeypatch.setenv("ADLOOM_COMPILE", "reduce-overhead")
+    monkeypatch.setenv("ADLOOM_LORA", "/weights/lcm.safetensors")
+    monkeypatch.setenv("ADLOOM_LORA_STRENGTH", "0.5")
+    rendering = Settings.load().rendering()
+    assert (rendering.channels_last, rendering.compile) == (True, "reduce-overhead")
+    assert (rendering.lora, rendering.lora_strength) == (Path("/weights/lcm.safetensors"), 0.5)
+
+
 def test_a_relative_home_does_not_move_with_the_working_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
