@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -68,24 +68,16 @@ class ProductRecord:
     @property
     def content_hash(self) -> str:
         """Sha256 over every field but `line`: equal if and only if the record says the same."""
-        said = {
-            "external_id": self.external_id,
-            "title": self.title,
-            "category": self.category,
-            "photos": [
-                {"location": p.location, "role": p.role, "position": p.position}
-                for p in self.photos
-            ],
-            "description": self.description,
-            "link": self.link,
-            "brand": self.brand,
-            "availability": self.availability,
-            "price": self.price
-            and {"amount": str(self.price.amount), "currency": self.price.currency},
-            "item_group_id": self.item_group_id,
-        }
-        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
+        said = {name: getattr(self, name) for name in _SAID}
+        text = json.dumps(said, sort_keys=True, default=_plain, ensure_ascii=False)
         return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+_SAID = tuple(f.name for f in fields(ProductRecord) if f.compare)
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Decimal) else asdict(value)  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True, slots=True)

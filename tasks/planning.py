@@ -1,22 +1,38 @@
 """What a campaign makes of the products as they are: as a dry run, or written as a run's plan."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from adloom.campaign import CampaignSpec, Refresh
 from adloom.errors import InvalidInputError, Problem, SpecError
-from adloom.planning import PlannedItem, SkippedProduct, plan
+from adloom.planning import (
+    PlannableProduct,
+    PlannedItem,
+    Planner,
+    SkippedProduct,
+    SlotRecipe,
+)
 from adloom.records import RunLease, RunRecord
 from adloom.states import RenderState, RunState
 from adloom.yaml_spec import dotted
-from db.queries import campaigns, refreshing, run_leases, runs, scenes, selection
+from db.queries import (
+    campaigns,
+    known_slots,
+    refreshing,
+    run_leases,
+    runs,
+    scenes,
+    selection,
+)
+from db.queries.known_slots import WantedSlots
 from tasks import resident
 from tasks.campaigns import unknown_names
 from tasks.catalog import chunks
 from tasks.environment import Environment
 
-CHUNK = 1000
+CHUNK_SLOTS = 10_000
 SECONDS_PER_STEP, SECONDS_PER_RENDER = 0.02, 0.6
 """Rough costs of `mini` on two CPU cores: a guided step; masks, scores and finishing."""
 
@@ -40,17 +56,27 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class PlanChunk:
-    """A part of a plan: slots that are due by the campaign's `refresh`, and products left out."""
+    """A part of a plan: products with their slots, what of it was planned anew, what is left out.
 
-    items: tuple[PlannedItem, ...]
-    skipped: tuple[SkippedProduct, ...]
+    `due` are the planned slots that the campaign's `refresh` takes, `not_due` the others; slots
+    whose inputs are those of an earlier plan are in `wanted` alone, `known` of them.
+    """
+
+    wanted: WantedSlots
+    known: int = 0
+    due: tuple[PlannedItem, ...] = ()
+    not_due: tuple[PlannedItem, ...] = ()
+    skipped: tuple[SkippedProduct, ...] = ()
 
 
-def planned(env: Environment, spec: CampaignSpec, *, pinned: str | None) -> Iterator[PlanChunk]:
+def planned(
+    env: Environment, spec: CampaignSpec, *, pinned: str | None, campaign_id: int | None
+) -> Iterator[PlanChunk]:
     """The plan of a spec over the products as they are, as it is asked for.
 
-    Raises SpecError for scenes or catalogue sources that do not exist, and ModelError if the
-    weights at hand are not those of the hash `pinned` (None: any).
+    `campaign_id` None: a campaign that is not stored, of which no slot is known. Raises SpecError
+    for scenes or catalogue sources that do not exist, and ModelError if the weights at hand are not
+    those of the hash `pinned` (None: any).
     """
     ws, where = env.workspace_id, f"campaign '{spec.slug}'"
     with env.database.transaction() as tx:
@@ -60,48 +86,102 @@ def planned(env: Environment, spec: CampaignSpec, *, pinned: str | None) -> Iter
     identity = resident.identity(spec.model, env.rendering)
     resident.require_pinned(pinned, identity.weights_hash, where=where)
     with env.database.transaction() as tx:
-        chosen = scenes.latest(tx, ws, spec.scenes)
-        for skipped in chunks(selection.unplannable(tx, ws, spec), CHUNK):
-            yield PlanChunk((), tuple(skipped))
-        for chunk in chunks(plan(spec, selection.plannable(tx, ws, spec), chosen, identity), CHUNK):
-            items = [i for i in chunk if isinstance(i, PlannedItem)]
-            with env.database.transaction() as looking:
-                due = refreshing.due(looking, ws, spec, items)
-            yield PlanChunk(due, tuple(s for s in chunk if isinstance(s, SkippedProduct)))
+        planner = Planner(spec, scenes.latest(tx, ws, spec.scenes), identity)
+        for skipped in chunks(selection.unplannable(tx, ws, spec), CHUNK_SLOTS):
+            yield PlanChunk(WantedSlots(spec, ()), skipped=tuple(skipped))
+        for chunk in _in_chunks(planner, spec, selection.plannable(tx, ws, spec)):
+            yield _plan_chunk(env, planner, chunk, campaign_id)
+
+
+def _in_chunks(
+    planner: Planner, spec: CampaignSpec, products: Iterable[PlannableProduct]
+) -> Iterator[PlanChunk]:
+    """Products with what is wanted of them, in chunks of about `CHUNK_SLOTS` slots."""
+    wanted: list[tuple[PlannableProduct, tuple[SlotRecipe, ...]]] = []
+    skipped: list[SkippedProduct] = []
+    slots = 0
+    for product in products:
+        recipes = planner.recipes_for(product)
+        if isinstance(recipes, SkippedProduct):
+            skipped.append(recipes)
+        else:
+            wanted.append((product, recipes))
+            slots += len(recipes)
+        if slots >= CHUNK_SLOTS or len(skipped) >= CHUNK_SLOTS:
+            yield PlanChunk(WantedSlots(spec, wanted), skipped=tuple(skipped))
+            wanted, skipped, slots = [], [], 0
+    yield PlanChunk(WantedSlots(spec, wanted), skipped=tuple(skipped))
+
+
+def _plan_chunk(
+    env: Environment, planner: Planner, chunk: PlanChunk, campaign_id: int | None
+) -> PlanChunk:
+    """The chunk with its unknown slots planned."""
+    wanted, ws = chunk.wanted, env.workspace_id
+    with env.database.transaction() as tx:
+        if campaign_id is None:
+            unknown: Sequence[tuple[PlannableProduct, Sequence[SlotRecipe]]] = wanted.products
+        else:
+            unknown = known_slots.unknown(tx, ws, campaign_id, wanted)
+        items = [item for product, recipes in unknown for item in planner.items(product, recipes)]
+        due = refreshing.due(tx, ws, wanted.spec, items)
+    taken = {id(item) for item in due}
+    return replace(
+        chunk,
+        known=wanted.slots - len(items),
+        due=due,
+        not_due=tuple(item for item in items if id(item) not in taken),
+    )
 
 
 def estimate(env: Environment, slug: str) -> Estimate:
     """Dry run of a campaign: inserts nothing. Raises ModelError as a run would."""
     with env.database.transaction() as tx:
         campaign = campaigns.get(tx, env.workspace_id, slug)
-    return estimate_of(env, campaign.spec, pinned=campaign.model_revision)
+    return estimate_of(env, campaign.spec, pinned=campaign.model_revision, campaign_id=campaign.id)
 
 
-def estimate_of(env: Environment, spec: CampaignSpec, *, pinned: str | None = None) -> Estimate:
-    """Dry run of a specification, stored or not, with the weights it is `pinned` to, if any."""
+def estimate_of(
+    env: Environment,
+    spec: CampaignSpec,
+    *,
+    pinned: str | None = None,
+    campaign_id: int | None = None,
+) -> Estimate:
+    """Dry run of a specification with the weights it is `pinned` to, if any.
+
+    `campaign_id`: the campaign under which it is stored, None if it is not.
+    """
     skipped: Counter[str] = Counter()
     warnings: Counter[str] = Counter()
     products: set[int] = set()
-    slots, there, missing, steps = 0, 0, set[str](), 0
-    for chunk in planned(env, spec, pinned=pinned):
+    slots, there, missing = 0, 0, set[bytes]()
+    for chunk in planned(env, spec, pinned=pinned, campaign_id=campaign_id):
         skipped.update(s.reason for s in chunk.skipped)
-        warnings.update(i.warning for i in chunk.items if i.warning)
-        fingerprints = [i.spec.fingerprint for i in chunk.items]
+        warnings.update(i.warning for i in chunk.due if i.warning)
+        fingerprints = {i: i.spec.fingerprint for i in chunk.due}
         with env.database.transaction() as tx:
-            states = runs.existing(tx, env.workspace_id, fingerprints)
-        for item in chunk.items:
+            states = runs.existing(tx, env.workspace_id, list(fingerprints.values()))
+            if campaign_id is not None and chunk.known:
+                known = known_slots.count(
+                    tx, env.workspace_id, campaign_id, chunk.wanted, known=chunk.known
+                )
+                slots, there = slots + known.slots, there + known.rendered
+                missing.update(bytes.fromhex(f) for f in known.missing)
+                warnings.update(known.warnings)
+                products.update(known.products)
+        for item, fingerprint in fingerprints.items():
             slots += 1
             products.add(item.slot.product_id)
-            if states.get(item.spec.fingerprint) is RenderState.RENDERED:
+            if states.get(fingerprint) is RenderState.RENDERED:
                 there += 1
-            elif item.spec.fingerprint not in missing:
-                missing.add(item.spec.fingerprint)
-                steps += item.spec.sampler.steps
+            else:
+                missing.add(bytes.fromhex(fingerprint))
     limit = spec.budget.max_renders
     return Estimate(
         spec.slug, len(products), slots, there, len(missing), dict(skipped),
         tuple(f"{text} ({n} creatives)" for text, n in warnings.most_common(10)),
-        (steps * SECONDS_PER_STEP + len(missing) * SECONDS_PER_RENDER) / 60,
+        len(missing) * SECONDS_PER_RENDER / 60,
         "on two CPU cores with `mini`",
         limit, limit is not None and len(missing) > limit,
     )  # fmt: skip
@@ -117,9 +197,17 @@ def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:
     """
     _require_budget(env, run)
     skipped: Counter[str] = Counter()
-    for chunk in planned(env, run.spec, pinned=run.weights_hash):
-        skipped.update(s.reason for s in chunk.skipped)
-        add_to_run(env, lease, chunk.items, chunk.skipped)
+    plan = planned(env, run.spec, pinned=run.weights_hash, campaign_id=run.campaign_id)
+    # Postgres stores a chunk while the next one is planned.
+    with ThreadPoolExecutor(1, thread_name_prefix="store-plan") as writer:
+        storing: Future[None] | None = None
+        for chunk in plan:
+            skipped.update(s.reason for s in chunk.skipped)
+            if storing is not None:
+                storing.result()
+            storing = writer.submit(store, env, lease, chunk)
+        if storing is not None:
+            storing.result()
     with env.database.transaction() as tx:
         run_leases.hold(tx, lease)
         slots = runs.get(tx, env.workspace_id, run.id).planned_slots
@@ -134,24 +222,24 @@ def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:
     return slots
 
 
-def add_to_run(
-    env: Environment,
-    lease: RunLease,
-    items: Sequence[PlannedItem],
-    skipped: Sequence[SkippedProduct] = (),
-) -> None:
+def store(env: Environment, lease: RunLease, chunk: PlanChunk) -> None:
     """Writes a chunk of a run's plan. Raises LeaseLostError."""
     with env.database.transaction() as tx:
         run_leases.hold(tx, lease)
-        runs.record_skipped(tx, lease.run_id, skipped)
-        runs.add_items(tx, lease.run_id, items)
+        runs.record_skipped(tx, lease.run_id, chunk.skipped)
+        if chunk.known:
+            known_slots.add(tx, lease.run_id, chunk.wanted, known=chunk.known)
+        if chunk.due or chunk.not_due:
+            runs.add_items(tx, lease.run_id, chunk.due, not_due=chunk.not_due)
 
 
 def _require_budget(env: Environment, run: RunRecord) -> None:
     limit = run.spec.budget.max_renders
     if limit is None:
         return
-    needed = estimate_of(env, run.spec, pinned=run.weights_hash).to_render
+    needed = estimate_of(
+        env, run.spec, pinned=run.weights_hash, campaign_id=run.campaign_id
+    ).to_render
     if needed > limit:
         raise InvalidInputError(
             f"the plan needs {needed} new renders, its budget is {limit}",

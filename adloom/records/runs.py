@@ -24,6 +24,18 @@ class PlanCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownCounts:
+    """What a chunk of slots that need no planning amounts to. `rendered` slots have their render;
+    `missing` are the fingerprints of the renders that are yet to be made, each once."""
+
+    slots: int
+    products: tuple[int, ...]
+    rendered: int
+    missing: tuple[str, ...]
+    warnings: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     id: int
     campaign: str

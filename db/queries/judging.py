@@ -122,8 +122,7 @@ ORDER BY i.creative_id LIMIT :limit
 
 _SUPERSEDE = text("""
 UPDATE run_item i SET outcome = 'superseded'
-FROM jsonb_to_recordset(CAST(:items AS jsonb)) AS t(product_id bigint, photo_role photo_role,
-    scene_slug text, format_slug text, variant bigint, draw bigint)
+FROM pg_temp.planned_slot t
 JOIN creative c ON c.workspace_id = :ws AND c.campaign_id = :campaign
     AND c.product_id = t.product_id AND c.photo_role = t.photo_role
     AND c.scene_slug = t.scene_slug AND c.format_slug = t.format_slug AND c.variant = t.variant
@@ -231,8 +230,9 @@ def add_next_draws(tx: Transaction, run_id: int, items: Sequence[PlannedItem]) -
     if not items:
         return 0
     plan = open_plan(tx, run_id)
-    plan.store_renders(tx, items, reset_failed=False)
-    superseded = list(tx.execute(_SUPERSEDE, plan.parameters(items)).scalars())
+    plan.stage(tx, items)
+    plan.store_renders(tx, reset_failed=False)
+    superseded = list(tx.execute(_SUPERSEDE, plan.values).scalars())
     return plan.insert(tx, items, creatives=superseded).slots
 
 
