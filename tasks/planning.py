@@ -1,7 +1,7 @@
 """What a campaign makes of the products as they are: as a dry run, or written as a run's plan."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -26,7 +26,7 @@ from db.queries import (
     scenes,
     selection,
 )
-from db.queries.known_slots import WantedSlots
+from db.queries.known_slots import AskedSlots, WantedSlots
 from tasks import resident
 from tasks.campaigns import unknown_names
 from tasks.catalog import chunks
@@ -119,19 +119,24 @@ def _plan_chunk(
     """The chunk with its unknown slots planned."""
     wanted, ws = chunk.wanted, env.workspace_id
     with env.database.transaction() as tx:
-        if campaign_id is None:
-            unknown: Sequence[tuple[PlannableProduct, Sequence[SlotRecipe]]] = wanted.products
-        else:
-            unknown = known_slots.unknown(tx, ws, campaign_id, wanted)
-        items = [item for product, recipes in unknown for item in planner.items(product, recipes)]
+        asked = AskedSlots(wanted.products, 0, ())
+        if campaign_id is not None:
+            asked = known_slots.ask(tx, ws, campaign_id, wanted)
+        items = [i for product, recipes in asked.unknown for i in planner.items(product, recipes)]
         due = refreshing.due(tx, ws, wanted.spec, items)
     taken = {id(item) for item in due}
     return replace(
         chunk,
-        known=wanted.slots - len(items),
+        known=asked.known,
         due=due,
         not_due=tuple(item for item in items if id(item) not in taken),
+        skipped=(*chunk.skipped, *(_recalled(p, n) for p, n in asked.recalled)),
     )
+
+
+def _recalled(product: PlannableProduct, slots: int) -> SkippedProduct:
+    detail = f"{slots} of its creatives are recalled; see `adloom recalls`"
+    return SkippedProduct(product.product_id, product.external_id, "RECALLED", detail)
 
 
 def estimate(env: Environment, slug: str) -> Estimate:

@@ -25,6 +25,7 @@ from adloom.records.judging import (
     RejectedItem,
     Rendition,
 )
+from adloom.records.recalls import RecallCounts, RecallFilter, RecallRecord
 from adloom.records.runs import (
     CancelCounts,
     Conservation,
@@ -62,6 +63,9 @@ __all__ = [
     "ProductPhoto",
     "ProductSummary",
     "ProductView",
+    "RecallCounts",
+    "RecallFilter",
+    "RecallRecord",
     "RejectedItem",
     "RenderWork",
     "Rendition",

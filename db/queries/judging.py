@@ -49,7 +49,20 @@ WITH ended AS (
 SELECT count(*) FROM ended
 """)
 
+# What was recalled, or is no longer sold, while its items were being added.
+_CLOSE_WITHDRAWN = text("""
+WITH ended AS (
+    UPDATE run_item i SET outcome = 'cancelled', ended_at = now()
+    FROM creative c JOIN product p ON p.id = c.product_id
+    WHERE i.run_id = :run AND i.outcome = 'open' AND c.id = i.creative_id
+        AND (c.recall_id IS NOT NULL OR NOT p.active)
+    RETURNING 1
+)
+SELECT count(*) FROM ended
+""")
+
 _CLOSE = (
+    (_CLOSE_WITHDRAWN, Outcome.CANCELLED),
     (_CLOSE_FAILED, Outcome.FAILED),
     (_CLOSE_UNFINISHED, Outcome.FAILED),
     (_CLOSE_CANCELLED, Outcome.CANCELLED),
@@ -74,6 +87,7 @@ JOIN render r ON r.id = i.render_id AND r.state = 'rendered'
 JOIN rendition d ON d.workspace_id = i.workspace_id AND d.render_id = i.render_id
     AND d.finish_hash = i.finish_hash
 WHERE i.run_id = :run AND i.creative_id > :after AND i.outcome = ANY (CAST(:outcomes AS outcome[]))
+    AND c.recall_id IS NULL
 ORDER BY i.creative_id LIMIT :limit
 """)
 
@@ -116,7 +130,7 @@ FROM run_item i
 JOIN creative c ON c.id = i.creative_id
 JOIN render r ON r.id = i.render_id
 WHERE i.run_id = :run AND i.creative_id > :after AND i.outcome = 'rejected'
-    AND i.draw + 1 < :below_draw
+    AND c.recall_id IS NULL AND i.draw + 1 < :below_draw
 ORDER BY i.creative_id LIMIT :limit
 """)
 
@@ -132,7 +146,8 @@ RETURNING i.creative_id
 
 
 def close_ended(tx: Transaction, run_id: int) -> dict[Outcome, int]:
-    """Ends open items whose render or finishing failed, or whose render was cancelled."""
+    """Ends open items whose render or finishing failed or was cancelled, and those of creatives
+    that are recalled or whose product is no longer sold."""
     ended: Counter[Outcome] = Counter()
     for statement, outcome in _CLOSE:
         ended[outcome] += tx.execute(statement, {"run": run_id}).scalar_one()

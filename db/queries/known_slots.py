@@ -23,29 +23,43 @@ suit bigint, place bigint, scene_slug text, format_slug text, variant bigint, in
 scene_version bigint, finish_hash text
 """
 _KNOWN = """
-creative_id bigint, render_id bigint, scene_version bigint, finish_hash text, warning text
+creative_id bigint, render_id bigint, scene_version bigint, finish_hash text, warning text,
+recalled boolean
 """
 
 _WANTED = """
 pg_temp.wanted_product w JOIN pg_temp.wanted_recipe q ON q.suit = w.suit
 LEFT JOIN have c ON c.product_id = w.product_id AND c.photo_role = w.photo_role
     AND c.scene_slug = q.scene_slug AND c.format_slug = q.format_slug AND c.variant = q.variant
-    AND c.product_inputs = w.inputs AND c.recipe_inputs = q.inputs
-    AND c.planned_render_id IS NOT NULL
+"""
+
+_IS_KNOWN = """
+(c.product_inputs = w.inputs AND c.recipe_inputs = q.inputs AND c.planned_render_id IS NOT NULL)
 """
 
 _UNKNOWN = text(f"""
 WITH {CREATIVES_OF}
-SELECT w.place AS product, q.place AS recipe FROM {_WANTED} WHERE c.id IS NULL
+SELECT w.place AS product, q.place AS recipe FROM {_WANTED}
+WHERE c.recall_id IS NULL AND {_IS_KNOWN} IS NOT TRUE
 ORDER BY w.place, q.place
 """)
 
+_RECALLED = text(f"""
+WITH {CREATIVES_OF}
+SELECT w.place AS product, count(*) AS slots FROM {_WANTED}
+WHERE c.recall_id IS NOT NULL GROUP BY w.place ORDER BY w.place
+""")
+
+# One that was recalled since it was asked for is matched, and then left out.
 _MATCH = text(f"""
 WITH {CREATIVES_OF}
 INSERT INTO pg_temp.known_slot
-SELECT c.id, c.planned_render_id, q.scene_version, q.finish_hash, c.plan_warning
-FROM {_WANTED} WHERE c.id IS NOT NULL
+SELECT c.id, c.planned_render_id, q.scene_version, q.finish_hash, c.plan_warning,
+    c.recall_id IS NOT NULL
+FROM {_WANTED} WHERE c.id IS NOT NULL AND ({_IS_KNOWN} OR c.recall_id IS NOT NULL)
 """)
+
+_LEAVE_OUT_RECALLED = text("DELETE FROM pg_temp.known_slot WHERE recalled")
 
 _NOT_DUE = text(f"""
 DELETE FROM pg_temp.known_slot k WHERE (
@@ -128,26 +142,33 @@ def _recipe_rows(
             )  # fmt: skip
 
 
-def unknown(
-    tx: Transaction, ws: int, campaign_id: int, wanted: WantedSlots
-) -> list[tuple[PlannableProduct, list[SlotRecipe]]]:
-    """The slots of the chunk that have to be planned, product by product."""
+@dataclass(frozen=True, slots=True)
+class AskedSlots:
+    """How the slots of a chunk stand: those to be planned, product by product, how many are
+    recalled, and how many are neither: these are known."""
+
+    unknown: Sequence[tuple[PlannableProduct, Sequence[SlotRecipe]]]
+    known: int
+    recalled: Sequence[tuple[PlannableProduct, int]]
+
+
+def ask(tx: Transaction, ws: int, campaign_id: int, wanted: WantedSlots) -> AskedSlots:
+    """How the slots of the chunk stand in a campaign; nothing is written."""
     wanted.stage(tx)
-    found: list[tuple[PlannableProduct, list[SlotRecipe]]] = []
-    last = None
-    for product, recipe in tx.execute(_UNKNOWN, wanted.values(ws, campaign_id)):
-        if product != last:
-            found.append((wanted.products[product][0], []))
-            last = product
-        found[-1][1].append(wanted.products[product][1][recipe])
-    return found
+    values = wanted.values(ws, campaign_id)
+    found: dict[int, list[SlotRecipe]] = {}
+    for product, recipe in tx.execute(_UNKNOWN, values):
+        found.setdefault(product, []).append(wanted.products[product][1][recipe])
+    recalled = [(wanted.products[r.product][0], r.slots) for r in tx.execute(_RECALLED, values)]
+    known = wanted.slots - sum(map(len, found.values())) - sum(n for _, n in recalled)
+    return AskedSlots([(wanted.products[p][0], r) for p, r in found.items()], known, recalled)
 
 
 def add(tx: Transaction, run_id: int, wanted: WantedSlots, *, known: int) -> PlanCounts:
     """Makes run items of the chunk's known slots that the spec's `refresh` takes.
 
-    `known` is how many the chunk has: raises ConflictError (retryable by going on with the run) if
-    it has others by now, or if the run has ended.
+    `known` is how many `ask` found: raises ConflictError if they are fewer by now, or if the run
+    has ended.
     """
     plan = open_plan(tx, run_id)
     _stage_due(tx, plan.workspace_id, plan.campaign_id, wanted, known)
@@ -172,11 +193,12 @@ def _stage_due(tx: Transaction, ws: int, campaign_id: int, wanted: WantedSlots, 
     wanted.stage(tx)
     stage(tx, "known_slot", _KNOWN, ())
     matched = tx.execute(_MATCH, wanted.values(ws, campaign_id))
-    if matched.rowcount != known:  # pyright: ignore[reportAttributeAccessIssue]
+    if matched.rowcount < known:  # pyright: ignore[reportAttributeAccessIssue]
         raise ConflictError(
             "slots were planned by another process meanwhile",
             where=f"campaign '{wanted.spec.slug}'",
             hint="run the campaign again: it goes on where it was",
         )
+    tx.execute(_LEAVE_OUT_RECALLED)
     if wanted.spec.refresh is not Refresh.ALL:
         tx.execute(_NOT_DUE, {"refresh": wanted.spec.refresh.value})

@@ -50,7 +50,7 @@ CROSS JOIN LATERAL (SELECT x.id, x.state, x.xmin FROM render x
 CREATIVES_OF = """
 have AS MATERIALIZED (
     SELECT id, product_id, photo_role, scene_slug, format_slug, variant, product_inputs,
-        recipe_inputs, planned_render_id, plan_warning
+        recipe_inputs, planned_render_id, plan_warning, recall_id
     FROM creative WHERE workspace_id = :ws AND campaign_id = :campaign
         AND product_id = ANY (CAST(:products AS bigint[]))
 )"""
@@ -122,7 +122,8 @@ WITH {CREATIVES_OF}, added AS (
     SELECT :ws, :run, c.id, r.id, t.scene_version, t.draw, t.finish_hash,
         CAST(CASE r.state WHEN 'rendered' THEN 'reused' ELSE 'new' END AS disposition), t.warning
     FROM pg_temp.planned_slot t JOIN have c ON {_SAME_SLOT} {_RENDER}
-    WHERE t.due AND (CAST(:creatives AS bigint[]) IS NULL OR c.id = ANY (:creatives))
+    WHERE t.due AND c.recall_id IS NULL
+        AND (CAST(:creatives AS bigint[]) IS NULL OR c.id = ANY (:creatives))
     ORDER BY c.id ON CONFLICT DO NOTHING
     RETURNING disposition
 )

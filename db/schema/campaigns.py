@@ -48,7 +48,8 @@ class Creative(Base):
     """A slot of a campaign. Its current render and rendition are those last approved.
 
     `product_inputs` and `recipe_inputs` (`SlotInputs`) are what its first draw was last planned
-    from, `planned_render_id` and `plan_warning` what came of it.
+    from, `planned_render_id` and `plan_warning` what came of it. While `recall_id` is set it is
+    recalled: nothing is made of it, and it is not exported.
     """
 
     __tablename__ = "creative"
@@ -80,6 +81,7 @@ class Creative(Base):
     recipe_inputs: Mapped[bytes | None]
     planned_render_id: Mapped[int | None]
     plan_warning: Mapped[str | None]
+    recall_id: Mapped[int | None] = mapped_column(ForeignKey("recall.id"))
     created_at: Mapped[Created]
 
 

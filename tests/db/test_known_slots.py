@@ -9,10 +9,10 @@ import pytest
 from adloom.campaign import CampaignSpec, Refresh
 from adloom.cutouts import MaskOrigin
 from adloom.planning import RendererIdentity
-from adloom.records import PlanCounts, RunSummary
+from adloom.records import PlanCounts, RecallFilter, RunSummary
 from adloom.scenes import ScenePack
 from adloom.states import Disposition, RenderState, RunState, Trigger
-from db.queries import campaigns, cancelling, cutouts, run_leases, runs, scenes
+from db.queries import campaigns, cancelling, cutouts, recalls, run_leases, runs, scenes
 from storage.local import LocalStore
 from tasks import planning, resident
 from tasks.environment import Environment, Rendering
@@ -185,3 +185,15 @@ def test_a_dry_run_says_what_the_run_then_does_and_writes_nothing(plans: Plannin
     assert unknown == dry
     assert (dry.products, dry.slots, dry.reused, dry.to_render) == (3, 24, 16, 8)
     assert counts(plans.run()[0]) == PlanCounts(24, 8, 16)
+
+
+def test_recalled_slots_are_neither_known_nor_planned(plans: Planning) -> None:
+    plans.made()
+    with plans.world.database.transaction() as tx:
+        chosen = RecallFilter(sku="p0", scene="desk")
+        assert recalls.issue(tx, plans.world.ws, chosen, issuer="ann", reason="x").marked == 4
+    found, known, planned = plans.run()
+    assert (known, planned, counts(found).slots) == (20, 0, 20)
+    assert found.skipped == {"RECALLED": 1}
+    new_weights(plans)
+    assert plans.run()[1:] == (0, 20)
