@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from adloom.campaign import CampaignSpec, Refresh
+from adloom.catalog import Price
 from adloom.errors import InvalidInputError, Problem, SpecError
 from adloom.planning import (
     PlannableProduct,
@@ -20,6 +22,7 @@ from adloom.yaml_spec import dotted
 from db.queries import (
     campaigns,
     known_slots,
+    pace,
     refreshing,
     run_leases,
     runs,
@@ -33,13 +36,17 @@ from tasks.catalog import chunks
 from tasks.environment import Environment
 
 CHUNK_SLOTS = 10_000
-SECONDS_PER_STEP, SECONDS_PER_RENDER = 0.02, 0.6
-"""Rough costs of `mini` on two CPU cores: a guided step; masks, scores and finishing."""
+SECONDS_PER_RENDER = 1.0
+"""Rough cost of a render by `mini` on two CPU cores, for as long as none was measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run would do. `slots == reused + to_render` unless slots share renders."""
+    """What a run would do. `slots == reused + to_render` unless slots share renders.
+
+    `device_seconds` is what rendering takes on one device at the pace that `basis` says, `cost`
+    that at a price given by the hour. Finishing and scores overlap it and are not counted.
+    """
 
     campaign: str
     products: int
@@ -48,8 +55,9 @@ class Estimate:
     to_render: int
     skipped: dict[str, int]
     warnings: tuple[str, ...]
-    minutes: float
+    device_seconds: float
     basis: str
+    cost: Price | None
     max_renders: int | None
     over_budget: bool
 
@@ -139,11 +147,17 @@ def _recalled(product: PlannableProduct, slots: int) -> SkippedProduct:
     return SkippedProduct(product.product_id, product.external_id, "RECALLED", detail)
 
 
-def estimate(env: Environment, slug: str) -> Estimate:
+def estimate(env: Environment, slug: str, *, price_per_hour: Price | None = None) -> Estimate:
     """Dry run of a campaign: inserts nothing. Raises ModelError as a run would."""
     with env.database.transaction() as tx:
         campaign = campaigns.get(tx, env.workspace_id, slug)
-    return estimate_of(env, campaign.spec, pinned=campaign.model_revision, campaign_id=campaign.id)
+    return estimate_of(
+        env,
+        campaign.spec,
+        pinned=campaign.model_revision,
+        campaign_id=campaign.id,
+        price_per_hour=price_per_hour,
+    )
 
 
 def estimate_of(
@@ -152,10 +166,12 @@ def estimate_of(
     *,
     pinned: str | None = None,
     campaign_id: int | None = None,
+    price_per_hour: Price | None = None,
 ) -> Estimate:
     """Dry run of a specification with the weights it is `pinned` to, if any.
 
-    `campaign_id`: the campaign under which it is stored, None if it is not.
+    `campaign_id`: the campaign under which it is stored, None if it is not. `price_per_hour` is of
+    one device.
     """
     skipped: Counter[str] = Counter()
     warnings: Counter[str] = Counter()
@@ -183,13 +199,32 @@ def estimate_of(
             else:
                 missing.add(bytes.fromhex(fingerprint))
     limit = spec.budget.max_renders
+    seconds, basis = _pace(env, spec)
+    taken = len(missing) * seconds
     return Estimate(
         spec.slug, len(products), slots, there, len(missing), dict(skipped),
         tuple(f"{text} ({n} creatives)" for text, n in warnings.most_common(10)),
-        len(missing) * SECONDS_PER_RENDER / 60,
-        "on two CPU cores with `mini`",
+        taken, basis, _cost(taken, price_per_hour),
         limit, limit is not None and len(missing) > limit,
     )  # fmt: skip
+
+
+def _pace(env: Environment, spec: CampaignSpec) -> tuple[float, str]:
+    """Seconds that a render takes, and what says so."""
+    weights_hash = resident.identity(spec.model, env.rendering).weights_hash
+    with env.database.transaction() as tx:
+        measured = pace.of_weights(tx, env.workspace_id, weights_hash)
+    if measured is None:
+        return SECONDS_PER_RENDER, "a guess for `mini` on two CPU cores: nothing was measured yet"
+    said = f"{measured.seconds:.2f} s a render, the mean of {measured.renders} on {measured.device}"
+    return measured.seconds, said
+
+
+def _cost(seconds: float, per_hour: Price | None) -> Price | None:
+    if per_hour is None:
+        return None
+    amount = per_hour.amount * Decimal(seconds) / 3600
+    return Price(amount.quantize(Decimal("0.01")), per_hour.currency)
 
 
 def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:

@@ -24,6 +24,15 @@ class PlanCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """What a render took, s, on the mean of so many `renders` by one kind of device."""
+
+    device: str
+    renders: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class KnownCounts:
     """What a chunk of slots that need no planning amounts to. `rendered` slots have their render;
     `missing` are the fingerprints of the renders that are yet to be made, each once."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from adloom.campaign import CampaignSpec, Refresh
+from adloom.catalog import Price
 from adloom.cutouts import MaskOrigin
 from adloom.planning import RendererIdentity
 from adloom.records import PlanCounts, RecallFilter, RunSummary
@@ -175,16 +178,40 @@ def test_known_slots_are_due_by_the_same_rules_as_planned_ones(
         assert counts(plans.run(other)[0]).slots == 24
 
 
+def written(plans: Planning) -> list[object]:
+    """All rows that planning can write, with their versions."""
+    with plans.world.database.transaction() as tx:
+        return [
+            tx.execute(text(f"SELECT id, xmin FROM {table} ORDER BY id")).all()
+            for table in ("creative", "render", "run", "run_item")
+        ]
+
+
 def test_a_dry_run_says_what_the_run_then_does_and_writes_nothing(plans: Planning) -> None:
     plans.made()
     new_title(plans)
     with plans.world.database.transaction() as tx:
         stored = campaigns.get(tx, plans.world.ws, SPEC.slug)
+    before = written(plans)
     dry = planning.estimate_of(plans.env, SPEC, campaign_id=stored.id)
+    assert written(plans) == before
     unknown = planning.estimate_of(plans.env, SPEC)
     assert unknown == dry
     assert (dry.products, dry.slots, dry.reused, dry.to_render) == (3, 24, 16, 8)
     assert counts(plans.run()[0]) == PlanCounts(24, 8, 16)
+
+
+def test_an_estimate_goes_by_the_measured_pace(plans: Planning) -> None:
+    hour = Price(Decimal(36), "USD")
+    guess = planning.estimate_of(plans.env, SPEC, price_per_hour=hour)
+    assert guess.device_seconds == pytest.approx(24 * planning.SECONDS_PER_RENDER)
+    assert guess.cost == Price(Decimal("0.24"), "USD")
+    plans.made()  # in 0.1 s a render
+    new_mask(plans)
+    measured = planning.estimate_of(plans.env, SPEC)
+    assert (measured.to_render, measured.cost) == (8, None)
+    assert measured.device_seconds == pytest.approx(0.8)
+    assert "the mean of 24 on cpu" in measured.basis
 
 
 def test_recalled_slots_are_neither_known_nor_planned(plans: Planning) -> None:

@@ -3,6 +3,7 @@
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,12 +26,11 @@ from tests.db.world import World, campaign, record
 SPEC = campaign()  # two scenes × two formats: 4 slots of a product
 
 
-def issue(world: World, *, undo: bool = False, **chosen: str) -> RecallCounts:
+def issue(world: World, *, undo: bool = False, **conditions: Any) -> RecallCounts:
+    chosen = RecallFilter(**conditions)
     with world.database.transaction() as tx:
-        expected = recalls.count(tx, world.ws, RecallFilter(**chosen), undo=undo)
-        done = recalls.issue(
-            tx, world.ws, RecallFilter(**chosen), issuer="ann", reason="unsafe", undo=undo
-        )
+        expected = recalls.count(tx, world.ws, chosen, undo=undo)
+        done = recalls.issue(tx, world.ws, chosen, issuer="ann", reason="unsafe", undo=undo)
     assert (done.matched, done.marked) == (expected.matched, expected.marked)
     return done
 
@@ -68,7 +68,7 @@ def approved(world: World) -> int:
     ],
 )
 def test_conditions_choose_and_counts_add_up(
-    world: World, chosen: dict[str, str], marked: int
+    world: World, chosen: dict[str, Any], marked: int
 ) -> None:
     group = [replace(record(name), item_group_id="group") for name in ("p1", "p2")]
     world.sync([record("p0"), *group])
