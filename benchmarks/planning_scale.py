@@ -14,8 +14,8 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from adloom.geometry import FORMATS, Anchor, Placement
 from adloom.render_spec import Sampler
 from adloom.scenes import ScenePack, SceneTemplate
 from adloom.states import Trigger
-from benchmarks.databases import open_bench, scratch_database
+from benchmarks.databases import measured, open_bench, scratch_database
 from db.queries import batches, campaigns, run_leases, runs, scenes
 from tasks.environment import Environment
 
@@ -118,18 +118,16 @@ def plan_here(url: str) -> dict[str, Any]:
             run = runs.get(tx, env.workspace_id, run_id)
         assert lease is not None
         before_mb = peak_mb()
-        started = time.perf_counter()
-        slots = planning.plan_run(env, lease, run)
-        seconds = time.perf_counter() - started
+        with measured(url) as took:
+            slots = planning.plan_run(env, lease, run)
         with env.database.transaction() as tx:
             found = runs.summary(tx, env.workspace_id, run_id)
             assert runs.conservation(tx, run_id).holds
     return {
         "slots": slots,
         **{k.value: n for k, n in found.dispositions.items()},
-        "seconds": round(seconds, 1),
-        "slots_per_s": round(slots / seconds),
-        "peak_mb": peak_mb(),
+        "slots_per_s": round(slots / took[0].seconds),
+        **asdict(took[0]),
         "peak_before_mb": before_mb,
     }
 
@@ -144,11 +142,9 @@ def cut_here(url: str) -> dict[str, Any]:
         with env.database.transaction() as tx:
             run = runs.latest(tx, env.workspace_id)
         assert run is not None
-        started = time.perf_counter()
-        with env.database.transaction() as tx:
+        with measured(url) as took, env.database.transaction() as tx:
             made = batches.cut(tx, run.id, size=32)
-        seconds = time.perf_counter() - started
-    return {"batches": len(made), "seconds": round(seconds, 1), "peak_mb": peak_mb()}
+    return {"batches": len(made), **asdict(took[0])}
 
 
 def child(step: str, url: str) -> dict[str, Any]:
