@@ -169,6 +169,18 @@ class Planner:
                 slot, scene.version, draw, spec, prompt.warning, SlotInputs(inputs, recipe.inputs)
             )
 
+    def items_or_refusal(
+        self, product: PlannableProduct, recipes: Iterable[SlotRecipe]
+    ) -> list[PlannedItem] | SkippedProduct:
+        """The first draws of a product's slots, or why it cannot be planned."""
+        try:
+            return list(self.items(product, recipes))
+        except ValueError as error:
+            return SkippedProduct(
+                product.product_id, product.external_id, "PROMPT_TOO_LONG",
+                f"{error}; shorten its title, or the scene's prompt",
+            )  # fmt: skip
+
     def _suiting_scenes(self, category: str) -> tuple[SlotRecipe, ...]:
         slugs = tuple(s.slug for s in self._scenes if s.suits(category))
         if slugs not in self._suits:
@@ -204,8 +216,12 @@ def plan(
         recipes = planner.recipes_for(product)
         if isinstance(recipes, SkippedProduct):
             yield recipes
+            continue
+        items = planner.items_or_refusal(product, recipes)
+        if isinstance(items, SkippedProduct):
+            yield items
         else:
-            yield from planner.items(product, recipes)
+            yield from items
 
 
 def _sampler(campaign: CampaignSpec, scene: SceneTemplate) -> Sampler:

@@ -130,7 +130,7 @@ def _plan_chunk(
         asked = AskedSlots(wanted.products, 0, ())
         if campaign_id is not None:
             asked = known_slots.ask(tx, ws, campaign_id, wanted)
-        items = [i for product, recipes in asked.unknown for i in planner.items(product, recipes)]
+        items, refused = _items(planner, asked)
         due = refreshing.due(tx, ws, wanted.spec, items)
     taken = {id(item) for item in due}
     return replace(
@@ -138,8 +138,21 @@ def _plan_chunk(
         known=asked.known,
         due=due,
         not_due=tuple(item for item in items if id(item) not in taken),
-        skipped=(*chunk.skipped, *(_recalled(p, n) for p, n in asked.recalled)),
+        skipped=(*chunk.skipped, *refused, *(_recalled(p, n) for p, n in asked.recalled)),
     )
+
+
+def _items(planner: Planner, asked: AskedSlots) -> tuple[list[PlannedItem], list[SkippedProduct]]:
+    """The unknown slots planned, and the products of which some cannot be."""
+    items: list[PlannedItem] = []
+    refused: list[SkippedProduct] = []
+    for product, recipes in asked.unknown:
+        planned = planner.items_or_refusal(product, recipes)
+        if isinstance(planned, SkippedProduct):
+            refused.append(planned)
+        else:
+            items += planned
+    return items, refused
 
 
 def _recalled(product: PlannableProduct, slots: int) -> SkippedProduct:

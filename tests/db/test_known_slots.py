@@ -224,3 +224,18 @@ def test_recalled_slots_are_neither_known_nor_planned(plans: Planning) -> None:
     assert found.skipped == {"RECALLED": 1}
     new_weights(plans)
     assert plans.run()[1:] == (0, 20)
+
+
+def test_a_product_whose_words_fit_no_prompt_costs_no_other(plans: Planning) -> None:
+    """It is skipped with a reason, and the run is made of the others."""
+    plans.renderer = replace(
+        RENDERER, max_tokens=12, count_tokens=lambda words: max(map(len, words.split()), default=0)
+    )
+    plans.world.sync([record("p0", title="x" * 40)])
+    plans.run()
+    one_word = replace(scene("desk", 2), prompt="{title}")
+    with plans.world.database.transaction() as tx:
+        scenes.upsert_pack(tx, plans.world.ws, ScenePack("base", 2, (one_word,)))
+    found, known, planned = plans.run()
+    assert found.skipped == {"PROMPT_TOO_LONG": 1}
+    assert (counts(found).slots, known, planned) == (20, 12, 8)

@@ -121,6 +121,20 @@ def test_a_changed_photo_or_draw_or_weights_changes_the_fingerprint() -> None:
     assert len(prints) == 4
 
 
+def test_a_product_whose_words_fit_no_prompt_is_skipped_and_the_others_are_planned() -> None:
+    def count(text: str) -> int:
+        return 2 + len(text) // 4
+
+    endless = replace(PRODUCT, product_id=2, external_id="sku-2", title="x" * 400)
+    titled = replace(SCENE, prompt="{title}, on sand")
+    campaign = replace(CAMPAIGN, formats=("1:1", "4:5"))
+    narrow = renderer(max_tokens=20, count_tokens=count)
+    out = list(plan(campaign, [endless, PRODUCT], [titled], narrow))
+    assert [type(one) for one in out] == [SkippedProduct, PlannedItem, PlannedItem]
+    assert isinstance(out[0], SkippedProduct)
+    assert (out[0].external_id, out[0].reason) == ("sku-2", "PROMPT_TOO_LONG")
+
+
 @given(products, products, templates, templates, st.integers(0, 1), st.integers(0, 1))
 def test_equal_inputs_have_equal_renders(
     one: PlannableProduct, other: PlannableProduct, scene: SceneTemplate, scene_2: SceneTemplate,
