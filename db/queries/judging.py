@@ -245,8 +245,8 @@ def add_next_draws(tx: Transaction, run_id: int, items: Sequence[PlannedItem]) -
     if not items:
         return 0
     plan = open_plan(tx, run_id)
-    plan.stage(tx, items)
-    plan.store_renders(tx, reset_failed=False)
+    renders = plan.stage(tx, items)
+    plan.store_renders(tx, renders, reset_failed=False)
     superseded = list(tx.execute(_SUPERSEDE, plan.values).scalars())
     return plan.insert(tx, items, creatives=superseded).slots
 

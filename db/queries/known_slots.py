@@ -3,6 +3,7 @@
 A chunk of products is staged with the recipes that suit each; all else is joins with `creative`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,17 +38,11 @@ _IS_KNOWN = """
 (c.product_inputs = w.inputs AND c.recipe_inputs = q.inputs AND c.planned_render_id IS NOT NULL)
 """
 
-_UNKNOWN = text(f"""
+_NOT_KNOWN = text(f"""
 WITH {CREATIVES_OF}
-SELECT w.place AS product, q.place AS recipe FROM {_WANTED}
-WHERE c.recall_id IS NULL AND {_IS_KNOWN} IS NOT TRUE
+SELECT w.place AS product, q.place AS recipe, c.recall_id IS NOT NULL AS recalled FROM {_WANTED}
+WHERE c.recall_id IS NOT NULL OR {_IS_KNOWN} IS NOT TRUE
 ORDER BY w.place, q.place
-""")
-
-_RECALLED = text(f"""
-WITH {CREATIVES_OF}
-SELECT w.place AS product, count(*) AS slots FROM {_WANTED}
-WHERE c.recall_id IS NOT NULL GROUP BY w.place ORDER BY w.place
 """)
 
 # One that was recalled since it was asked for is matched, and then left out.
@@ -155,13 +150,18 @@ class AskedSlots:
 def ask(tx: Transaction, ws: int, campaign_id: int, wanted: WantedSlots) -> AskedSlots:
     """How the slots of the chunk stand in a campaign; nothing is written."""
     wanted.stage(tx)
-    values = wanted.values(ws, campaign_id)
-    found: dict[int, list[SlotRecipe]] = {}
-    for product, recipe in tx.execute(_UNKNOWN, values):
-        found.setdefault(product, []).append(wanted.products[product][1][recipe])
-    recalled = [(wanted.products[r.product][0], r.slots) for r in tx.execute(_RECALLED, values)]
-    known = wanted.slots - sum(map(len, found.values())) - sum(n for _, n in recalled)
-    return AskedSlots([(wanted.products[p][0], r) for p, r in found.items()], known, recalled)
+    unknown: dict[int, list[SlotRecipe]] = {}
+    recalled: Counter[int] = Counter()
+    for product, recipe, is_recalled in tx.execute(_NOT_KNOWN, wanted.values(ws, campaign_id)):
+        if is_recalled:
+            recalled[product] += 1
+        else:
+            unknown.setdefault(product, []).append(wanted.products[product][1][recipe])
+    return AskedSlots(
+        [(wanted.products[product][0], recipes) for product, recipes in unknown.items()],
+        wanted.slots - sum(map(len, unknown.values())) - recalled.total(),
+        [(wanted.products[product][0], slots) for product, slots in recalled.items()],
+    )
 
 
 def add(tx: Transaction, run_id: int, wanted: WantedSlots, *, known: int) -> PlanCounts:

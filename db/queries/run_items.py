@@ -41,6 +41,8 @@ scene_version bigint, draw bigint, finish_hash text, fingerprint text, spec json
 product_inputs bytea, recipe_inputs bytea, due boolean
 """
 
+_FINGERPRINT = 8  # its place in a staged row
+
 # Found by the staged fingerprints one by one, however the planner takes the sizes of the tables.
 _RENDER = """
 CROSS JOIN LATERAL (SELECT x.id, x.state, x.xmin FROM render x
@@ -163,8 +165,8 @@ def add_items(
     run has ended.
     """
     plan = open_plan(tx, run_id)
-    plan.stage(tx, items, not_due)
-    plan.store_renders(tx, reset_failed=reset_failed)
+    renders = plan.stage(tx, items, not_due)
+    plan.store_renders(tx, renders, reset_failed=reset_failed)
     tx.execute(_CREATIVES, plan.values)
     if not_due:
         tx.execute(_REMEMBER, {**plan.values, "products": _products(not_due)})
@@ -208,8 +210,8 @@ class RunPlan:
 
     def stage(
         self, tx: Transaction, items: Sequence[PlannedItem], not_due: Sequence[PlannedItem] = ()
-    ) -> None:
-        """Copies slots into the transaction's staging table."""
+    ) -> int:
+        """Copies slots into the transaction's staging table; returns how many renders are due."""
         formats = {i.slot.format_slug for i in (*items, *not_due)}
         finishings = {slug: self.spec.finishing_for(slug) for slug in formats}
         self._store_recipes(tx, finishings.values())
@@ -217,16 +219,19 @@ class RunPlan:
         rows = [_row(i, hashes[i.slot.format_slug], True) for i in items]
         rows += [_row(i, hashes[i.slot.format_slug], False) for i in not_due]
         stage(tx, "planned_slot", _SLOTS, rows)
+        return len({row[_FINGERPRINT] for row in rows[: len(items)]})
 
     def _store_recipes(self, tx: Transaction, finishings: Iterable[FinishingSpec]) -> None:
         recipes = [{"finish_hash": f.finish_hash, "spec": f.to_json()} for f in finishings]
         tx.execute(_RECIPES, {"ws": self.workspace_id, "recipes": as_json(recipes)})
 
-    def store_renders(self, tx: Transaction, *, reset_failed: bool) -> None:
-        """Inserts the staged slots' missing renders; locks the others that are yet to be made."""
-        tx.execute(_RENDERS, self.values)
-        there = list(tx.execute(_UNRENDERED, self.values).scalars())
-        need_renders(tx, there, reset_failed=reset_failed)
+    def store_renders(self, tx: Transaction, renders: int, *, reset_failed: bool) -> None:
+        """Inserts those of the staged slots' `renders` that are missing; locks the others that are
+        yet to be made."""
+        inserted: int = tx.execute(_RENDERS, self.values).rowcount  # pyright: ignore[reportAttributeAccessIssue]
+        if inserted < renders:
+            there = list(tx.execute(_UNRENDERED, self.values).scalars())
+            need_renders(tx, there, reset_failed=reset_failed)
 
     def insert(
         self,
