@@ -102,7 +102,7 @@ def measure(url: str, folder: Path, kind: str, n: int) -> Iterator[dict[str, Any
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--formats", nargs="+", choices=sorted(WRITERS), default=["tsv", "xml"])
     parser.add_argument("--sync", nargs=2, metavar=("URL", "SOURCE"), help=argparse.SUPPRESS)

@@ -82,7 +82,7 @@ def count_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> int:
 @lru_cache(maxsize=8)
 def _core_of(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     """A copy of the tokenizer's core that neither cuts nor pads."""
-    core = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # pyright: ignore[reportAttributeAccessIssue]
+    core = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     core.no_truncation()
     core.no_padding()
     return core
