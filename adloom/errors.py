@@ -113,6 +113,10 @@ class SceneError(SpecError):
     """The scene pack cannot be used."""
 
 
+class PromptTooLongError(InvalidInputError, ValueError):
+    """Not one word of the prompt fits the text encoder."""
+
+
 class NotFoundError(AdloomError):
     """There is no such thing."""
 
@@ -132,6 +136,10 @@ class UnavailableError(AdloomError):
     retryable = True
     of_installation = True
     exit_code = 4
+
+
+class DeviceError(UnavailableError):
+    """The device that renders failed."""
 
 
 class DatabaseUnavailableError(UnavailableError):
@@ -210,3 +218,9 @@ def as_render_error(error: Exception) -> AdloomError:
     if isinstance(error, AdloomError):
         return error
     return RenderError(f"{type(error).__name__}: {error}")
+
+
+def ends_the_work(error: AdloomError) -> bool:
+    """Whether an error speaks against the work as a whole (an outage, a faulty installation, a
+    lost lease) and not only against the picture at hand."""
+    return error.retryable or error.of_installation or isinstance(error, LeaseLostError)

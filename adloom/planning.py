@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from adloom.campaign import CampaignSpec
 from adloom.catalog import PhotoRole
+from adloom.errors import PromptTooLongError
 from adloom.geometry import FORMATS, Format, Size, place_native
 from adloom.prompts import ProductWords, Prompt, fill, fit
 from adloom.render_spec import RENDERER_VERSION, RenderSpec, Sampler, seed_for
@@ -47,7 +48,11 @@ class PlannableProduct:
 
 @dataclass(frozen=True, slots=True)
 class RendererIdentity:
-    """What planning must know of the model: its identity, its sizes and its text encoder."""
+    """What planning must know of the model: its identity, its sizes and its text encoder.
+
+    The renderer refuses prompts beyond `max_tokens`, so planning fits them. `unknown_words`: those
+    of a prompt that the text encoder has never seen and leaves out.
+    """
 
     weights_hash: str
     dtype: str
@@ -55,6 +60,7 @@ class RendererIdentity:
     max_tokens: int
     count_tokens: Callable[[str], int]
     version: str = RENDERER_VERSION
+    unknown_words: Callable[[str], tuple[str, ...]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,7 +84,8 @@ class SlotInputs:
 
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
-    """A slot and the render that fills it; `inputs` are what it was planned from, if known."""
+    """A slot and the render that fills it; `inputs` are what it was planned from, if known;
+    `unknown_words` of its prompts the model leaves out."""
 
     slot: SlotKey
     scene_version: int
@@ -86,6 +93,7 @@ class PlannedItem:
     spec: RenderSpec
     warning: str | None = None
     inputs: SlotInputs | None = None
+    unknown_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +144,18 @@ class Planner:
     def items(
         self, product: PlannableProduct, recipes: Iterable[SlotRecipe], *, draw: int = 0
     ) -> Iterator[PlannedItem]:
-        """The renders of a product's slots. Raises ValueError if no word of a prompt fits."""
+        """The renders of a product's slots. Raises PromptTooLongError if no word of one fits."""
         campaign, renderer, inputs = self._campaign, self._renderer, product.inputs
         words = ProductWords(product.title, product.category, product.brand, product.colours)
-        prompts: dict[str, tuple[Prompt, Prompt]] = {}
+        prompts: dict[str, tuple[Prompt, Prompt, tuple[str, ...]]] = {}
         for recipe in recipes:
             scene, fmt = recipe.scene, recipe.fmt
             if scene.slug not in prompts:
                 texts = fill(scene.prompt, words), fill(scene.negative_prompt, words)
-                prompts[scene.slug] = self._fit(texts[0]), self._fit(texts[1])
-            prompt, negative = prompts[scene.slug]
+                (prompt, unknown), (negative, also_unknown) = map(self._fit, texts)
+                words_unknown = tuple(dict.fromkeys((*unknown, *also_unknown)))
+                prompts[scene.slug] = prompt, negative, words_unknown
+            prompt, negative, words_unknown = prompts[scene.slug]
             spec = RenderSpec(
                 photo_sha256=product.photo_sha256,
                 mask_sha256=product.mask_sha256,
@@ -166,8 +176,9 @@ class Planner:
                 product.product_id, product.photo_role, scene.slug, fmt.slug, recipe.variant
             )
             yield PlannedItem(
-                slot, scene.version, draw, spec, prompt.warning, SlotInputs(inputs, recipe.inputs)
-            )
+                slot, scene.version, draw, spec, prompt.warning,
+                SlotInputs(inputs, recipe.inputs), words_unknown,
+            )  # fmt: skip
 
     def items_or_refusal(
         self, product: PlannableProduct, recipes: Iterable[SlotRecipe]
@@ -175,7 +186,7 @@ class Planner:
         """The first draws of a product's slots, or why it cannot be planned."""
         try:
             return list(self.items(product, recipes))
-        except ValueError as error:
+        except PromptTooLongError as error:
             return SkippedProduct(
                 product.product_id, product.external_id, "PROMPT_TOO_LONG",
                 f"{error}; shorten its title, or the scene's prompt",
@@ -199,9 +210,11 @@ class Planner:
                 ]  # fmt: skip
                 yield SlotRecipe(scene, fmt, variant, _sha256(read))
 
-    def _fitted(self, text: str) -> Prompt:
+    def _fitted(self, text: str) -> tuple[Prompt, tuple[str, ...]]:
+        """The prompt, and the words of it that the model does not know, in lower case."""
         renderer = self._renderer
-        return fit(text, count_tokens=renderer.count_tokens, max_tokens=renderer.max_tokens)
+        prompt = fit(text, count_tokens=renderer.count_tokens, max_tokens=renderer.max_tokens)
+        return prompt, tuple(word.lower() for word in renderer.unknown_words(prompt.text))
 
 
 def plan(

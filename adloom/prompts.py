@@ -5,6 +5,8 @@ import string
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from adloom.errors import PromptTooLongError
+
 PLACEHOLDERS = ("title", "category", "brand", "colours")
 
 
@@ -71,7 +73,7 @@ def fit(text: str, *, count_tokens: Callable[[str], int], max_tokens: int) -> Pr
     """The longest run of leading words that the text encoder takes, and what was dropped.
 
     Comma-separated phrases are dropped from the end first; a single phrase too long is cut by
-    words. Raises ValueError if not even one word fits.
+    words. Raises PromptTooLongError if not even one word fits.
     """
     if count_tokens(text) <= max_tokens:
         return Prompt(text)
@@ -81,4 +83,4 @@ def fit(text: str, *, count_tokens: Callable[[str], int], max_tokens: int) -> Pr
             kept = separator.join(parts[:keep])
             if count_tokens(kept) <= max_tokens:
                 return Prompt(kept, separator.join(parts[keep:]))
-    raise ValueError(f"not one word of '{text}' fits into {max_tokens} tokens")
+    raise PromptTooLongError(f"not one word of '{text}' fits into {max_tokens} tokens")

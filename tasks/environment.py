@@ -15,7 +15,8 @@ from storage.protocol import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How this process renders. `threads` 0: as many as the machine has."""
+    """How this process renders. `threads` 0: as many as the machine has; `reference_cache_mb` None:
+    what suits the device (see `RefAdGenRenderer.load`)."""
 
     weights_root: Path
     device: str = "cpu"
@@ -25,6 +26,7 @@ class Rendering:
     batch_size: int = 32
     lease_s: float = 20.0
     allow_noncommercial_weights: bool = False
+    reference_cache_mb: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,41 +1,35 @@
 """A batch: leased, rendered in micro-batches, each put, committed, finished and scored.
 
-Finishing, scoring and storing one micro-batch overlap the rendering of the next.
+Three things go on at once: photos are fetched for what comes next, the device renders, and what it
+rendered is encoded, stored, committed, finished and scored (`render_output`).
 """
 
-import hashlib
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
-
-import numpy as np
-import structlog
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
 
 from adloom.errors import (
     AdloomError,
     ConflictError,
     DatabaseUnavailableError,
     LeaseLostError,
-    ObjectExistsError,
     as_render_error,
+    ends_the_work,
 )
-from adloom.finishing_spec import ImageFormat
-from adloom.imaging.encode import decode, encode
 from adloom.keys import render_key
-from adloom.records import Lease, RenderWork, StoredRender
-from adloom.render_spec import RenderSpec
+from adloom.records import Lease, RenderWork
 from db.queries import batches, leases
+from models.refadgen.render_items import NotRendered, RenderItem
 from tasks import resident
+from tasks.ahead import ahead
 from tasks.environment import Environment
-from tasks.finishing import Finisher
 from tasks.heartbeat import Heartbeat
 from tasks.pictures import ProductPictures
-from tasks.rendering import RawRender, micro_batches, render
+from tasks.render_output import RenderOutput
+from tasks.rendering import SpecItems
 
-log = structlog.get_logger(__name__)
 RETRY_BATCH_ATTEMPTS = 3
 
 
@@ -114,7 +108,7 @@ def _give_up(env: Environment, lease: Lease, error: AdloomError) -> None:
 
 
 class _Batch:
-    """The work on one leased batch."""
+    """The work on one leased batch: fetched ahead, rendered, handed to the output's threads."""
 
     def __init__(
         self,
@@ -127,128 +121,71 @@ class _Batch:
         self.env, self.lease, self.heartbeat = env, lease, heartbeat
         self.on_progress = on_progress
         self.renderer = resident.renderer(model, env.rendering)
-        self.pictures = ProductPictures(env.store, env.workspace)
-        self.finisher = Finisher.of(env)
-        self.report = BatchReport(lease.batch_id)
-        self._pending: list[Future[None]] = []
+        self.items = SpecItems(self.renderer, ProductPictures(env.store, env.workspace))
 
     def run(self) -> BatchReport:
-        with ThreadPoolExecutor(1, thread_name_prefix="finish") as finishing:
-            todo = self._adopt(self._work(), finishing)
-            by_spec = {w.spec: w for w in todo}
-            for specs in micro_batches(list(by_spec), self.env.rendering.micro_batch):
-                self.heartbeat.check()
-                alive = {w.spec for w in self._work()}  # what was cancelled meanwhile has vanished
-                wanted = [by_spec[s] for s in specs if s in alive]
-                if wanted:
-                    self._make(wanted, finishing)
-                self._settle(keep=1)
-                self.on_progress(self.report)
-            self._settle(keep=0)
-        return self.report
+        work = {w.fingerprint: w for w in self._work()}
+        with (
+            RenderOutput.open(self.env, self.lease, self.renderer.device) as output,
+            ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetching,
+        ):
+            outcomes = self.renderer.engine.render(
+                self._wanted(work.values(), fetching, output),
+                self.items.reference,
+                self.env.rendering.micro_batch,
+                still_wanted=lambda items: self._still_wanted(items, output),
+            )
+            with closing(outcomes):  # what is fetched ahead ends with it, whatever happens
+                for made in outcomes:
+                    if isinstance(made, NotRendered):
+                        output.failed(work[made.item.name], made.error)
+                    else:
+                        output.rendered(work[made.item.name], made.picture, made.seconds)
+            output.settle()
+        report = self._report(output)
+        self.on_progress(report)
+        return report
 
     def _work(self) -> tuple[RenderWork, ...]:
         with self.env.database.transaction() as tx:
             return leases.work(tx, self.lease)
 
-    def _adopt(self, work: Sequence[RenderWork], finishing: ThreadPoolExecutor) -> list[RenderWork]:
-        """Takes over renders whose object is stored already; returns what is still to be made."""
-        todo: list[RenderWork] = []
-        for item in work:
-            key = render_key(self.env.workspace, item.fingerprint)
-            if self.env.store.head(key) is None:
-                todo.append(item)
-                continue
-            try:
-                content = self.env.store.get(key)
-                picture = decode(content)
-            except AdloomError as error:
-                if error.retryable or error.of_installation:
-                    raise
-                self._fail(item, error)
-                self.report = replace(self.report, failed=self.report.failed + 1)
-                continue
-            self._commit(item, content, picture, {"adopted": 1.0}, finishing)
-            self.report = replace(self.report, adopted=self.report.adopted + 1)
-        return todo
+    def _wanted(
+        self, work: Iterable[RenderWork], fetching: Executor, output: RenderOutput
+    ) -> Iterator[RenderItem]:
+        """What is to be rendered; what is stored already is adopted, what cannot be is failed."""
+        two_micro_batches = 2 * self.env.rendering.micro_batch
+        for one, item in ahead(fetching, self._prepared, work, two_micro_batches):
+            if item is None:
+                output.adopted(one)
+                output.settle(keep=two_micro_batches)
+            elif isinstance(item, AdloomError):
+                output.failed(one, item)
+            else:
+                yield item
 
-    def _make(self, work: list[RenderWork], finishing: ThreadPoolExecutor) -> None:
-        specs = [w.spec for w in work]
-        for item, made in zip(work, self._rendered(specs, work), strict=True):
-            if made is None:
-                self.report = replace(self.report, failed=self.report.failed + 1)
-                continue
-            content = encode(made.picture, ImageFormat.PNG)
-            self._commit(item, content, made.picture, {"render_s": made.seconds}, finishing)
-            self.report = replace(
-                self.report,
-                rendered=self.report.rendered + 1,
-                render_seconds=self.report.render_seconds + made.seconds,
-            )
-
-    def _rendered(self, specs: list[RenderSpec], work: list[RenderWork]) -> list[RawRender | None]:
-        """The pictures of a micro-batch; what cannot be made alone is failed by itself (None)."""
+    def _prepared(self, work: RenderWork) -> RenderItem | AdloomError | None:
+        """None: its object is there."""
         try:
-            return list(render(specs, self.renderer, self.pictures))
+            if self.env.store.head(render_key(self.env.workspace, work.fingerprint)) is not None:
+                return None
+            return self.items.item(work.fingerprint, work.spec)
         except Exception as caught:
             error = as_render_error(caught)
-            if error.retryable or error.of_installation:
+            if ends_the_work(error):
                 raise error from caught
-            if len(specs) > 1:
-                alone = [self._rendered([s], [w]) for s, w in zip(specs, work, strict=True)]
-                return [made for one in alone for made in one]
-            self._fail(work[0], error)
-            return [None]
+            return error
 
-    def _fail(self, item: RenderWork, error: AdloomError) -> None:
-        with self.env.database.transaction() as tx:
-            leases.mark_failed(
-                tx,
-                self.lease,
-                item.render_id,
-                error_class=error.error_class,
-                message=str(error),
-                retryable=error.retryable,
-            )
-        log.warning("render failed", render=item.render_id, error=str(error))
+    def _still_wanted(
+        self, items: Sequence[RenderItem], output: RenderOutput
+    ) -> Sequence[RenderItem]:
+        """Between micro-batches: the lease holds, storing and finishing lag by one micro-batch at
+        most, and what was cancelled meanwhile is left out. Raises what the output's threads did."""
+        self.heartbeat.check()
+        output.settle(keep=self.env.rendering.micro_batch)
+        self.on_progress(self._report(output))
+        alive = {w.fingerprint for w in self._work()}
+        return [item for item in items if item.name in alive]
 
-    def _commit(
-        self,
-        item: RenderWork,
-        content: bytes,
-        picture: NDArray[np.uint8],
-        timings: dict[str, float],
-        finishing: ThreadPoolExecutor,
-    ) -> None:
-        """Object before row: puts the render, says so in its row, hands it to finishing."""
-        key = render_key(self.env.workspace, item.fingerprint)
-        try:
-            self.env.store.put(key, content, content_type=ImageFormat.PNG.media_type)
-        except ObjectExistsError:  # another worker, presumed dead, was faster: its object counts
-            content = self.env.store.get(key)
-            picture = decode(content)
-        stored = StoredRender(
-            object_key=key,
-            sha256=hashlib.sha256(content).hexdigest(),
-            bytes=len(content),
-            device=self.renderer.device,
-            timings=timings,
-        )
-        with self.env.database.transaction() as tx:
-            leases.mark_rendered(tx, self.lease, item.render_id, stored)
-        self._pending.append(
-            finishing.submit(
-                self.finisher.finish,
-                item.render_id,
-                item.spec,
-                picture,
-                item.finishings,
-                lease=self.lease,
-            )
-        )
-
-    def _settle(self, keep: int) -> None:
-        """Waits until finishing lags by at most `keep` micro-batches; raises what it raised."""
-        allowed = keep * self.env.rendering.micro_batch
-        while len(self._pending) > allowed:
-            self._pending.pop(0).result()
+    def _report(self, output: RenderOutput) -> BatchReport:
+        return BatchReport(self.lease.batch_id, **asdict(output.tally))

@@ -1,5 +1,6 @@
 """Photos and masks as arrays, fetched once each for the renders of a batch."""
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -33,25 +34,30 @@ def mask_box(mask: NDArray[np.uint8]) -> Box:
 
 
 class ProductPictures:
-    """Loads pictures from the object store and keeps the last few."""
+    """Loads pictures from the object store and keeps the last few. Safe for several threads."""
 
     def __init__(self, store: ObjectStore, workspace: str) -> None:
         self._store = store
         self._workspace = workspace
         self._kept: OrderedDict[tuple[str, str], ProductPicture] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, photo_sha256: str, mask_sha256: str) -> ProductPicture:
         """Raises ObjectMissingError when photo or mask is not in the store."""
         key = (photo_sha256, mask_sha256)
-        if key not in self._kept:
-            rgb = decode(self._store.get(photo_key(self._workspace, photo_sha256)))
-            mask = decode(self._store.get(mask_key(self._workspace, mask_sha256)))
-            flat = mask if mask.ndim == 2 else mask[..., 0]
-            self._kept[key] = ProductPicture(flatten(rgb), flat, mask_box(flat))
-        self._kept.move_to_end(key)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        return self._kept[key]
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = self._load(photo_sha256, mask_sha256)
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[key]
+
+    def _load(self, photo_sha256: str, mask_sha256: str) -> ProductPicture:
+        rgb = decode(self._store.get(photo_key(self._workspace, photo_sha256)))
+        mask = decode(self._store.get(mask_key(self._workspace, mask_sha256)))
+        flat = mask if mask.ndim == 2 else mask[..., 0]
+        return ProductPicture(flatten(rgb), flat, mask_box(flat))
 
 
 def flatten(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """What a campaign makes of the products as they are: as a dry run, or written as a run's plan."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -36,6 +36,7 @@ from tasks.catalog import chunks
 from tasks.environment import Environment
 
 CHUNK_SLOTS = 10_000
+WARNINGS_SHOWN = 10
 SECONDS_PER_RENDER = 1.0
 """Rough cost of a render by `mini` on two CPU cores, for as long as none was measured."""
 
@@ -188,14 +189,15 @@ def estimate_of(
     """
     skipped: Counter[str] = Counter()
     warnings: Counter[str] = Counter()
+    unknown: defaultdict[str, Counter[str]] = defaultdict(Counter)
     products: set[int] = set()
     slots, there, missing = 0, 0, set[bytes]()
     for chunk in planned(env, spec, pinned=pinned, campaign_id=campaign_id):
         skipped.update(s.reason for s in chunk.skipped)
         warnings.update(i.warning for i in chunk.due if i.warning)
-        fingerprints = {i: i.spec.fingerprint for i in chunk.due}
+        fingerprints = [i.spec.fingerprint for i in chunk.due]
         with env.database.transaction() as tx:
-            states = runs.existing(tx, env.workspace_id, list(fingerprints.values()))
+            states = runs.existing(tx, env.workspace_id, fingerprints)
             if campaign_id is not None and chunk.known:
                 known = known_slots.count(
                     tx, env.workspace_id, campaign_id, chunk.wanted, known=chunk.known
@@ -204,7 +206,8 @@ def estimate_of(
                 missing.update(bytes.fromhex(f) for f in known.missing)
                 warnings.update(known.warnings)
                 products.update(known.products)
-        for item, fingerprint in fingerprints.items():
+        for item, fingerprint in zip(chunk.due, fingerprints, strict=True):
+            unknown[item.slot.scene_slug].update(item.unknown_words)
             slots += 1
             products.add(item.slot.product_id)
             if states.get(fingerprint) is RenderState.RENDERED:
@@ -216,10 +219,21 @@ def estimate_of(
     taken = len(missing) * seconds
     return Estimate(
         spec.slug, len(products), slots, there, len(missing), dict(skipped),
-        tuple(f"{text} ({n} creatives)" for text, n in warnings.most_common(10)),
+        (
+            *(f"{text} ({n} creatives)" for text, n in warnings.most_common(WARNINGS_SHOWN)),
+            *(_of_unknown(scene, words) for scene, words in sorted(unknown.items()) if words),
+        ),
         taken, basis, _cost(taken, price_per_hour),
         limit, limit is not None and len(missing) > limit,
     )  # fmt: skip
+
+
+def _of_unknown(scene: str, words: Counter[str]) -> str:
+    """One warning per scene: a model of a closed vocabulary (`mini`) cannot draw what it names."""
+    most = ", ".join(f"'{word}'" for word, _ in words.most_common(WARNINGS_SHOWN))
+    more = len(words) - WARNINGS_SHOWN
+    and_more = f" and {more} more" if more > 0 else ""
+    return f"scene '{scene}': the model does not know {most}{and_more}; left out of its prompts"
 
 
 def _pace(env: Environment, spec: CampaignSpec) -> tuple[float, str]:

@@ -5,6 +5,7 @@ a command that needs none starts at once.
 """
 
 import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from models.refadgen.renderer import RefAdGenRenderer
     from models.scoring.scorer import Scorer
     from models.segmentation import MaskExtractor
+
+PROMPTS_COUNTED = 4096  # a product's formats and variants share its prompts
 
 _lock = threading.Lock()
 _loaded: dict[tuple[object, ...], Any] = {}
@@ -43,6 +46,7 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
                 path,
                 device=rendering.device,
                 dtype=rendering.dtype,
+                reference_cache_mb=rendering.reference_cache_mb,
                 threads=rendering.threads,
             )
         loaded: RefAdGenRenderer = _loaded[key]
@@ -71,7 +75,8 @@ def identity(model: str, rendering: Rendering) -> RendererIdentity:
         dtype=loaded.dtype,
         unit_px=loaded.native_unit,
         max_tokens=loaded.max_tokens,
-        count_tokens=loaded.count_tokens,
+        count_tokens=lru_cache(PROMPTS_COUNTED)(loaded.count_tokens),
+        unknown_words=lru_cache(PROMPTS_COUNTED)(loaded.unknown_words),
     )
 
 

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0)
     """Processor threads for rendering; 0: as many as the machine has."""
     micro_batch: int = Field(default=4, ge=1)
+    reference_cache_mb: int | None = Field(default=None, ge=0)
+    """Memory of the device for products' reference features; unset: a tenth of a CUDA device's,
+    256 on a CPU."""
     batch_size: int = Field(default=32, ge=1)
     lease_s: float = Field(default=20.0, ge=1.0)
     """How long a batch stays a silent worker's before another may take it."""
@@ -115,6 +118,7 @@ class Settings(BaseSettings):
             batch_size=self.batch_size,
             lease_s=self.lease_s,
             allow_noncommercial_weights=self.allow_noncommercial_weights,
+            reference_cache_mb=self.reference_cache_mb,
         )
 
 

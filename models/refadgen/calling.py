@@ -44,7 +44,7 @@ class DiffusersCall:
         prompt: str | Sequence[str],
         image: Picture | Sequence[Picture],
         mask_image: Picture | Sequence[Picture],
-        negative_prompt: str | Sequence[str] | None = None,
+        negative_prompt: str | Sequence[str | None] | None = None,
         num_inference_steps: int = 20,
         guidance_scale: float = 4.0,
         reference_scale: float = 1.0,
@@ -57,6 +57,7 @@ class DiffusersCall:
         | MultiPipelineCallbacks
         | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        truncate_prompts: bool = False,
     ) -> ImagePipelineOutput | tuple[Any]:
         """Advertising pictures, `num_images_per_prompt` for each prompt.
 
@@ -65,6 +66,8 @@ class DiffusersCall:
         reference_scale: lambda. generator: one, or one per picture; a generator seeded with n gives
         the picture of `render(seeds=[n])`. output_type: pil, np, pt or latent.
         callback_on_step_end: (pipeline, i, t, {"latents": z}) -> dict, as in diffusers.
+        truncate_prompts: leave out the end of a prompt beyond the text encoder's length, which is
+        refused otherwise.
         RenderArgumentError names the argument that cannot be used.
         """
         if output_type not in OUTPUTS:
@@ -72,7 +75,7 @@ class DiffusersCall:
         pipeline = cast(Any, self)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         count = len(prompts)
-        negatives = _one_each("negative_prompt", negative_prompt or "", count)
+        negatives = _one_each("negative_prompt", negative_prompt, count)
         masks = _repeated("mask_image", as_tensor("mask_image", mask_image, 1), count)
         pictures = _fitting(pipeline, as_tensor("image", image, 3))
         products = range(count) if len(pictures) == count else [0] * count
@@ -91,6 +94,7 @@ class DiffusersCall:
             reference_scale,
             _after_step(pipeline, callback_on_step_end, callback_on_step_end_tensor_inputs),
             decode=output_type != "latent",
+            truncate_prompts=truncate_prompts,
         )
         images = as_output(made, output_type)
         return ImagePipelineOutput(images=images) if return_dict else (images,)
@@ -115,8 +119,10 @@ def _fitting(pipeline: Any, pictures: Tensor) -> Tensor:
     return F.interpolate(pictures, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
 
 
-def _one_each(argument: str, texts: str | Sequence[str], count: int) -> list[str]:
-    each = [texts] * count if isinstance(texts, str) else list(texts)
+def _one_each(
+    argument: str, texts: str | Sequence[str | None] | None, count: int
+) -> list[str | None]:
+    each = [texts] * count if texts is None or isinstance(texts, str) else list(texts)
     if len(each) != count:
         raise refuse(argument, f"{len(each)} for {count} prompts", "give one, or one each")
     return each

@@ -1,6 +1,6 @@
 """What `RefAdGenPipeline` refuses, each error naming the argument and the mend."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from math import isfinite
 from numbers import Integral
 
@@ -77,7 +77,7 @@ def check_frames(frames: Tensor | None, batch: int) -> None:
         raise refuse("frames", "not finite or a side that is not positive", "give native pixels")
 
 
-def check_lengths(batch: int, **lists: Sequence[object]) -> None:
+def check_lengths(batch: int, **lists: Sized) -> None:
     for name, values in lists.items():
         if len(values) != batch:
             raise refuse(name, f"{len(values)} given for {batch} masks", "give one per sample")

@@ -1,6 +1,8 @@
 """RefAdGen's components as one saved and loaded whole, and what each is used for."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from os import PathLike
 from typing import Any, Self
 
@@ -27,6 +29,9 @@ from models.refadgen.schedules import NoiseSchedule, check_schedule
 from models.refadgen.text import TextEncoders
 from models.refadgen.unet import GenerationUNet
 
+TILE_BEYOND_PX = 2**21
+"""Above Stable Diffusion's and SDXL's own sizes (2**20 px), which are decoded whole."""
+
 
 class RefAdGenComponents(DiffusionPipeline):
     """The components of RefAdGen and what is fixed with the weights.
@@ -36,7 +41,8 @@ class RefAdGenComponents(DiffusionPipeline):
     `sampling.initial_noise`; reference_frame: `canonical`
     (ours: the product on a square of its own) or `aligned` (the paper's: the product on white where
     it stands on the canvas). Text and image encoder, tokenizer and autoencoder may be SD1.5's; the
-    second text encoder and its tokenizer are SDXL's.
+    second text encoder and its tokenizer are SDXL's, and so is `force_zeros_for_empty_prompt`: no
+    (negative) prompt at all is then zeros in place of the empty text's encoding.
 
     The scheduler given here tells how the weights were trained; `pipeline.scheduler` may be
     replaced by any that goes with it (`schedules.check_schedule`).
@@ -59,6 +65,7 @@ class RefAdGenComponents(DiffusionPipeline):
         guidance_rescale: float = 0.0,
         noise_scale: float = 1.0,
         reference_frame: str = "canonical",
+        force_zeros_for_empty_prompt: bool = True,
         text_encoder_2: CLIPTextModelWithProjection | None = None,
         tokenizer_2: PreTrainedTokenizerBase | None = None,
     ) -> None:
@@ -83,6 +90,7 @@ class RefAdGenComponents(DiffusionPipeline):
             guidance_rescale=guidance_rescale,
             noise_scale=noise_scale,
             reference_frame=reference_frame,
+            force_zeros_for_empty_prompt=force_zeros_for_empty_prompt,
         )
         self._trained = NoiseSchedule.of(scheduler)
         self.text_encoders.check(_context(unet), pooled_size(unet.config))
@@ -147,8 +155,15 @@ class RefAdGenComponents(DiffusionPipeline):
         return posterior.mode() * self.vae.config.scaling_factor
 
     def decode_picture(self, latents: Tensor) -> Tensor:
-        """Scaled latents -> (B, 3, H, W) in [0, 1]."""
-        decoded = self.vae.decode(latents / self.vae.config.scaling_factor).sample
+        """Scaled latents -> (B, 3, H, W) in [0, 1].
+
+        Beyond TILE_BEYOND_PX diffusers' autoencoders decode in overlapping tiles, blended into
+        each other: slightly other pixels, in the memory of one tile. The native size alone decides,
+        never the memory at hand, so that the same input gives the same picture anywhere.
+        """
+        area_px = latents.shape[-2] * latents.shape[-1] * self.latent_px**2
+        with _tiling(self.vae) if area_px > TILE_BEYOND_PX else nullcontext():
+            decoded = self.vae.decode(latents / self.vae.config.scaling_factor).sample
         return (decoded / 2 + 0.5).clamp(0, 1)
 
     def encoder_pixels(self, images: Tensor) -> Tensor:
@@ -159,6 +174,18 @@ class RefAdGenComponents(DiffusionPipeline):
         """(B, L, D) from the image encoder's input; all zero for the unconditional half."""
         encoded = self.image_encoder(pixels, output_hidden_states=True)
         return self.resampler(encoded.hidden_states[-2])
+
+
+@contextmanager
+def _tiling(vae: AutoencoderKL | MiniAutoencoder) -> Iterator[None]:
+    if isinstance(vae, MiniAutoencoder):  # its decoder is small
+        yield
+        return
+    before, vae.use_tiling = vae.use_tiling, True
+    try:
+        yield
+    finally:
+        vae.use_tiling = before
 
 
 def _check_config(

@@ -79,10 +79,33 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
         return self.encode_references(images).as_views()
 
     @torch.no_grad()
+    def encode_prompts(
+        self,
+        prompts: Sequence[str | None],
+        argument: str = "prompts",
+        *,
+        truncate: bool = False,
+    ) -> TextFeatures:
+        """What the Generation U-Net reads of each prompt. None is no prompt: the empty text, but
+        zeros from SDXL's two encoders where `force_zeros_for_empty_prompt` says so, as diffusers
+        has it.
+
+        RenderArgumentError, naming the `argument`, for a prompt beyond the text encoder's length;
+        with `truncate` its end is left out.
+        """
+        features = self.text_encoders.encode(
+            [p or "" for p in prompts], argument, truncate=truncate
+        )
+        absent = [i for i, prompt in enumerate(prompts) if prompt is None]
+        if not absent or features.pooled is None:
+            return features
+        return features.without(absent) if self.config["force_zeros_for_empty_prompt"] else features
+
+    @torch.no_grad()
     def render(
         self,
         prompts: Sequence[str],
-        negative_prompts: Sequence[str],
+        negative_prompts: Sequence[str | None],
         references: ReferenceFeatures,
         masks: Tensor,
         frames: Tensor | None,
@@ -92,29 +115,59 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
         reference_scale: float = 1.0,
         after_step: AfterStep | None = None,
         decode: bool = True,
+        truncate_prompts: bool = False,
     ) -> Tensor:
         """Advertising pictures (B, 3, H, W) in [0, 1]; not decoded: scaled latents (B, C, h, w).
 
         references: one entry per sample (`ReferenceFeatures.select`); masks: (B, 1, H, W) in
         [0, 1], native px; frames: (B, 3) = (cx, cy, side) of the product frames, native px, None
         for U-Nets without position features; seeds: one per sample, or generators; after_step:
-        (i, t, z) -> z after each step. RenderArgumentError names the argument that cannot be used;
-        a PromptCutWarning the prompt that is too long.
+        (i, t, z) -> z after each step. A prompt beyond the text encoder's length is refused unless
+        `truncate_prompts`. RenderArgumentError names the argument that cannot be used.
         """
+        checks.check_lengths(len(masks), prompts=prompts, negative_prompts=negative_prompts)
+        latents = self.render_latents(
+            self.encode_prompts(prompts, truncate=truncate_prompts),
+            self.encode_prompts(negative_prompts, "negative_prompts", truncate=truncate_prompts),
+            references,
+            masks,
+            frames,
+            seeds,
+            steps,
+            guidance_scale,
+            reference_scale,
+            after_step,
+        )
+        return self.decode_picture(latents) if decode else latents
+
+    @torch.no_grad()
+    def render_latents(
+        self,
+        text: TextFeatures,
+        negative_text: TextFeatures,
+        references: ReferenceFeatures,
+        masks: Tensor,
+        frames: Tensor | None,
+        seeds: Sequence[int | torch.Generator],
+        steps: int = 20,
+        guidance_scale: float = 4.0,
+        reference_scale: float = 1.0,
+        after_step: AfterStep | None = None,
+    ) -> Tensor:
+        """Scaled latents (B, C, h, w) from texts that are encoded already; else as `render`."""
         checks.check_sampler(steps, guidance_scale, reference_scale)
-        self._check_batch(prompts, negative_prompts, references, masks, frames, seeds)
+        self._check_batch(text, negative_text, references, masks, frames, seeds)
         check_schedule(self.scheduler, self.trained_schedule)
-        self.text_encoders.warn_of_cut(prompts=prompts, negative_prompts=negative_prompts)
         size = masks.shape[-2] // self.latent_px, masks.shape[-1] // self.latent_px
         conditions = self._conditions(
-            prompts, negative_prompts, references, masks, frames, reference_scale
+            text, negative_text, references, masks, frames, reference_scale
         )
         guidance = Guidance(guidance_scale, float(self.config["guidance_rescale"]))
         generators = generators_of(seeds)
         shape = (self.unet.config["out_channels"], *size)
         noise = initial_noise(generators, shape, float(self.config["noise_scale"]))
         self._interrupt = False
-        latents = denoise(
+        return denoise(
             guided_prediction(self.unet, conditions, guidance),
             noise.to(self.device, self.unet.dtype),
             self.scheduler,
@@ -123,19 +176,17 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
             taken=self._until_interrupted,
             after_step=after_step,
         )
-        return self.decode_picture(latents) if decode else latents
 
     def _conditions(
         self,
-        prompts: Sequence[str],
-        negative_prompts: Sequence[str],
+        text: TextFeatures,
+        negative: TextFeatures,
         references: ReferenceFeatures,
         masks: Tensor,
         frames: Tensor | None,
         reference_scale: float,
     ) -> Conditions:
         size = masks.shape[-2] // self.latent_px, masks.shape[-1] // self.latent_px
-        text, negative = (self.text_encoders.encode(p) for p in (prompts, negative_prompts))
         masks_here = masks.to(self.device, self.unet.dtype)
         return Conditions(
             text=text.hidden,
@@ -177,8 +228,8 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
 
     def _check_batch(
         self,
-        prompts: Sequence[str],
-        negative_prompts: Sequence[str],
+        text: TextFeatures,
+        negative_text: TextFeatures,
         references: ReferenceFeatures,
         masks: Tensor,
         frames: Tensor | None,
@@ -190,9 +241,9 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
             checks.check_frames(frames, batch)
         checks.check_lengths(
             batch,
-            prompts=prompts,
-            negative_prompts=negative_prompts,
-            references=range(len(references)),
+            text=text,
+            negative_text=negative_text,
+            references=references,
             seeds=seeds,
         )
         if self.reference_frame == "aligned":

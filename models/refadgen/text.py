@@ -1,6 +1,5 @@
 """Prompts -> what the Generation U-Net reads of them."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,11 +8,8 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, PreTrainedTokenizerBase
 
 from adloom.errors import ModelError
-from models.refadgen.tokens import count_tokens, token_ids
-
-
-class PromptCutWarning(UserWarning):
-    """A prompt is longer than the text encoder reads; its end has no effect."""
+from models.refadgen.checks import refuse
+from models.refadgen.tokens import count_tokens, padded_ids, unknown_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +18,31 @@ class TextFeatures:
 
     hidden: Tensor
     pooled: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.hidden)
+
+    @property
+    def nbytes(self) -> int:
+        return self.hidden.nbytes + (0 if self.pooled is None else self.pooled.nbytes)
+
+    def without(self, rows: Sequence[int]) -> "TextFeatures":
+        """With zeros in these rows."""
+        index = list(rows)
+        hidden = self.hidden.clone()
+        hidden[index] = 0
+        if self.pooled is None:
+            return TextFeatures(hidden, None)
+        pooled = self.pooled.clone()
+        pooled[index] = 0
+        return TextFeatures(hidden, pooled)
+
+    @staticmethod
+    def concatenate(parts: Sequence["TextFeatures"]) -> "TextFeatures":
+        pooled = [p.pooled for p in parts if p.pooled is not None]
+        return TextFeatures(
+            torch.cat([p.hidden for p in parts]), torch.cat(pooled) if pooled else None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +54,40 @@ class TextEncoders:
     tokenizer_2: PreTrainedTokenizerBase | None = None
     encoder_2: CLIPTextModelWithProjection | None = None
 
-    def encode(self, prompts: Sequence[str]) -> TextFeatures:
-        """Prompts beyond the encoders' length are cut.
+    @property
+    def max_tokens(self) -> int:
+        """What every encoder reads of a prompt, start and end included."""
+        return min(int(tokenizer.model_max_length) for tokenizer in self._tokenizers)
+
+    def count_tokens(self, prompt: str) -> int:
+        """Tokens of the whole prompt by the tokenizer that needs most, start and end included."""
+        return max(count_tokens(tokenizer, prompt) for tokenizer in self._tokenizers)
+
+    def unknown_words(self, prompt: str) -> tuple[str, ...]:
+        """Words that the text encoder has never seen, and that are left out of what it reads."""
+        return unknown_words(self.tokenizer, prompt)
+
+    def encode(
+        self, prompts: Sequence[str], argument: str = "prompts", *, truncate: bool = False
+    ) -> TextFeatures:
+        """RenderArgumentError, naming the `argument`, for a prompt beyond the encoders' length;
+        with `truncate` its end is left out.
 
         One encoder: its last hidden state. Two: the last but one of each, side by side, and the
         second's projection, as SDXL reads them.
         """
-        ids = token_ids(self.tokenizer, prompts).to(self.encoder.device)
+        ids = _ids(self.tokenizer, prompts, argument, truncate).to(self.encoder.device)
         if self.tokenizer_2 is None or self.encoder_2 is None:
             return TextFeatures(self.encoder(ids).last_hidden_state, None)
-        ids_2 = token_ids(self.tokenizer_2, prompts).to(self.encoder_2.device)
+        ids_2 = _ids(self.tokenizer_2, prompts, argument, truncate).to(self.encoder_2.device)
         first = self.encoder(ids, output_hidden_states=True)
         second = self.encoder_2(ids_2, output_hidden_states=True)
         hidden = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
         return TextFeatures(hidden, second.text_embeds)
 
-    def warn_of_cut(self, **arguments: Sequence[str]) -> None:
-        """A PromptCutWarning for every prompt that is longer than what is read, by argument."""
-        limit = self.tokenizer.model_max_length
-        for name, prompts in arguments.items():
-            for i, prompt in enumerate(prompts):
-                count = count_tokens(self.tokenizer, prompt)
-                if count > limit:
-                    warnings.warn(
-                        f"{name}[{i}]: {count} tokens, of which the text encoder reads {limit}: "
-                        "its end has no effect (shorten it, or say what matters first)",
-                        PromptCutWarning,
-                        stacklevel=3,
-                    )
+    @property
+    def _tokenizers(self) -> list[PreTrainedTokenizerBase]:
+        return [t for t in (self.tokenizer, self.tokenizer_2) if t is not None]
 
     def check(self, context: int, pooled: int) -> None:
         """Refuse encoders that do not go with a U-Net that reads texts (B, L, context) and pooled
@@ -91,3 +118,18 @@ class TextEncoders:
                 where="text_encoder_2",
                 hint="SDXL-shaped U-Nets need SDXL's second text encoder, others none",
             )
+
+
+def _ids(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], argument: str, truncate: bool
+) -> Tensor:
+    """(B, L)."""
+    rows, limit = padded_ids(tokenizer, prompts, cut=truncate), tokenizer.model_max_length
+    for i, row in enumerate(rows):
+        if len(row) > limit:
+            raise refuse(
+                f"{argument}[{i}]",
+                f"{len(row)} tokens, of which the text encoder reads {limit}",
+                "shorten it, or let its end be left out: truncate_prompts=True",
+            )
+    return torch.tensor(rows)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import cast
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -47,17 +48,24 @@ def _of_vocabulary(vocabulary: dict[str, int], max_length: int) -> PreTrainedTok
 
 
 def token_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> Tensor:
-    """(B, L): every prompt cut or padded to the tokenizer's length. Words that a closed vocabulary
-    lacks are left out: their token was never trained. `unknown_words` names them."""
-    prompts = [_known_part(tokenizer, p) for p in prompts]
+    """(B, L): every prompt cut or padded to the tokenizer's length."""
+    return torch.tensor(padded_ids(tokenizer, prompts, cut=True))
+
+
+def padded_ids(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], *, cut: bool
+) -> list[list[int]]:
+    """Every prompt padded to the tokenizer's length; a longer one is cut, or as long as it is.
+    Words that a closed vocabulary lacks are left out: their token was never trained.
+    `unknown_words` names them."""
     encoded = tokenizer(
-        prompts,
+        [_known_part(tokenizer, p) for p in prompts],
         padding="max_length",
-        truncation=True,
+        truncation=cut,
         max_length=tokenizer.model_max_length,
         return_attention_mask=False,
     )
-    return torch.tensor(encoded["input_ids"])
+    return cast(list[list[int]], encoded["input_ids"])
 
 
 def count_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> int:

@@ -166,21 +166,29 @@ class World:
             new = cutouts.photos_without_cutout(tx, self.ws, EXTRACTOR)
             cutouts.upsert(tx, self.ws, [cutout(p.sha256) for p in new])
 
-    def planned(self, spec: CampaignSpec) -> list[PlannedItem]:
+    def planned(
+        self, spec: CampaignSpec, renderer: RendererIdentity = RENDERER
+    ) -> list[PlannedItem]:
         with self.database.transaction() as tx:
             products = list(selection.plannable(tx, self.ws, spec))
             chosen = scenes.latest(tx, self.ws, spec.scenes)
-            items = list(plan(spec, products, chosen, RENDERER))
+            items = list(plan(spec, products, chosen, renderer))
             slots = [item for item in items if isinstance(item, PlannedItem)]
             return list(refreshing.due(tx, self.ws, spec, slots))
 
-    def run(self, spec: CampaignSpec, *, reset_failed: bool = False) -> int:
+    def run(
+        self,
+        spec: CampaignSpec,
+        *,
+        reset_failed: bool = False,
+        renderer: RendererIdentity = RENDERER,
+    ) -> int:
         """A run of the campaign, planned and rendering."""
-        items = self.planned(spec)
+        items = self.planned(spec, renderer)
         with self.database.transaction() as tx:
             campaigns.apply(tx, self.ws, spec)
             run_id = runs.create(
-                tx, self.ws, spec.slug, trigger=Trigger.MANUAL, weights_hash=RENDERER.weights_hash
+                tx, self.ws, spec.slug, trigger=Trigger.MANUAL, weights_hash=renderer.weights_hash
             )
             runs.add_items(tx, run_id, items, reset_failed=reset_failed)
             runs.set_state(tx, run_id, RunState.RENDERING)

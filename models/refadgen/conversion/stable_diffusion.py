@@ -6,6 +6,7 @@ IP-Adapter-Plus'. So the model renders at first what the base renders, and atten
 as it would to more of its own picture.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from adloom.errors import ModelError
 from models.refadgen.conversion.checkpoints import in_dtype
 from models.refadgen.conversion.ip_adapter import HEAD_DIM, read_resampler
 from models.refadgen.conversion.sources import Source, find_file, load_part
@@ -67,6 +69,7 @@ def build(
         scheduler=sampler_of(base, **options),
         reference_size=reference_size,
         reference_frame=reference_frame,
+        force_zeros_for_empty_prompt=zeros_for_no_prompt(base, **options),
         **texts_of(base, base, plain.config, dtype, **options),
     )
 
@@ -128,6 +131,16 @@ def sampler_of(base: Source, **options: Any) -> DDIMScheduler:
     scheduler = DDIMScheduler.from_config(made.config, clip_sample=False)
     assert isinstance(scheduler, DDIMScheduler)
     return scheduler
+
+
+def zeros_for_no_prompt(base: Source, **options: Any) -> bool:
+    """How an SDXL base reads no negative prompt; True, as diffusers has it, where it does not say
+    (other bases never do)."""
+    try:
+        index = json.loads(find_file(base, "model_index.json", **options).read_text("utf-8"))
+    except (ModelError, OSError, ValueError):
+        return True
+    return bool(index.get("force_zeros_for_empty_prompt", True))
 
 
 def texts_of(

@@ -163,3 +163,12 @@ def test_a_plan_is_what_it_was_under_this_planner_version() -> None:
     keep what the old planning made."""
     item = planned(CAMPAIGN, PRODUCT, SCENE, renderer())
     assert (PLANNER_VERSION, item.spec.fingerprint) == ("1", FINGERPRINT)
+
+
+def test_words_that_the_model_does_not_know_are_named() -> None:
+    def unknown(text: str) -> tuple[str, ...]:
+        return tuple(w for w in text.replace(",", "").split() if w not in ("on", "blue"))
+
+    titled = replace(SCENE, prompt="{title}, on sand", negative_prompt="Text")
+    item = planned(CAMPAIGN, PRODUCT, titled, renderer(unknown_words=unknown))
+    assert item.unknown_words == ("mug", "sand", "text")

@@ -1,6 +1,5 @@
 """Rendering: batches, guidance halves, saving and loading, what is refused."""
 
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from adloom.errors import ModelError, RenderArgumentError
 from models.refadgen.pipeline import RefAdGenPipeline
-from models.refadgen.text import PromptCutWarning, TextEncoders
+from models.refadgen.text import TextEncoders
 from tests.unit.refadgen.conftest import Inputs, small_pipeline
 
 Render = Callable[..., Tensor]
@@ -143,15 +142,18 @@ def test_reference_pictures_out_of_range_are_refused(pipeline: RefAdGenPipeline)
         pipeline.encode_references(200 * torch.ones(1, 3, 64, 64))
 
 
-def test_a_prompt_that_will_be_cut_is_named(render: Render) -> None:
+def test_a_prompt_beyond_the_encoders_length_is_refused_unless_it_may_be_cut(
+    render: Render,
+) -> None:
     long = "a " * 20
-    with pytest.warns(PromptCutWarning, match=r"prompts\[1\]: 22 tokens.* reads 12.*shorten"):
-        render(prompts=["a cup", long, "a cup", "a cup"], steps=1)
-    with pytest.warns(PromptCutWarning, match=r"negative_prompts\[0\]"):
+    prompts = ["a cup", long, "a cup", "a cup"]
+    with pytest.raises(RenderArgumentError, match=r"prompts\[1\]: 22 tokens.* reads 12.*shorten"):
+        render(prompts=prompts, steps=1)
+    with pytest.raises(RenderArgumentError, match=r"negative_prompts\[0\]: 22 tokens"):
         render(negative_prompts=[long, "", "", ""], steps=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", PromptCutWarning)
-        render(steps=1)
+    cut = ["a cup", "a " * 10, "a cup", "a cup"]
+    expected = render(prompts=cut, steps=1)
+    assert torch.equal(render(prompts=prompts, steps=1, truncate_prompts=True), expected)
 
 
 def test_text_encoders_that_do_not_fit_are_refused() -> None:

@@ -9,12 +9,7 @@ import torch
 
 from adloom.errors import ModelError, RenderArgumentError
 from models.refadgen.pipeline import RefAdGenPipeline
-from models.refadgen.renderer import (
-    RefAdGenRenderer,
-    ReferenceCache,
-    RenderItem,
-    RenderRequest,
-)
+from models.refadgen.renderer import RefAdGenRenderer, RenderItem, RenderRequest
 
 RNG = np.random.default_rng(0)
 PICTURES = {name: RNG.integers(0, 256, (64, 64, 3), np.uint8) for name in ("cup", "bottle")}
@@ -29,7 +24,7 @@ def folder(pipeline: RefAdGenPipeline, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def renderer(folder: Path) -> RefAdGenRenderer:
-    return RefAdGenRenderer.load(folder, cached_references=2)
+    return RefAdGenRenderer.load(folder, reference_cache_mb=16)
 
 
 def item(reference: str = "cup", seed: int = 1) -> RenderItem:
@@ -57,17 +52,6 @@ def test_features_are_kept_by_key(renderer: RefAdGenRenderer) -> None:
     assert np.array_equal(first, renderer.render(RenderRequest({}, [item()]))[0])
     with pytest.raises(RenderArgumentError, match="no picture for 'vase'"):
         renderer.render(RenderRequest(PICTURES, [item("vase")]))
-
-
-def test_the_cache_forgets_what_was_used_longest_ago(pipeline: RefAdGenPipeline) -> None:
-    features = pipeline.encode_references(torch.rand(1, 3, 64, 64))
-    cache = ReferenceCache(capacity=2)
-    for key in ("a", "b"):
-        cache.put(key, features)
-    assert cache.get("a") is features
-    cache.put("c", features)
-    assert cache.get("b") is None
-    assert list(cache.entries) == ["a", "c"]
 
 
 def test_it_says_what_it_is(renderer: RefAdGenRenderer, folder: Path) -> None:

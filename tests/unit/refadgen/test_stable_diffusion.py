@@ -1,5 +1,7 @@
 """The untrained model from Stable Diffusion, IP-Adapter-Plus and an image encoder."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -43,25 +45,24 @@ def built(folders: dict[str, tuple[Path, Path]], base: str, **options: Any) -> R
     return made
 
 
-def rendered(pipeline: RefAdGenPipeline, **changed: Any) -> torch.Tensor:
+def rendered(
+    pipeline: RefAdGenPipeline, negative: str | None = NEGATIVE, **changed: Any
+) -> torch.Tensor:
     mask = torch.zeros(1, 1, 64, 32)
     mask[..., 20:60, 8:24] = 1
     features = pipeline.encode_references(torch.rand(1, 3, 64, 32))
     arguments = {"steps": 3, "guidance_scale": 5.0, "decode": False, **changed}
-    return pipeline.render([PROMPT], [NEGATIVE], features, mask, None, [7], **arguments)
+    return pipeline.render([PROMPT], [negative], features, mask, None, [7], **arguments)
 
 
-@pytest.mark.parametrize("base", BASES)
-def test_without_lambda_it_renders_what_its_base_renders(
-    folders: dict[str, tuple[Path, Path]], base: str
-) -> None:
+def rendered_by_base(folder: Path, base: str, negative: str | None, **options: Any) -> torch.Tensor:
     kind: Any = StableDiffusionXLPipeline if base == "sdxl" else StableDiffusionPipeline
-    plain = kind.from_pretrained(folders[base][0])
+    plain = kind.from_pretrained(folder, **options)
     plain.scheduler = DDIMScheduler.from_config(plain.scheduler.config, clip_sample=False)
     plain.set_progress_bar_config(disable=True)
-    expected = plain(
+    return plain(
         PROMPT,
-        negative_prompt=NEGATIVE,
+        negative_prompt=negative,
         height=64,
         width=32,
         num_inference_steps=3,
@@ -69,10 +70,38 @@ def test_without_lambda_it_renders_what_its_base_renders(
         latents=initial_noise(generators_of([7]), (4, 32, 16)),
         output_type="latent",
     ).images
+
+
+@pytest.mark.parametrize("negative", [NEGATIVE, "", None])
+@pytest.mark.parametrize("base", BASES)
+def test_without_lambda_it_renders_what_its_base_renders(
+    folders: dict[str, tuple[Path, Path]], base: str, negative: str | None
+) -> None:
+    expected = rendered_by_base(folders[base][0], base, negative)
     pipeline = built(folders, base)
     with torch.no_grad():
-        assert relative_error(rendered(pipeline, reference_scale=0.0), expected) <= 1e-5
-        assert relative_error(rendered(pipeline), expected) > 1e-3
+        made = rendered(pipeline, negative, reference_scale=0.0)
+        assert relative_error(made, expected) <= 1e-5
+        assert relative_error(rendered(pipeline, negative), expected) > 1e-3
+
+
+def test_no_negative_prompt_is_read_as_the_sdxl_base_reads_it(
+    folders: dict[str, tuple[Path, Path]], tmp_path: Path
+) -> None:
+    source, adapter = folders["sdxl"]
+    base = tmp_path / "base"
+    shutil.copytree(source, base)
+    index = base / "model_index.json"
+    index.write_text(
+        json.dumps({**json.loads(index.read_text()), "force_zeros_for_empty_prompt": False})
+    )
+    pipeline = built({"sdxl": (base, adapter)}, "sdxl")
+    assert pipeline.config["force_zeros_for_empty_prompt"] is False
+    as_text = rendered(pipeline, None, reference_scale=0.0)
+    assert torch.equal(as_text, rendered(pipeline, "", reference_scale=0.0))
+    assert relative_error(as_text, rendered_by_base(base, "sdxl", None)) <= 1e-5
+    zeros = rendered(built(folders, "sdxl"), None, reference_scale=0.0)
+    assert relative_error(as_text, zeros) > 1e-4
 
 
 def test_both_unets_start_as_the_bases(folders: dict[str, tuple[Path, Path]]) -> None:

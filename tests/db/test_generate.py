@@ -1,0 +1,210 @@
+"""A batch as a worker makes it: a small model, a real store, a real database."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from adloom.campaign import Selection
+from adloom.errors import LeaseLostError, StorageUnavailableError
+from adloom.finishing_spec import ImageFormat
+from adloom.imaging.encode import decode, encode
+from adloom.keys import mask_key, photo_key, render_key
+from db.queries import batches, cancelling
+from storage.local import LocalStore
+from storage.protocol import PutResult
+from tasks import resident
+from tasks.environment import Environment, Rendering
+from tasks.generate import BatchReport, generate
+from tests.db.world import World, campaign, record, sha
+from tests.unit.imaging.pictures import drawn_cutout
+from tests.unit.refadgen.conftest import small_pipeline
+
+MICRO_BATCH = 2
+PRODUCTS = ("p0", "p1")  # each in two scenes: 4 renders
+
+
+@dataclass(frozen=True)
+class Night:
+    """A run that is planned, cut into one batch, and ready to be rendered."""
+
+    world: World
+    env: Environment
+    run: int
+    batch: int
+
+    def generate(self, on_progress: Callable[[BatchReport], None] = lambda _: None) -> BatchReport:
+        return generate(self.env, self.batch, model="tiny", on_progress=on_progress)
+
+    def storing_in(self, store: LocalStore) -> "Night":
+        return replace(self, env=replace(self.env, store=store))
+
+    def rows(self) -> list[dict[str, object]]:
+        statement = "SELECT * FROM render WHERE workspace_id = :ws ORDER BY id"
+        with self.world.database.transaction() as tx:
+            found = tx.execute(text(statement), {"ws": self.world.ws})
+            return [dict(row) for row in found.mappings()]
+
+    def states(self) -> dict[str, int]:
+        counted: dict[str, int] = {}
+        for row in self.rows():
+            counted[str(row["state"])] = counted.get(str(row["state"]), 0) + 1
+        return counted
+
+    def scored(self) -> int:
+        """Finished images whose scores are stored."""
+        statement = """SELECT count(*) FROM rendition n JOIN render r ON r.id = n.render_id
+            JOIN score s ON s.render_id = r.id AND s.finish_hash = n.finish_hash
+            WHERE r.workspace_id = :ws"""
+        with self.world.database.transaction() as tx:
+            return int(tx.execute(text(statement), {"ws": self.world.ws}).scalar_one())
+
+    def steal(self) -> None:
+        self.world.expire(self.batch)
+        self.world.claimed(self.batch, "another")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("weights")
+    small_pipeline().save_pretrained(root / "tiny")
+    return root
+
+
+@pytest.fixture
+def night(world: World, weights: Path, tmp_path: Path) -> Night:
+    rendering = Rendering(weights, micro_batch=MICRO_BATCH, allow_noncommercial_weights=True)
+    store = LocalStore(tmp_path / "objects")
+    for n, name in enumerate(PRODUCTS):
+        drawn = drawn_cutout(n)
+        photo = sha(record(name).photos[0].location)
+        put(store, photo_key(world.slug, photo), encode(drawn.photo, ImageFormat.PNG))
+        put(
+            store,
+            mask_key(world.slug, sha(f"mask of {photo}")),
+            encode(drawn.mask, ImageFormat.PNG),
+        )
+    env = Environment(world.database, store, world.slug, world.ws, rendering, "worker")
+    spec = campaign(formats=("1:1",), steps=1, selection=Selection(external_ids=PRODUCTS))
+    run = world.run(spec, renderer=resident.identity("tiny", rendering))
+    (batch,) = world.cut(run)
+    return Night(world, env, run, batch)
+
+
+def photo_of(row: dict[str, object]) -> str:
+    spec = row["spec"]
+    assert isinstance(spec, dict)
+    return str(spec["photo_sha256"])
+
+
+def put(store: LocalStore, key: str, content: bytes) -> None:
+    store.put(key, content, content_type="image/png")
+
+
+def test_a_batch_is_rendered_stored_finished_and_scored(night: Night) -> None:
+    seen: list[BatchReport] = []
+    report = night.generate(seen.append)
+    assert (report.rendered, report.adopted, report.failed) == (4, 0, 0)
+    assert report.render_seconds > 0
+    rows = night.rows()
+    assert night.states() == {"rendered": 4}
+    for row in rows:
+        content = night.env.store.get(str(row["object_key"]))
+        spec = row["spec"]
+        assert isinstance(spec, dict)
+        native = spec["native"]
+        assert decode(content).shape == (native["height"], native["width"], 3)
+    assert len({row["sha256"] for row in rows}) == 4
+    assert night.scored() == 4
+    assert [r.rendered for r in seen] == sorted(r.rendered for r in seen)
+    assert seen[-1].rendered == 4
+
+
+def test_a_render_whose_object_is_there_is_adopted_and_not_made(night: Night) -> None:
+    there = night.rows()[0]
+    key = render_key(night.world.slug, str(there["fingerprint"]))
+    put(night.env.store, key, encode(drawn_cutout().photo, ImageFormat.PNG))
+    report = night.generate()
+    assert (report.rendered, report.adopted, report.failed) == (3, 1, 0)
+    assert night.rows()[0]["timings"] == {"adopted": 1.0}
+    assert night.states() == {"rendered": 4}
+
+
+def test_a_missing_photo_and_a_damaged_object_fail_their_own_renders_alone(night: Night) -> None:
+    rows = night.rows()
+    lost = photo_of(rows[0])
+    damaged = next(row for row in rows if photo_of(row) != lost)
+    night.env.store.delete(photo_key(night.world.slug, lost))
+    put(night.env.store, render_key(night.world.slug, str(damaged["fingerprint"])), b"no picture")
+    report = night.generate()
+    assert (report.rendered, report.failed) == (1, 3)
+    assert night.states() == {"rendered": 1, "failed": 3}
+    classes = sorted(str(r["error_class"]) for r in night.rows() if r["state"] == "failed")
+    assert classes == ["InvalidInputError", "ObjectMissingError", "ObjectMissingError"]
+
+
+def test_what_is_cancelled_meanwhile_is_not_made(night: Night) -> None:
+    asked = 0
+
+    def cancel(_: BatchReport) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:  # the first micro-batch is rendered
+            with night.world.database.transaction() as tx:
+                cancelling.cancel(tx, night.run)
+
+    report = night.generate(cancel)
+    assert report.rendered == MICRO_BATCH
+    assert night.states() == {"rendered": MICRO_BATCH, "cancelled": 4 - MICRO_BATCH}
+
+
+def test_a_lease_lost_between_micro_batches_ends_the_work(night: Night) -> None:
+    with pytest.raises(LeaseLostError):
+        night.generate(lambda _: night.steal())
+    assert night.states() == {"leased": 4}
+
+
+class Hooked(LocalStore):
+    """A store to which something happens as a render is put."""
+
+    def __init__(self, root: Path, before: Callable[[int], None]) -> None:
+        super().__init__(root)
+        self.before, self.renders = before, 0
+        self.one_at_a_time = threading.Lock()
+
+    def put(self, key: str, data: bytes, *, content_type: str) -> PutResult:
+        if "/renders/" in key:
+            with self.one_at_a_time:
+                self.renders += 1
+                self.before(self.renders)
+        return super().put(key, data, content_type=content_type)
+
+
+def test_a_lease_lost_while_a_render_is_put_writes_no_row(night: Night, tmp_path: Path) -> None:
+    def steal_first(number: int) -> None:
+        if number == 1:
+            night.steal()
+
+    with pytest.raises(LeaseLostError):
+        night.storing_in(Hooked(tmp_path / "objects", steal_first)).generate()
+    assert night.states() == {"leased": 4}
+
+
+def test_after_an_outage_of_the_store_the_batch_is_gone_on_with(
+    night: Night, tmp_path: Path
+) -> None:
+    def away_from_the_third(number: int) -> None:
+        if number > 2:
+            raise StorageUnavailableError("the store does not answer")
+
+    with pytest.raises(StorageUnavailableError):
+        night.storing_in(Hooked(tmp_path / "objects", away_from_the_third)).generate()
+    assert night.states() == {"rendered": 2, "pending": 2}
+    with night.world.database.transaction() as tx:
+        assert batches.get(tx, night.batch).attempts == 0, "an outage is no fault of the batch"
+    report = night.generate()
+    assert (report.rendered, report.adopted) == (2, 0)
+    assert night.states() == {"rendered": 4}
