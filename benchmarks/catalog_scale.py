@@ -9,18 +9,17 @@ size is synced three times: into an empty database, the same again, and with 1 %
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 from xml.sax.saxutils import escape
 
 from adloom.catalog import Delivery
-from benchmarks.databases import open_bench, scratch_database
+from benchmarks.databases import measured, open_bench, scratch_database
 from db.queries import catalog
 
 COLUMNS = (
@@ -73,15 +72,13 @@ def sync_here(url: str, slug: str) -> dict[str, Any]:
     from tasks.catalog import finish_sync, read_rows
 
     with open_bench(url) as env:
-        started = time.perf_counter()
-        report = read_rows(env, slug)
-        seconds = time.perf_counter() - started
+        with measured(url) as took:
+            report = read_rows(env, slug)
         finish_sync(env, report.sync_id, report.counts)
     c = report.counts
     return {
         "added": c.added, "changed": c.changed, "unchanged": c.unchanged, "rejected": c.rejected,
-        "seconds": round(seconds, 1), "products_per_s": round(c.rows / seconds),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "products_per_s": round(c.rows / took[0].seconds), **asdict(took[0]),
     }  # fmt: skip
 
 
@@ -105,7 +102,7 @@ def measure(url: str, folder: Path, kind: str, n: int) -> Iterator[dict[str, Any
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--formats", nargs="+", choices=sorted(WRITERS), default=["tsv", "xml"])
     parser.add_argument("--sync", nargs=2, metavar=("URL", "SOURCE"), help=argparse.SUPPRESS)

@@ -41,13 +41,18 @@ def apply(
 @app.command("plan")
 def plan(
     campaign: Annotated[str, typer.Argument(help="The campaign's name.")],
+    price_per_hour: Annotated[
+        str | None, typer.Option(help="What a device costs by the hour, such as '2.50 USD'.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Dry run: what a run would make, reuse and skip, and about how long it takes."""
+    """Dry run: what a run would make, reuse and skip, how long it takes, what it costs."""
+    from adloom.feed_rows import parse_price
     from tasks import planning as tasks
 
+    price = parse_price(price_per_hour) if price_per_hour else None
     with environment() as env:
-        estimate = tasks.estimate(env, campaign)
+        estimate = tasks.estimate(env, campaign, price_per_hour=price)
 
     def human() -> None:
         stdout.print(
@@ -55,7 +60,9 @@ def plan(
             f"products; {estimate.reused} renders exist, {estimate.to_render} to make"
         )
         if estimate.to_render:
-            stdout.print(f"about {estimate.minutes:.1f} minutes {estimate.basis}")
+            hours = estimate.device_seconds / 3600
+            cost = f", {estimate.cost.amount} {estimate.cost.currency}" if estimate.cost else ""
+            stdout.print(f"about {hours:.2f} device hours{cost} ({estimate.basis})", markup=False)
         if estimate.over_budget:
             stdout.print(f"[red]beyond the budget[/] of {estimate.max_renders} renders")
         for reason, count in estimate.skipped.items():

@@ -70,7 +70,13 @@ def export(
 
     with environment() as env:
         done = tasks.export_run(env, run, folder)
-    emit(done, as_json, lambda: stdout.print(
-        f"{done.images} approved creatives exported to [b]{done.folder}[/]\n"
-        f"contact sheet: {done.folder / 'index.html'}"
-    ))  # fmt: skip
+
+    def human() -> None:
+        stdout.print(
+            f"{done.images} approved creatives exported to [b]{done.folder}[/]\n"
+            f"contact sheet: {done.folder / 'index.html'}"
+        )
+        if done.withdrawn:
+            stdout.print(f"left out: {done.withdrawn} recalled or of products no longer sold")
+
+    emit(done, as_json, human)

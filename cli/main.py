@@ -9,7 +9,7 @@ import typer
 
 from adloom import __version__
 from adloom.errors import AdloomError
-from cli import campaigns, catalog, creatives, runs, scenes, stack, weights
+from cli import campaigns, catalog, creatives, recalls, runs, scenes, stack, weights
 from cli.console import EXIT_CODES, report
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(creatives.app, name="creatives")
 app.add_typer(weights.app, name="weights")
 stack.register(app)
 runs.register(app)
+recalls.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -181,6 +181,8 @@ class EmbeddedPostgres:
             "port": str(_PORT),
             "unix_socket_directories": str(self._socket_folder()),
             "recovery_init_sync_method": _SYNC,
+            "shared_buffers": "256MB",
+            "max_wal_size": "4GB",  # a plan of a million slots writes 3 GB: fewer checkpoints
             "timezone": "UTC",
             "log_timezone": "UTC",
         }

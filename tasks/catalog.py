@@ -175,15 +175,25 @@ def finish_sync(
 def _stored(
     env: Environment, sync_id: int, read: Iterator[list[ProductRecord | RejectedRow]]
 ) -> Iterator[tuple[UpsertCounts, list[RejectedRow]]]:
-    """Stores chunk after chunk; Postgres takes one in while the next is read."""
+    """Stores chunk after chunk; Postgres takes one in while the next is read.
+
+    An error of reading is raised after what was read before it is stored.
+    """
+    broken: AdloomError | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="store-chunk") as writer:
         storing: Future[tuple[UpsertCounts, list[RejectedRow]]] | None = None
-        for chunk in read:
+        while broken is None:
+            try:
+                chunk = next(read, None)
+            except AdloomError as error:
+                chunk, broken = None, error
             if storing is not None:
                 yield storing.result()
+            if chunk is None:
+                break
             storing = writer.submit(_store_chunk, env, sync_id, chunk)
-        if storing is not None:
-            yield storing.result()
+    if broken is not None:
+        raise broken
 
 
 def _store_chunk(

@@ -30,9 +30,12 @@ SHEET_SIDE = 720
 
 @dataclass(frozen=True, slots=True)
 class Exported:
+    """`withdrawn`: approved creatives left out, recalled or of products no longer sold."""
+
     folder: Path
     images: int
     shown: int
+    withdrawn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,11 @@ def _export(env: Environment, run_id: int, folder: Path) -> Exported:
     (folder / "images").mkdir(parents=True, exist_ok=True)
     rows: list[ManifestRow] = []
     tiles: dict[str, tuple[str, list[Tile]]] = {}
-    shown = 0
+    shown = withdrawn = 0
     for view in _views(env, run_id):
+        if view.withdrawn is not None:
+            withdrawn += view.outcome is Outcome.APPROVED
+            continue
         row = _export_image(env, view, folder) if view.outcome is Outcome.APPROVED else None
         if row is not None:
             rows.append(row)
@@ -101,7 +107,7 @@ def _export(env: Environment, run_id: int, folder: Path) -> Exported:
     page = sheet_html(_sheet(summary, groups))
     (folder / "index.html").write_text(page, encoding="utf-8")
     _write_manifest(rows, folder)
-    return Exported(folder, len(rows), shown)
+    return Exported(folder, len(rows), shown, withdrawn)
 
 
 def _require_empty(folder: Path) -> None:

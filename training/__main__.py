@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 import typer
 
+from adloom.render_spec import Sampler
 from adloom.weights_bill import BILL_FILE, Part
 from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.mini import NOISE_SCALE, build_mini
@@ -17,7 +18,6 @@ from models.refadgen.tokens import keep_words
 from models.refadgen.weights import components, write_bill
 from training import evaluation
 from training import shards as sample_shards
-from training.evaluation import Sampler
 from training.latents import encode_shard, save_buckets
 from training.parallel import run_together
 from training.sheets import write_rows, write_sheet

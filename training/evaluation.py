@@ -18,6 +18,7 @@ from adloom.geometry import Anchor, Box, Placement, Size, place
 from adloom.imaging.canonical import canonical_picture
 from adloom.imaging.views import product_views
 from adloom.imaging.warp import placed_mask
+from adloom.render_spec import Sampler
 from models.refadgen.renderer import RefAdGenRenderer, RenderItem, RenderRequest
 from models.scoring.identity import VIEW_PX, IdentityNetwork
 
@@ -32,15 +33,6 @@ PROMPTS = (
     "a product on white snow, cold winter light, pine forest background",
     "a product on a round purple podium, soft studio light, purple studio background",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Sampler:
-    """Sampling parameters; reference_scale is lambda."""
-
-    steps: int = 20
-    guidance: float = 4.0
-    reference_scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,10 @@ class ProductSummary:
 
 @dataclass(frozen=True, slots=True)
 class CreativeView:
-    """A creative as it stands in a run, with everything that made it."""
+    """A creative as it stands in a run, with everything that made it.
+
+    `withdrawn` says why it must not be used, whatever its outcome: recalled, or no longer sold.
+    """
 
     creative_id: int
     run_id: int
@@ -69,6 +72,7 @@ class CreativeView:
     error_class: str | None
     error_message: str | None
     attempts: int
+    withdrawn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,27 @@ class PlanCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """What a render took, s, on the mean of so many `renders` by one kind of device."""
+
+    device: str
+    renders: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCounts:
+    """What a chunk of slots that need no planning amounts to. `rendered` slots have their render;
+    `missing` are the fingerprints of the renders that are yet to be made, each once."""
+
+    slots: int
+    products: tuple[int, ...]
+    rendered: int
+    missing: tuple[str, ...]
+    warnings: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     id: int
     campaign: str

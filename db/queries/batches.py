@@ -7,6 +7,7 @@ from sqlalchemy import text
 from adloom.errors import NotFoundError
 from adloom.records import BatchRecord
 from adloom.states import BatchState, RenderState
+from db.copying import stage
 from db.engine import Transaction
 
 _BATCH = """
@@ -20,6 +21,7 @@ FROM batch b
 # was put there while the batch ended: it is as free as a pending one. Rows that another
 # coordinator cuts at this moment are skipped; it is needed by both, and cut once.
 _FREE = text("""
+INSERT INTO pg_temp.free_render (id, batch_group, reference)
 SELECT r.id, r.batch_group, r.reference FROM render r
 WHERE r.state IN ('pending', 'leased')
     AND EXISTS (SELECT FROM run_item i
@@ -30,29 +32,36 @@ ORDER BY r.id
 FOR NO KEY UPDATE OF r SKIP LOCKED
 """)
 
-# By group, in the order of references, so that a batch's reference features serve all its scenes.
 # The rows are locked by now; that they are free is asked again, since the first answer may be older
 # than a batch that another coordinator has committed meanwhile.
-_CUT = text("""
-WITH free AS (
-    SELECT r.id, r.batch_group, row_number() OVER (
-        PARTITION BY r.batch_group ORDER BY r.reference, r.id) - 1 AS place
-    FROM render r WHERE r.id = ANY (CAST(:renders AS bigint[])) AND r.state IN ('pending', 'leased')
-        AND NOT EXISTS (SELECT FROM batch b
-            WHERE b.id = r.batch_id AND b.state IN ('pending', 'leased'))
-), piece AS (
-    SELECT batch_group, place / :size AS part, count(*) AS size,
-        nextval(pg_get_serial_sequence('batch', 'id')) AS id
-    FROM free GROUP BY 1, 2 ORDER BY 1, 2
-), made AS (
-    INSERT INTO batch (id, workspace_id, run_id, size)
-    SELECT p.id, u.workspace_id, u.id, p.size FROM piece p JOIN run u ON u.id = :run
-), placed AS (
-    UPDATE render r SET state = 'pending', batch_id = p.id, batch_position = f.place % :size
-    FROM free f JOIN piece p ON p.batch_group = f.batch_group AND p.part = f.place / :size
-    WHERE r.id = f.id
-)
-SELECT id FROM piece ORDER BY id
+_FORGET_TAKEN = text("""
+DELETE FROM pg_temp.free_render f USING render r
+WHERE r.id = f.id AND (r.state NOT IN ('pending', 'leased') OR EXISTS (
+    SELECT FROM batch b WHERE b.id = r.batch_id AND b.state IN ('pending', 'leased')))
+""")
+
+# By group, in the order of references, so that a batch's reference features serve all its scenes.
+_PIECES = text("""
+INSERT INTO pg_temp.cut_render (id, piece, position)
+SELECT id, dense_rank() OVER (ORDER BY batch_group, place / :size), place % :size
+FROM (SELECT id, batch_group, row_number() OVER (
+        PARTITION BY batch_group ORDER BY reference, id) - 1 AS place
+    FROM pg_temp.free_render) AS f
+""")
+
+_BATCHES = text("""
+INSERT INTO batch (workspace_id, run_id, size)
+SELECT u.workspace_id, u.id, p.size FROM run u CROSS JOIN (
+    SELECT piece, count(*) AS size FROM pg_temp.cut_render GROUP BY piece) AS p
+WHERE u.id = :run ORDER BY p.piece
+RETURNING id
+""")
+
+# The n-th of the new batches holds the n-th piece.
+_PLACE = text("""
+UPDATE render r SET state = 'pending', batch_position = c.position,
+    batch_id = (CAST(:batches AS bigint[]))[c.piece]
+FROM pg_temp.cut_render c WHERE c.id = r.id
 """)
 
 _NEEDED_BY = text(f"""{_BATCH}
@@ -98,11 +107,13 @@ def cut(tx: Transaction, run_id: int, *, size: int) -> tuple[BatchRecord, ...]:
     A batch is of one native size, dtype and weights, at most `size` renders, ordered by reference.
     Call it again whenever a batch has ended: it also picks up what others dropped.
     """
-    free = [row.id for row in tx.execute(_FREE, {"run": run_id})]
-    if not free:
-        return ()
-    values = {"run": run_id, "renders": free, "size": size}
-    batches = list(tx.execute(_CUT, values).scalars())
+    stage(tx, "free_render", "id bigint, batch_group text, reference text", ())
+    stage(tx, "cut_render", "id bigint, piece bigint, position bigint", ())
+    tx.execute(_FREE, {"run": run_id})
+    tx.execute(_FORGET_TAKEN)
+    tx.execute(_PIECES, {"size": size})
+    batches = sorted(tx.execute(_BATCHES, {"run": run_id}).scalars())
+    tx.execute(_PLACE, {"batches": batches})
     return _records(tx.execute(_BY_ID, {"batches": batches}))
 
 

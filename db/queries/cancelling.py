@@ -1,8 +1,11 @@
-"""Cancelling a run without taking a render from another that needs it."""
+"""Cancelling runs, or what is open of some creatives, without taking a render that others need."""
+
+from collections.abc import Sequence
 
 from sqlalchemy import text
 
 from adloom.records import CancelCounts
+from db.copying import stage
 from db.engine import Transaction
 
 _LOCK_RUN = text("SELECT 1 FROM run WHERE id = :run FOR NO KEY UPDATE")
@@ -49,6 +52,26 @@ WHERE id = :run AND state IN ('planning', 'rendering', 'judging')
 """)
 
 
+ENDING = "id bigint"
+
+_ENDING_PRODUCTS = text("""
+INSERT INTO pg_temp.ending_creative (id)
+SELECT c.id FROM creative c WHERE c.product_id = ANY (CAST(:products AS bigint[]))
+""")
+
+# In the order of ids, so that two that end items wait for one another instead of deadlocking.
+_LOCK_STAGED_ITEMS = text("""
+SELECT i.id FROM run_item i JOIN pg_temp.ending_creative e ON e.id = i.creative_id
+WHERE i.outcome = 'open' ORDER BY i.id FOR NO KEY UPDATE OF i
+""")
+
+_CANCEL_LOCKED_ITEMS = text("""
+UPDATE run_item SET outcome = 'cancelled', ended_at = now()
+WHERE id = ANY (CAST(:items AS bigint[])) AND outcome = 'open'
+RETURNING render_id
+""")
+
+
 def cancel(tx: Transaction, run_id: int) -> CancelCounts:
     """Ends a run's open items, and the renders that no other open item needs.
 
@@ -64,3 +87,20 @@ def cancel(tx: Transaction, run_id: int) -> CancelCounts:
     tx.execute(_FREE_RENDERS, {"batches": batches})
     tx.execute(_END_RUN, {"run": run_id})
     return CancelCounts(len(renders), len(cancelled), len(batches))
+
+
+def end_products(tx: Transaction, product_ids: Sequence[int]) -> CancelCounts:
+    """Ends what is open of products that are no longer sold: see `end_staged`."""
+    stage(tx, "ending_creative", ENDING, ())
+    tx.execute(_ENDING_PRODUCTS, {"products": list(product_ids)})
+    return end_staged(tx)
+
+
+def end_staged(tx: Transaction) -> CancelCounts:
+    """Cancels the open items of the creatives in `ending_creative`, in every run, and the renders
+    that no other open item needs. Runs and batches go on with what is left."""
+    items = list(tx.execute(_LOCK_STAGED_ITEMS).scalars())
+    renders = list(tx.execute(_CANCEL_LOCKED_ITEMS, {"items": items}).scalars())
+    tx.execute(_LOCK_RENDERS, {"renders": sorted(set(renders))})
+    cancelled = tx.execute(_CANCEL_RENDERS, {"renders": renders}).all()
+    return CancelCounts(len(renders), len(cancelled), 0)

@@ -21,13 +21,16 @@ SELECT i.id AS item_id, i.creative_id, i.run_id, k.slug AS campaign, {SLOT}, i.s
     i.attempts, p.external_id, p.item_group_id, p.title, p.category, p.brand, p.link,
     p.price_amount, p.price_currency, s.slug AS source, i.render_id, r.fingerprint,
     r.state AS render_state, r.spec, r.object_key, r.sha256, r.bytes, r.device, r.timings,
-    {COLUMNS}, v.reasons, m.scores
+    {COLUMNS}, v.reasons, m.scores,
+    CASE WHEN w.id IS NOT NULL THEN 'recalled: ' || w.reason
+        WHEN NOT p.active THEN 'its product is no longer sold' END AS withdrawn
 FROM run_item i
 JOIN creative c ON c.id = i.creative_id
 JOIN campaign k ON k.id = c.campaign_id
 JOIN product p ON p.id = c.product_id
 JOIN catalog_source s ON s.id = p.source_id
 JOIN render r ON r.id = i.render_id
+LEFT JOIN recall w ON w.id = c.recall_id
 LEFT JOIN rendition d ON d.workspace_id = i.workspace_id AND d.render_id = i.render_id
     AND d.finish_hash = i.finish_hash
 LEFT JOIN LATERAL (
@@ -147,6 +150,7 @@ def _view(row: Any) -> CreativeView:
         error_class=row.error_class,
         error_message=row.error_message,
         attempts=row.attempts,
+        withdrawn=row.withdrawn,
     )
 
 

@@ -49,7 +49,20 @@ WITH ended AS (
 SELECT count(*) FROM ended
 """)
 
+# What was recalled, or is no longer sold, while its items were being added.
+_CLOSE_WITHDRAWN = text("""
+WITH ended AS (
+    UPDATE run_item i SET outcome = 'cancelled', ended_at = now()
+    FROM creative c JOIN product p ON p.id = c.product_id
+    WHERE i.run_id = :run AND i.outcome = 'open' AND c.id = i.creative_id
+        AND (c.recall_id IS NOT NULL OR NOT p.active)
+    RETURNING 1
+)
+SELECT count(*) FROM ended
+""")
+
 _CLOSE = (
+    (_CLOSE_WITHDRAWN, Outcome.CANCELLED),
     (_CLOSE_FAILED, Outcome.FAILED),
     (_CLOSE_UNFINISHED, Outcome.FAILED),
     (_CLOSE_CANCELLED, Outcome.CANCELLED),
@@ -74,6 +87,7 @@ JOIN render r ON r.id = i.render_id AND r.state = 'rendered'
 JOIN rendition d ON d.workspace_id = i.workspace_id AND d.render_id = i.render_id
     AND d.finish_hash = i.finish_hash
 WHERE i.run_id = :run AND i.creative_id > :after AND i.outcome = ANY (CAST(:outcomes AS outcome[]))
+    AND c.recall_id IS NULL
 ORDER BY i.creative_id LIMIT :limit
 """)
 
@@ -116,14 +130,13 @@ FROM run_item i
 JOIN creative c ON c.id = i.creative_id
 JOIN render r ON r.id = i.render_id
 WHERE i.run_id = :run AND i.creative_id > :after AND i.outcome = 'rejected'
-    AND i.draw + 1 < :below_draw
+    AND c.recall_id IS NULL AND i.draw + 1 < :below_draw
 ORDER BY i.creative_id LIMIT :limit
 """)
 
 _SUPERSEDE = text("""
 UPDATE run_item i SET outcome = 'superseded'
-FROM jsonb_to_recordset(CAST(:items AS jsonb)) AS t(product_id bigint, photo_role photo_role,
-    scene_slug text, format_slug text, variant bigint, draw bigint)
+FROM pg_temp.planned_slot t
 JOIN creative c ON c.workspace_id = :ws AND c.campaign_id = :campaign
     AND c.product_id = t.product_id AND c.photo_role = t.photo_role
     AND c.scene_slug = t.scene_slug AND c.format_slug = t.format_slug AND c.variant = t.variant
@@ -133,7 +146,8 @@ RETURNING i.creative_id
 
 
 def close_ended(tx: Transaction, run_id: int) -> dict[Outcome, int]:
-    """Ends open items whose render or finishing failed, or whose render was cancelled."""
+    """Ends open items whose render or finishing failed or was cancelled, and those of creatives
+    that are recalled or whose product is no longer sold."""
     ended: Counter[Outcome] = Counter()
     for statement, outcome in _CLOSE:
         ended[outcome] += tx.execute(statement, {"run": run_id}).scalar_one()
@@ -231,8 +245,9 @@ def add_next_draws(tx: Transaction, run_id: int, items: Sequence[PlannedItem]) -
     if not items:
         return 0
     plan = open_plan(tx, run_id)
-    plan.store_renders(tx, items, reset_failed=False)
-    superseded = list(tx.execute(_SUPERSEDE, plan.parameters(items)).scalars())
+    renders = plan.stage(tx, items)
+    plan.store_renders(tx, renders, reset_failed=False)
+    superseded = list(tx.execute(_SUPERSEDE, plan.values).scalars())
     return plan.insert(tx, items, creatives=superseded).slots
 
 

@@ -11,21 +11,25 @@ from db.text import as_json
 
 # What a slot has is the first draw of the last run that rendered it: each run begins with that one.
 # A run in which the slot ended cancelled or failed, whichever draw it was at, gave it nothing.
-_HAVE = text("""
-SELECT t.place, last.fingerprint, last.finish_hash
+LAST_RENDERED = """
+SELECT i.render_id, i.finish_hash FROM run_item i
+JOIN render r ON r.id = i.render_id AND r.state = 'rendered'
+WHERE i.creative_id = {creative} AND i.draw = 0 AND NOT EXISTS (
+    SELECT FROM run_item e WHERE e.run_id = i.run_id AND e.creative_id = i.creative_id
+        AND e.outcome IN ('cancelled', 'failed'))
+ORDER BY i.id DESC LIMIT 1
+"""
+
+_HAVE = text(f"""
+SELECT t.place, r.fingerprint, last.finish_hash
 FROM jsonb_to_recordset(CAST(:slots AS jsonb)) AS t(place bigint, product_id bigint,
     photo_role photo_role, scene_slug text, format_slug text, variant bigint)
 JOIN campaign k ON k.workspace_id = :ws AND k.slug = :campaign
 JOIN creative c ON c.workspace_id = :ws AND c.campaign_id = k.id AND c.product_id = t.product_id
     AND c.photo_role = t.photo_role AND c.scene_slug = t.scene_slug
     AND c.format_slug = t.format_slug AND c.variant = t.variant
-JOIN LATERAL (
-    SELECT r.fingerprint, i.finish_hash FROM run_item i
-    JOIN render r ON r.id = i.render_id AND r.state = 'rendered'
-    WHERE i.creative_id = c.id AND i.draw = 0 AND NOT EXISTS (
-        SELECT FROM run_item e WHERE e.run_id = i.run_id AND e.creative_id = i.creative_id
-            AND e.outcome IN ('cancelled', 'failed'))
-    ORDER BY i.id DESC LIMIT 1) last ON true
+JOIN LATERAL ({LAST_RENDERED.format(creative="c.id")}) last ON true
+JOIN render r ON r.id = last.render_id
 """)
 
 

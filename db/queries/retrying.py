@@ -14,7 +14,7 @@ _FAILED = text(f"""
 SELECT i.id, i.run_id, i.render_id, {SLOT}, i.error_class, i.error_message, i.error_retryable,
     i.attempts, i.ended_at
 FROM run_item i JOIN creative c ON c.id = i.creative_id
-WHERE i.workspace_id = :ws AND i.outcome = 'failed'
+WHERE i.workspace_id = :ws AND i.outcome = 'failed' AND c.recall_id IS NULL
     AND (CAST(:run AS bigint) IS NULL OR i.run_id = :run)
     AND (CAST(:error_class AS text) IS NULL OR i.error_class = :error_class)
     AND (CAST(:reason AS text) IS NULL OR strpos(

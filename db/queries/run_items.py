@@ -1,6 +1,6 @@
 """Planned slots become run items and renders; renders that exist are shared."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,12 @@ from sqlalchemy import text
 
 from adloom.campaign import CampaignSpec
 from adloom.errors import ConflictError, NotFoundError
+from adloom.finishing_spec import FinishingSpec
 from adloom.planning import PlannedItem, SkippedProduct
 from adloom.records import PlanCounts
+from adloom.render_spec import fingerprint_of
 from adloom.states import RenderState, RunState
+from db.copying import stage
 from db.engine import Transaction
 from db.text import as_json, bounded
 
@@ -32,33 +35,75 @@ FROM jsonb_to_recordset(CAST(:recipes AS jsonb)) AS t(finish_hash text, spec jso
 ORDER BY t.finish_hash ON CONFLICT DO NOTHING
 """)
 
-_ITEMS = """
-jsonb_to_recordset(CAST(:items AS jsonb)) AS t(product_id bigint, photo_role photo_role,
-    scene_slug text, format_slug text, variant bigint, scene_version bigint, draw bigint,
-    finish_hash text, fingerprint text, warning text)
+_SLOTS = """
+product_id bigint, photo_role photo_role, scene_slug text, format_slug text, variant bigint,
+scene_version bigint, draw bigint, finish_hash text, fingerprint text, spec jsonb, warning text,
+product_inputs bytea, recipe_inputs bytea, due boolean
 """
 
-_CREATIVES = text(f"""
-INSERT INTO creative (workspace_id, campaign_id, product_id, photo_role, scene_slug, format_slug,
-    variant)
-SELECT DISTINCT :ws, :campaign, t.product_id, t.photo_role, t.scene_slug, t.format_slug, t.variant
-FROM {_ITEMS}
-ORDER BY 3, 4, 5, 6, 7 ON CONFLICT DO NOTHING
-""")
+_FINGERPRINT = 8  # its place in a staged row
+
+# Found by the staged fingerprints one by one, however the planner takes the sizes of the tables.
+_RENDER = """
+CROSS JOIN LATERAL (SELECT x.id, x.state, x.xmin FROM render x
+    WHERE x.workspace_id = :ws AND x.fingerprint = t.fingerprint OFFSET 0) r
+"""
+
+CREATIVES_OF = """
+have AS MATERIALIZED (
+    SELECT id, product_id, photo_role, scene_slug, format_slug, variant, product_inputs,
+        recipe_inputs, planned_render_id, plan_warning, recall_id
+    FROM creative WHERE workspace_id = :ws AND campaign_id = :campaign
+        AND product_id = ANY (CAST(:products AS bigint[]))
+)"""
+
+_SAME_SLOT = """
+c.product_id = t.product_id AND c.photo_role = t.photo_role AND c.scene_slug = t.scene_slug
+    AND c.format_slug = t.format_slug AND c.variant = t.variant
+"""
 
 # Sorted, so that two runs that plan the same renders wait for one another instead of deadlocking.
 _RENDERS = text("""
 INSERT INTO render (workspace_id, fingerprint, spec)
-SELECT :ws, t.fingerprint, t.spec
-FROM jsonb_to_recordset(CAST(:renders AS jsonb)) AS t(fingerprint text, spec jsonb)
+SELECT :ws, t.fingerprint, t.spec FROM pg_temp.planned_slot t WHERE t.due
 ORDER BY t.fingerprint ON CONFLICT DO NOTHING
 """)
 
-# The lock makes "this run needs the render" and "no run needs it: cancel" exclude one another.
+# All but those that this transaction inserted: nobody else sees these.
+_UNRENDERED = text(f"""
+SELECT DISTINCT r.id FROM pg_temp.planned_slot t {_RENDER}
+WHERE t.due AND r.state <> 'rendered' AND r.xmin <> CAST(pg_current_xact_id() AS xid)
+""")
+
+# The lock makes "this run needs the render" and "no run needs it: cancel" exclude one another. A
+# render that is there is never cancelled and needs none.
 _LOCK_RENDERS = text("""
-SELECT id FROM render
-WHERE workspace_id = :ws AND fingerprint = ANY (CAST(:fingerprints AS text[]))
+SELECT id FROM render WHERE id = ANY (CAST(:ids AS bigint[])) AND state <> 'rendered'
 ORDER BY id FOR NO KEY UPDATE
+""")
+
+_CREATIVES = text(f"""
+INSERT INTO creative AS c (workspace_id, campaign_id, product_id, photo_role, scene_slug,
+    format_slug, variant, product_inputs, recipe_inputs, planned_render_id, plan_warning)
+SELECT :ws, :campaign, t.product_id, t.photo_role, t.scene_slug, t.format_slug, t.variant,
+    t.product_inputs, t.recipe_inputs, r.id, t.warning
+FROM pg_temp.planned_slot t {_RENDER}
+WHERE t.due AND t.draw = 0
+ORDER BY t.product_id, t.photo_role, t.scene_slug, t.format_slug, t.variant
+ON CONFLICT (workspace_id, campaign_id, product_id, photo_role, scene_slug, format_slug, variant)
+DO UPDATE SET product_inputs = excluded.product_inputs, recipe_inputs = excluded.recipe_inputs,
+    planned_render_id = excluded.planned_render_id, plan_warning = excluded.plan_warning
+WHERE (c.product_inputs, c.recipe_inputs, c.planned_render_id) IS DISTINCT FROM
+    (excluded.product_inputs, excluded.recipe_inputs, excluded.planned_render_id)
+""")
+
+# Slots that are not due are there already; what they were planned from this time is kept.
+_REMEMBER = text(f"""
+WITH {CREATIVES_OF}
+UPDATE creative u SET product_inputs = t.product_inputs, recipe_inputs = t.recipe_inputs,
+    planned_render_id = r.id, plan_warning = t.warning
+FROM pg_temp.planned_slot t JOIN have c ON {_SAME_SLOT} {_RENDER}
+WHERE NOT t.due AND t.draw = 0 AND u.id = c.id
 """)
 
 # A render whose batch is still worked on stays in it: its worker will find it again.
@@ -73,18 +118,18 @@ RETURNING r.id
 """)
 
 _INSERT_ITEMS = text(f"""
-INSERT INTO run_item (workspace_id, run_id, creative_id, render_id, scene_version, draw,
-    finish_hash, disposition, warning)
-SELECT :ws, :run, c.id, r.id, t.scene_version, t.draw, t.finish_hash,
-    CAST(CASE r.state WHEN 'rendered' THEN 'reused' ELSE 'new' END AS disposition), t.warning
-FROM {_ITEMS}
-JOIN creative c ON c.workspace_id = :ws AND c.campaign_id = :campaign
-    AND c.product_id = t.product_id AND c.photo_role = t.photo_role
-    AND c.scene_slug = t.scene_slug AND c.format_slug = t.format_slug AND c.variant = t.variant
-JOIN render r ON r.workspace_id = :ws AND r.fingerprint = t.fingerprint
-WHERE CAST(:creatives AS bigint[]) IS NULL OR c.id = ANY (:creatives)
-ORDER BY c.id ON CONFLICT DO NOTHING
-RETURNING disposition
+WITH {CREATIVES_OF}, added AS (
+    INSERT INTO run_item (workspace_id, run_id, creative_id, render_id, scene_version, draw,
+        finish_hash, disposition, warning)
+    SELECT :ws, :run, c.id, r.id, t.scene_version, t.draw, t.finish_hash,
+        CAST(CASE r.state WHEN 'rendered' THEN 'reused' ELSE 'new' END AS disposition), t.warning
+    FROM pg_temp.planned_slot t JOIN have c ON {_SAME_SLOT} {_RENDER}
+    WHERE t.due AND c.recall_id IS NULL
+        AND (CAST(:creatives AS bigint[]) IS NULL OR c.id = ANY (:creatives))
+    ORDER BY c.id ON CONFLICT DO NOTHING
+    RETURNING disposition
+)
+SELECT count(*) AS slots, count(*) FILTER (WHERE disposition = 'new') AS new FROM added
 """)
 
 _COUNT_SLOTS = text("UPDATE run SET planned_slots = planned_slots + :slots WHERE id = :run")
@@ -105,20 +150,38 @@ def existing(tx: Transaction, ws: int, fingerprints: Sequence[str]) -> dict[str,
 
 
 def add_items(
-    tx: Transaction, run_id: int, items: Sequence[PlannedItem], *, reset_failed: bool = False
+    tx: Transaction,
+    run_id: int,
+    items: Sequence[PlannedItem],
+    *,
+    not_due: Sequence[PlannedItem] = (),
+    reset_failed: bool = False,
 ) -> PlanCounts:
-    """Turns a chunk (about 1000) of planned slots into run items; counts those that are new.
+    """Turns a chunk (some thousands) of planned slots into run items; counts those that are new.
 
     Renders that exist are shared, missing ones inserted as pending. A cancelled render becomes
-    pending again; a failed one only with `reset_failed`. Adding an item again does nothing.
-    Raises ConflictError when the run has ended.
+    pending again; a failed one only with `reset_failed`. Adding an item again does nothing. Of
+    slots that are `not_due` only what they were planned from is kept. Raises ConflictError when the
+    run has ended.
     """
     plan = open_plan(tx, run_id)
-    plan.store_renders(tx, items, reset_failed=reset_failed)
-    tx.execute(_CREATIVES, plan.parameters(items))
+    renders = plan.stage(tx, items, not_due)
+    plan.store_renders(tx, renders, reset_failed=reset_failed)
+    tx.execute(_CREATIVES, plan.values)
+    if not_due:
+        tx.execute(_REMEMBER, {**plan.values, "products": _products(not_due)})
     counts = plan.insert(tx, items)
-    tx.execute(_COUNT_SLOTS, {"run": run_id, "slots": counts.slots})
+    count_slots(tx, run_id, counts.slots)
     return counts
+
+
+def count_slots(tx: Transaction, run_id: int, slots: int) -> None:
+    """Raises the number of slots that a run's plan has."""
+    tx.execute(_COUNT_SLOTS, {"run": run_id, "slots": slots})
+
+
+def _products(items: Sequence[PlannedItem]) -> list[int]:
+    return list({i.slot.product_id for i in items})
 
 
 def open_plan(tx: Transaction, run_id: int) -> "RunPlan":
@@ -140,21 +203,35 @@ class RunPlan:
     campaign_id: int
     spec: CampaignSpec
 
-    def store_renders(
-        self, tx: Transaction, items: Sequence[PlannedItem], *, reset_failed: bool
-    ) -> None:
-        """Inserts missing renders and recipes, and locks the renders until the commit."""
-        ws = self.workspace_id
-        recipes = [
-            {"finish_hash": f.finish_hash, "spec": f.to_json()}
-            for f in map(self.spec.finishing_for, {i.slot.format_slug for i in items})
-        ]
-        tx.execute(_RECIPES, {"ws": ws, "recipes": as_json(recipes)})
-        specs = {item.spec.fingerprint: item.spec for item in items}
-        renders = as_json({"fingerprint": f, "spec": s.to_json()} for f, s in specs.items())
-        tx.execute(_RENDERS, {"ws": ws, "renders": renders})
-        locked = tx.execute(_LOCK_RENDERS, {"ws": ws, "fingerprints": list(specs)}).scalars()
-        reset_renders(tx, list(locked), reset_failed=reset_failed)
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the statements over staged slots read."""
+        return {"ws": self.workspace_id, "run": self.run_id, "campaign": self.campaign_id}
+
+    def stage(
+        self, tx: Transaction, items: Sequence[PlannedItem], not_due: Sequence[PlannedItem] = ()
+    ) -> int:
+        """Copies slots into the transaction's staging table; returns how many renders are due."""
+        formats = {i.slot.format_slug for i in (*items, *not_due)}
+        finishings = {slug: self.spec.finishing_for(slug) for slug in formats}
+        self._store_recipes(tx, finishings.values())
+        hashes = {slug: finishing.finish_hash for slug, finishing in finishings.items()}
+        rows = [_row(i, hashes[i.slot.format_slug], True) for i in items]
+        rows += [_row(i, hashes[i.slot.format_slug], False) for i in not_due]
+        stage(tx, "planned_slot", _SLOTS, rows)
+        return len({row[_FINGERPRINT] for row in rows[: len(items)]})
+
+    def _store_recipes(self, tx: Transaction, finishings: Iterable[FinishingSpec]) -> None:
+        recipes = [{"finish_hash": f.finish_hash, "spec": f.to_json()} for f in finishings]
+        tx.execute(_RECIPES, {"ws": self.workspace_id, "recipes": as_json(recipes)})
+
+    def store_renders(self, tx: Transaction, renders: int, *, reset_failed: bool) -> None:
+        """Inserts those of the staged slots' `renders` that are missing; locks the others that are
+        yet to be made."""
+        inserted: int = tx.execute(_RENDERS, self.values).rowcount  # pyright: ignore[reportAttributeAccessIssue]
+        if inserted < renders:
+            there = list(tx.execute(_UNRENDERED, self.values).scalars())
+            need_renders(tx, there, reset_failed=reset_failed)
 
     def insert(
         self,
@@ -163,39 +240,39 @@ class RunPlan:
         *,
         creatives: Sequence[int] | None = None,
     ) -> PlanCounts:
-        """Inserts run items for slots and renders that are there, of `creatives` only if given."""
+        """Inserts run items for staged slots whose renders are there, of `creatives` only if
+        given."""
         only = None if creatives is None else list(creatives)
-        rows = tx.execute(_INSERT_ITEMS, {**self.parameters(items), "creatives": only})
-        added = [row.disposition for row in rows]
-        return PlanCounts(len(added), added.count("new"), added.count("reused"))
+        values = {**self.values, "products": _products(items), "creatives": only}
+        slots, new = tx.execute(_INSERT_ITEMS, values).one()
+        return PlanCounts(slots, new, slots - new)
 
-    def parameters(self, items: Sequence[PlannedItem]) -> dict[str, Any]:
-        """What the statements over planned items read."""
-        hashes = {
-            slug: self.spec.finishing_for(slug).finish_hash
-            for slug in {i.slot.format_slug for i in items}
-        }
-        rows = [
-            {
-                "product_id": i.slot.product_id,
-                "photo_role": i.slot.photo_role.value,
-                "scene_slug": i.slot.scene_slug,
-                "format_slug": i.slot.format_slug,
-                "variant": i.slot.variant,
-                "scene_version": i.scene_version,
-                "draw": i.draw,
-                "finish_hash": hashes[i.slot.format_slug],
-                "fingerprint": i.spec.fingerprint,
-                "warning": i.warning,
-            }
-            for i in items
-        ]
-        return {
-            "ws": self.workspace_id,
-            "run": self.run_id,
-            "campaign": self.campaign_id,
-            "items": as_json(rows),
-        }
+
+def _row(item: PlannedItem, finish_hash: str, due: bool) -> tuple[Any, ...]:
+    slot, spec, inputs = item.slot, item.spec.canonical_json, item.inputs
+    return (
+        slot.product_id,
+        slot.photo_role.value,
+        slot.scene_slug,
+        slot.format_slug,
+        slot.variant,
+        item.scene_version,
+        item.draw,
+        finish_hash,
+        fingerprint_of(spec),
+        spec,
+        item.warning,
+        inputs.product if inputs else None,
+        inputs.recipe if inputs else None,
+        due,
+    )
+
+
+def need_renders(tx: Transaction, ids: Sequence[int], *, reset_failed: bool = False) -> None:
+    """Locks renders that the transaction's run is to need, and makes cancelled ones pending."""
+    if ids:
+        locked = list(tx.execute(_LOCK_RENDERS, {"ids": list(ids)}).scalars())
+        reset_renders(tx, locked, reset_failed=reset_failed)
 
 
 def reset_renders(tx: Transaction, ids: Sequence[int], *, reset_failed: bool) -> int:

@@ -14,7 +14,7 @@ from adloom.catalog import ProductRecord, RejectedRow, SyncCounts
 from adloom.errors import AdloomError, ConflictError, NotFoundError, ShrinkRefusedError
 from adloom.records import SyncRecord, SyncState, UpsertCounts
 from db.engine import Transaction
-from db.queries import product_upserts
+from db.queries import cancelling, product_upserts
 from db.schema.catalog import Rejection
 from db.text import as_json, bounded, storable, storable_or_none
 
@@ -71,6 +71,7 @@ _DEACTIVATE = text("""
 UPDATE product p SET active = false, changed_at = now()
 WHERE p.source_id = :source AND p.workspace_id = :ws AND p.active AND NOT EXISTS (
     SELECT FROM sync_mention m WHERE m.sync_id = :sync AND m.external_id = p.external_id)
+RETURNING p.id
 """)
 
 _FORGET = text("DELETE FROM sync_mention WHERE sync_id = :sync")
@@ -140,6 +141,8 @@ def deactivate_missing(
 ) -> int:
     """Makes products inactive that a snapshot did not name; returns how many.
 
+    What was still to be made of them is cancelled, but for renders that others need.
+
     Raises ShrinkRefusedError when more than `max_shrink` of those active before would go, and when
     any would though nothing proves the snapshot `complete`.
     """
@@ -157,8 +160,9 @@ def deactivate_missing(
             f"(more than {max_shrink:.0%} at once)",
             hint="check the feed, or pass --allow-shrink if they are really gone",
         )
-    tx.execute(_DEACTIVATE, fence)
-    return int(missing)
+    gone = list(tx.execute(_DEACTIVATE, fence).scalars())
+    cancelling.end_products(tx, gone)
+    return len(gone)
 
 
 def finish(

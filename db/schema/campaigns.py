@@ -45,7 +45,12 @@ class Campaign(Base):
 
 
 class Creative(Base):
-    """A slot of a campaign. Its current render and rendition are those last approved."""
+    """A slot of a campaign. Its current render and rendition are those last approved.
+
+    `product_inputs` and `recipe_inputs` (`SlotInputs`) are what its first draw was last planned
+    from, `planned_render_id` and `plan_warning` what came of it. While `recall_id` is set it is
+    recalled: nothing is made of it, and it is not exported.
+    """
 
     __tablename__ = "creative"
     __table_args__ = (
@@ -63,7 +68,7 @@ class Creative(Base):
         Index(None, "product_id"),
     )
     id: Mapped[Id]
-    workspace_id: Mapped[WorkspaceId]
+    workspace_id: Mapped[int]
     campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
     product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
     photo_role: Mapped[PhotoRole] = mapped_column(PHOTO_ROLE)
@@ -72,6 +77,11 @@ class Creative(Base):
     variant: Mapped[int]
     current_render_id: Mapped[int | None] = mapped_column(ForeignKey("render.id"))
     current_rendition_id: Mapped[int | None] = mapped_column(ForeignKey("rendition.id"))
+    product_inputs: Mapped[bytes | None]
+    recipe_inputs: Mapped[bytes | None]
+    planned_render_id: Mapped[int | None]
+    plan_warning: Mapped[str | None]
+    recall_id: Mapped[int | None] = mapped_column(ForeignKey("recall.id"))
     created_at: Mapped[Created]
 
 

@@ -64,11 +64,7 @@ class Render(Base):
     __table_args__ = (
         UniqueConstraint("workspace_id", "fingerprint"),
         Index("ix_render_batch", "batch_id", postgresql_where=text("batch_id IS NOT NULL")),
-        Index(
-            "ix_render_queue",
-            "id",
-            postgresql_where=text("state IN ('pending', 'leased')"),
-        ),
+        Index("ix_render_unrendered", "id", postgresql_where=text("state <> 'rendered'")),
         CheckConstraint(
             "state <> 'rendered' OR (object_key IS NOT NULL AND sha256 IS NOT NULL)",
             name="rendered_has_object",

@@ -59,7 +59,11 @@ class RunSkipped(Base):
 
 
 class RunItem(Base):
-    """A slot in a run, one row per draw; all but the last draw are superseded."""
+    """A slot in a run, one row per draw; all but the last draw are superseded.
+
+    Creative and render are no foreign keys, which would write to both at each insert; triggers keep
+    their rows from being deleted.
+    """
 
     __tablename__ = "run_item"
     __table_args__ = (
@@ -83,10 +87,10 @@ class RunItem(Base):
         ),
     )
     id: Mapped[Id]
-    workspace_id: Mapped[WorkspaceId]
+    workspace_id: Mapped[int]
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
-    creative_id: Mapped[int] = mapped_column(ForeignKey("creative.id"))
-    render_id: Mapped[int] = mapped_column(ForeignKey("render.id"))
+    creative_id: Mapped[int]
+    render_id: Mapped[int]
     scene_version: Mapped[int]
     draw: Mapped[int]
     finish_hash: Mapped[str]

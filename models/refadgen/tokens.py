@@ -1,6 +1,7 @@
 """Prompt text -> token ids. `mini` knows a closed vocabulary of words; SD1.5 brings CLIP's."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import cast
 
 import torch
@@ -68,8 +69,31 @@ def padded_ids(
 
 
 def count_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> int:
-    """How many tokens the prompt's known words take, start and end included."""
-    return len(tokenizer(_known_part(tokenizer, prompt), truncation=False)["input_ids"])  # pyright: ignore[reportArgumentType]
+    """How many tokens the prompt's known words take, start and end included.
+
+    Asked of the tokenizer's core, at a tenth of what calling the tokenizer costs: a plan counts
+    every prompt of a catalogue.
+    """
+    ids = _core_of(tokenizer).encode(prompt).ids
+    if not _is_closed(tokenizer) or tokenizer.unk_token_id not in ids:
+        return len(ids)
+    comma, unknown = tokenizer.convert_tokens_to_ids(","), tokenizer.unk_token_id
+    known, phrases, in_phrase = 0, 0, 0
+    for token in (*ids[1:-1], comma):
+        if token == comma:
+            known, phrases, in_phrase = known + in_phrase, phrases + bool(in_phrase), 0
+        elif token != unknown:
+            in_phrase += 1
+    return 2 + known + max(0, phrases - 1)  # start and end, words, commas between phrases
+
+
+@lru_cache(maxsize=8)
+def _core_of(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
+    """A copy of the tokenizer's core that neither cuts nor pads."""
+    core = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+    core.no_truncation()
+    core.no_padding()
+    return core
 
 
 def unknown_words(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from adloom.states import Outcome, RunState, Trigger
 from db.engine import Transaction
 from db.queries import campaigns, cancelling, renditions, run_leases, runs, scores
 from db.queries import judging as judging_rows
+from db.queries.known_slots import WantedSlots
 from storage.local import LocalStore
 from tasks import batching, judging, planning, retrying
 from tasks import runs as run_tasks
@@ -98,12 +99,15 @@ def record_failure(env: Environment, lease: RunLease) -> None:
         )  # fmt: skip
 
 
+def chunk_of(world: World) -> planning.PlanChunk:
+    spec = campaign(variants=3)
+    return planning.PlanChunk(WantedSlots(spec, ()), due=tuple(world.planned(spec)))
+
+
 Write = Callable[[World, Environment, RunLease], object]
 
 WRITES: dict[str, Write] = {
-    "plan": lambda world, env, lease: planning.add_to_run(
-        env, lease, world.planned(campaign(variants=3))
-    ),
+    "plan": lambda world, env, lease: planning.store(env, lease, chunk_of(world)),
     "cut": lambda _, env, lease: batching.next_batches(env, lease),
     "score": lambda _, env, lease: put_score(env, lease),
     "finish": lambda _, env, lease: put_rendition(env, lease),

@@ -31,7 +31,7 @@ def test_migrations_go_up_and_down_and_up_again_with_data(
     run_id = world.run(campaign())
     world.render_all(run_id)
     world.judge(run_id)
-    assert migrate.current(postgres_url) == migrate.head() == "0008"
+    assert migrate.current(postgres_url) == migrate.head() == "0009"
 
     migrate.downgrade(postgres_url, "0002")
 
@@ -77,7 +77,14 @@ def test_the_migrations_amount_to_the_declared_tables(shared_database: Database)
 
 
 def test_every_table_but_the_details_of_others_belongs_to_a_workspace() -> None:
-    details = {"photo_problem", "run_skipped", "finishing_failure", "sync_mention", "workspace"}
+    details = {
+        "photo_problem",
+        "run_skipped",
+        "finishing_failure",
+        "recall_creative",
+        "sync_mention",
+        "workspace",
+    }
     without = {t.name for t in metadata.sorted_tables if "workspace_id" not in t.columns}
     assert without == details
 

@@ -78,3 +78,10 @@ def test_seeds_depend_on_photo_scene_format_variant_and_draw() -> None:
     assert len(seeds) == 7
     assert all(0 <= s < 2**63 for s in seeds)
     assert seed_for(*base) == seed_for(*base)
+
+
+@given(specs)
+def test_the_canonical_json_is_what_json_makes_of_the_fields(spec: RenderSpec) -> None:
+    plain = json.dumps(spec.to_json(), sort_keys=True, separators=(",", ":"))
+    assert spec.canonical_json == plain
+    assert {f.name for f in fields(RenderSpec)} == set(json.loads(spec.canonical_json))

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from models.refadgen.tokens import (
@@ -60,6 +62,15 @@ def test_the_whole_prompt_is_counted_even_if_it_will_be_cut(
 ) -> None:
     assert count_tokens(tokenizer, "a red") == 4
     assert count_tokens(tokenizer, "a " * 20) == 22
+
+
+@given(st.lists(st.sampled_from(["a", "Red", "sand", "plumbus", ",", ", ", " ", "\u00e4"])))
+def test_counted_are_the_tokens_that_are_read(words: list[str]) -> None:
+    prompt = " ".join(words)
+    closed = word_tokenizer(["a", "red", "sand"], 200)
+    pad = closed.convert_tokens_to_ids(PAD)
+    read = [t for t in token_ids(closed, [prompt])[0].tolist() if t != pad]
+    assert count_tokens(closed, prompt) == len(read)
 
 
 def test_the_vocabulary_is_not_built_again_for_each_prompt() -> None:
