@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from adloom.geometry import Box, Size
@@ -35,6 +35,19 @@ class Shortcuts:
     guided_below: float = 1.0
     reuse_every: int = 1
 
+    @property
+    def taken(self) -> dict[str, Any]:
+        """Those that are not off."""
+        exact = {f.name: f.default for f in fields(self)}
+        return {k: v for k, v in asdict(self).items() if v != exact[k]}
+
+    @property
+    def json_member(self) -> str:
+        """As a member of a recipe's canonical JSON, which has none where all are off."""
+        if self == EXACT:
+            return ""
+        return f'"shortcuts":{json.dumps(self.taken, sort_keys=True, separators=(",", ":"))},'
+
 
 EXACT = Shortcuts()
 
@@ -54,9 +67,8 @@ class Sampler:
 
     def to_json(self) -> dict[str, Any]:
         """Shortcuts that are off are left out: a recipe without them keeps its fingerprint."""
-        values = asdict(self)
-        exact = asdict(EXACT)
-        taken = {k: v for k, v in values.pop("shortcuts").items() if v != exact[k]}
+        values, taken = asdict(self), self.shortcuts.taken
+        del values["shortcuts"]
         return {**values, "shortcuts": taken} if taken else values
 
     @classmethod
@@ -103,7 +115,8 @@ class RenderSpec:
             f'"y":{box.y!r}}},"prompt":{quoted(self.prompt)},'
             f'"renderer_version":{quoted(self.renderer_version)},'
             f'"sampler":{{"guidance":{sampler.guidance!r},"name":{quoted(sampler.name)},'
-            f'"reference_scale":{sampler.reference_scale!r},"steps":{sampler.steps!r}}},'
+            f'"reference_scale":{sampler.reference_scale!r},{sampler.shortcuts.json_member}'
+            f'"steps":{sampler.steps!r}}},'
             f'"seed":{self.seed!r},"weights_hash":{quoted(self.weights_hash)}}}'
         )
 
