@@ -28,24 +28,46 @@ class Fan:
     lookahead: int = 512
 
 
-class HostPauses:
-    """Which hosts have asked to be left alone, until when. Any thread may use it."""
+class Hosts:
+    """What has been seen of each host: whether it asked to be left alone, whether it is given up.
 
-    def __init__(self, longest_s: float = 20.0) -> None:
-        self._longest_s = longest_s
+    A host of which `give_up_after` pieces of work failed in a row is given up: a catalogue's
+    100,000 photos at a dead host would else take days to fail. Any thread may use it.
+    """
+
+    def __init__(self, *, longest_pause_s: float = 20.0, give_up_after: int = 20) -> None:
+        self._longest_pause_s = longest_pause_s
+        self._give_up_after = give_up_after
         self._until: dict[str, float] = {}
+        self._failed: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def pause(self, host: str, seconds: float) -> None:
-        """No new work at `host` for so long: the longest pause at most, which a wrong or unkind
-        server cannot stretch."""
-        until = time.monotonic() + min(seconds, self._longest_s)
+        """No new work at `host` for so long; longer than the longest pause is not waited for."""
+        if seconds > self._longest_pause_s:
+            return
+        until = time.monotonic() + seconds
         with self._lock:
             self._until[host] = max(until, self._until.get(host, 0.0))
 
     def left_s(self, host: str) -> float:
+        """How much of a host's pause is left; not above 0: it may be asked."""
         with self._lock:
             return self._until.get(host, 0.0) - time.monotonic()
+
+    def failed(self, host: str) -> None:
+        with self._lock:
+            self._failed[host] += 1
+
+    def answered(self, host: str) -> None:
+        """The host served something, if only to say that there is no such photo."""
+        with self._lock:
+            if self._failed[host] < self._give_up_after:
+                self._failed[host] = 0
+
+    def is_given_up(self, host: str) -> bool:
+        with self._lock:
+            return self._failed[host] >= self._give_up_after
 
 
 def fan_out(
@@ -53,14 +75,14 @@ def fan_out(
     work: Callable[[Item], Result],
     host_of: Callable[[Item], str],
     fan: Fan,
-    pauses: HostPauses,
+    hosts: Hosts,
 ) -> Iterator[Result]:
     """The results of `work` on each item, as they come.
 
     Items are read as there is room, and results wait for the caller: never more than
     `fan.overall` of them exist. What `work` raises ends it all, once what runs has ended.
     """
-    fanned = _Fanning(work, host_of, fan, pauses)
+    fanned = _Fanning(work, host_of, fan, hosts)
     with ThreadPoolExecutor(fan.overall, thread_name_prefix="fan") as pool:
         yield from fanned.results(iter(items), pool)
 
@@ -71,12 +93,12 @@ class _Fanning(Generic[Item, Result]):
         work: Callable[[Item], Result],
         host_of: Callable[[Item], str],
         fan: Fan,
-        pauses: HostPauses,
+        hosts: Hosts,
     ) -> None:
         self._work = work
         self._host_of = host_of
         self._fan = fan
-        self._pauses = pauses
+        self._hosts = hosts
         self._waiting: dict[str, deque[Item]] = {}
         self._waiting_count = 0
         self._running: dict[Future[Result], str] = {}
@@ -114,7 +136,7 @@ class _Fanning(Generic[Item, Result]):
 
     def _is_free(self, host: str) -> bool:
         room = not host or self._busy[host] < self._fan.per_host
-        return room and self._pauses.left_s(host) <= 0
+        return room and self._hosts.left_s(host) <= 0
 
     def _start_one(self, pool: ThreadPoolExecutor, host: str) -> None:
         queue = self._waiting[host]
@@ -126,7 +148,7 @@ class _Fanning(Generic[Item, Result]):
 
     def _ended(self) -> list[Future[Result]]:
         if not self._running:  # all that is left waits for paused hosts
-            left = min(self._pauses.left_s(host) for host in self._waiting)
+            left = min(self._hosts.left_s(host) for host in self._waiting)
             time.sleep(min(max(left, 0.01), _LONGEST_NAP_S))
             return []
         nap = _LONGEST_NAP_S if self._waiting else None

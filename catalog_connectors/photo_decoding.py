@@ -18,6 +18,7 @@ Image.init()
 pi_heif.register_heif_opener()
 # Pillow warns of large images; our own limit decides. (`catch_warnings` is not for threads.)
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of each broken tag
 _FORMATS = tuple(
     name
     for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
@@ -110,7 +111,7 @@ def _checked(image: Image.Image, data: bytes, limits: PhotoLimits, where: str) -
         _load(image, where)
         return _decoded(data, size, Image.MIME["JPEG"], notes)
     _load(image, where)
-    converted = _to_srgb(_upright(image), _profile(image))
+    converted = _to_srgb(_upright(image), None if _is_srgb(image) else _profile(image))
     if converted.mode == "RGBA" and converted.getchannel("A").getextrema() == (0, 0):
         raise PhotoRefusedError(
             PhotoReason.TRANSPARENT, "the photo is fully transparent", where=where
@@ -234,15 +235,23 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
-    """The embedded colour profile unless it is sRGB itself or cannot be read."""
+    """The embedded colour profile, None if there is none that can be read."""
     data = image.info.get("icc_profile")
-    if not data:
-        return None
     try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
-        return None if "srgb" in ImageCms.getProfileDescription(profile).lower() else profile
+        return ImageCms.ImageCmsProfile(io.BytesIO(data)) if data else None
     except (ImageCms.PyCMSError, OSError):
         return None
+
+
+def _is_srgb(image: Image.Image) -> bool:
+    """Whether the pixels are sRGB as they are: no profile embedded, or sRGB's own."""
+    profile = _profile(image)
+    if profile is None:
+        return not image.info.get("icc_profile")
+    try:
+        return "srgb" in ImageCms.getProfileDescription(profile).lower()
+    except ImageCms.PyCMSError:
+        return False
 
 
 def _to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Image.Image:
@@ -290,7 +299,7 @@ def _is_plain_jpeg(image: Image.Image, data: bytes) -> bool:
         and image.mode == "RGB"
         and data.rstrip(b"\0\r\n").endswith(b"\xff\xd9")
         and _orientation(image) == 1
-        and _profile(image) is None
+        and _is_srgb(image)
     )
 
 
@@ -300,7 +309,7 @@ def _is_plain_png(image: Image.Image, data: bytes, mode: str) -> bool:
         image.format == "PNG"
         and image.mode == mode
         and _orientation(image) == 1
-        and _profile(image) is None
+        and _is_srgb(image)
         and data[24] == 8  # IHDR's bit depth
         and "transparency" not in image.info
     )

@@ -12,7 +12,7 @@ from adloom.cutouts import Photo
 from adloom.errors import AddressRefusedError, InvalidInputError
 from catalog_connectors.addresses import shown
 from catalog_connectors.connections import open_client, within
-from catalog_connectors.fanning import HostPauses
+from catalog_connectors.fanning import Hosts
 from catalog_connectors.http import attempts, declared_bytes, is_transient, open_once, retry_after_s
 from catalog_connectors.photo_decoding import PhotoLimits, decode_photo
 from catalog_connectors.photo_errors import (
@@ -60,8 +60,8 @@ class PhotoFetcher:
     """Fetches photos over kept-alive connections; any number of threads may use it. Close it.
 
     Of the photos at hand only `decoders` are decoded at once: a decoded photo is many times the
-    size of its file, and more threads than processors decode no faster. `pauses` learns which
-    hosts have asked to be left alone.
+    size of its file, and more threads than processors decode no faster. `hosts` learns which of
+    them asked to be left alone or do not answer.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class PhotoFetcher:
         allow_private: bool,
         connections: int = 1,
         decoders: int | None = None,
-        pauses: HostPauses | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
         self._limits = limits
         self._allow_private = allow_private
         self._decoding = threading.BoundedSemaphore(decoders or os.cpu_count() or 1)
-        self._pauses = pauses
+        self._hosts = hosts or Hosts()
         self._client = open_client(
             allow_private=allow_private, timeout_s=limits.timeout_s, connections=connections
         )
@@ -98,7 +98,7 @@ class PhotoFetcher:
         """
         where, known = _shown(location) if _remote(location) else location, known_validator or ""
         if _remote(location):
-            download = self._download(location, where, known)
+            download = self._from_host(location, where, known)
         else:
             download = _read(Path(location), where, self._limits, known)
         if download is None:
@@ -108,6 +108,27 @@ class PhotoFetcher:
         return FetchedPhoto(
             decoded.content, decoded.photo, decoded.has_alpha, download.validator, decoded.notes
         )
+
+    def _from_host(self, url: str, where: str, known: str) -> _Download | None:
+        """A download, unless its host is given up; the host's record says how it went."""
+        host = host_of(url)
+        if self._hosts.is_given_up(host):
+            raise PhotoUnavailableError(
+                PhotoReason.UNREACHABLE,
+                f"not asked for: the last photos at {host} all failed",
+                where=where,
+                hint="sync again once the host is well",
+            )
+        try:
+            download = self._download(url, where, known)
+        except PhotoUnavailableError:
+            self._hosts.failed(host)
+            raise
+        except PhotoRefusedError:
+            self._hosts.answered(host)
+            raise
+        self._hosts.answered(host)
+        return download
 
     def _download(self, url: str, where: str, known: str) -> _Download | None:
         try:
@@ -137,8 +158,8 @@ class PhotoFetcher:
             message = f"not all of it came in {self._limits.timeout_s:g} s"
             raise PhotoUnavailableError(PhotoReason.TOO_SLOW, message, where=where) from error
         except httpx.HTTPStatusError as error:
-            if self._pauses and (asked := retry_after_s(error)):
-                self._pauses.pause(host_of(url), asked)
+            if asked := retry_after_s(error):
+                self._hosts.pause(host_of(url), asked)
             raise
 
     def _body(self, url: str, where: str, known: str) -> _Download | None:

@@ -7,7 +7,7 @@ from adloom.catalog import PhotoRole
 from adloom.cutouts import Photo
 from adloom.keys import photo_key
 from adloom.records import PhotoProblem, PhotoValidators, ProductPhoto
-from catalog_connectors.fanning import Fan, HostPauses, fan_out
+from catalog_connectors.fanning import Fan, Hosts, fan_out
 from catalog_connectors.photos import PhotoFetcher, PhotoLimits, PhotoRefusedError, host_of
 from db.queries import photos
 from tasks.catalog import SHOWN_PROBLEMS, IntakeProblem, chunks
@@ -54,15 +54,15 @@ def fetch_photos(
     recorded on its product with a reason; it stops nothing. Raises what the database or the object
     store raise when they are unavailable.
     """
-    report, fan, pauses = PhotosReport(), fan or Fan(), HostPauses()
+    report, fan, hosts = PhotosReport(), fan or Fan(), Hosts()
     with PhotoFetcher(
         limits or PhotoLimits(),
         allow_private=env.allow_private_addresses,
         connections=fan.overall,
-        pauses=pauses,
+        hosts=hosts,
     ) as fetcher:
         found = fan_out(
-            _wanted(env, source_id), lambda w: _fetch(env, fetcher, w), _host, fan, pauses
+            _wanted(env, source_id), lambda w: _fetch(env, fetcher, w), _host, fan, hosts
         )
         for results in chunks(found, RECORDED_AT_ONCE):
             _record(env, [one for of_place in results for one in of_place], report)

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ from PIL import Image
 from adloom.errors import AddressRefusedError
 from catalog_connectors.addresses import checked_host
 from catalog_connectors.connections import CheckedBackend
-from catalog_connectors.fanning import Fan, HostPauses, fan_out
+from catalog_connectors.fanning import Fan, Hosts, fan_out
 from catalog_connectors.http import MAX_RETRY_AFTER_S, retry_after_s, retry_wait
 from catalog_connectors.photos import (
     PhotoFetcher,
@@ -47,10 +47,8 @@ def talking(say: Callable[[socket.socket], None]) -> Iterator[str]:
                     continue
                 with caller:
                     caller.settimeout(5)
-                    try:
+                    with suppress(OSError):
                         say(caller)
-                    except OSError:
-                        pass
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -125,7 +123,7 @@ def test_connections_are_kept_and_cookies_are_not(site: Site, picture: Image.Ima
     assert not any("cookie" in headers for _, headers in site.requests)
 
 
-def test_a_head_that_drips_is_given_up(picture: Image.Image) -> None:
+def test_a_head_that_drips_is_given_up() -> None:
     def drip(caller: socket.socket) -> None:
         caller.sendall(b"HTTP/1.1 200 OK\r\n")
         for n in range(60):
@@ -195,8 +193,8 @@ def test_a_host_that_asks_to_wait_is_left_alone_and_then_served(
     site: Site, picture: Image.Image
 ) -> None:
     site.pages["/a.png"] = Page(encoded(picture, "PNG"), headers={"Retry-After": "1"}, fail_first=1)
-    pauses = HostPauses()
-    with PhotoFetcher(LIMITS, allow_private=True, pauses=pauses) as fetcher:
+    hosts = Hosts()
+    with PhotoFetcher(LIMITS, allow_private=True, hosts=hosts) as fetcher:
         begun = time.monotonic()
         assert fetcher.fetch(site.url + "/a.png") is not None
     assert time.monotonic() - begun >= 1.0
@@ -229,25 +227,45 @@ def test_work_is_bounded_in_all_and_at_each_host_and_none_is_lost() -> None:
 
     items = [(host, n) for n in range(40) for host in ("a", "b", "")]
     fan = Fan(overall=6, per_host=2, lookahead=20)
-    done = list(fan_out(items, work, lambda item: item[0], fan, HostPauses()))
+    done = list(fan_out(items, work, lambda item: item[0], fan, Hosts()))
     assert sorted(done) == sorted(items)
     assert (most["a"], most["b"]) == (2, 2)
     assert most["all"] <= 6
 
 
 def test_a_paused_host_keeps_none_of_the_others_waiting() -> None:
-    pauses = HostPauses()
-    pauses.pause("slow", 0.3)
+    hosts = Hosts()
+    hosts.pause("slow", 0.3)
     items = [("slow", n) for n in range(5)] + [("quick", n) for n in range(5)]
-    done = list(fan_out(items, lambda i: i, lambda i: i[0], Fan(4, 2, 100), pauses))
+    done = list(fan_out(items, lambda i: i, lambda i: i[0], Fan(4, 2, 100), hosts))
     assert [host for host, _ in done] == ["quick"] * 5 + ["slow"] * 5
 
 
 def test_a_pause_is_never_longer_than_the_longest() -> None:
-    pauses = HostPauses(longest_s=2.0)
-    pauses.pause("a", 1e9)
-    assert 1.0 < pauses.left_s("a") <= 2.0
-    assert pauses.left_s("b") <= 0
+    hosts = Hosts(longest_pause_s=2.0)
+    hosts.pause("a", 1e9)
+    assert hosts.left_s("a") <= 0
+    hosts.pause("a", 1.5)
+    hosts.pause("a", 0.5)
+    assert 1.0 < hosts.left_s("a") <= 1.5
+    assert hosts.left_s("b") <= 0
+
+
+def test_a_host_of_which_all_fails_is_given_up_and_one_answer_is_enough(site: Site) -> None:
+    site.pages["/down"] = Page(status=503, headers={"Retry-After": "3600"})
+    with PhotoFetcher(LIMITS, allow_private=True, hosts=Hosts(give_up_after=3)) as fetcher:
+
+        def reason(path: str) -> PhotoReason:
+            with pytest.raises(PhotoRefusedError) as caught:
+                fetcher.fetch(site.url + path)
+            return caught.value.reason
+
+        for path in ("/down", "/down", "/gone", "/down", "/down", "/down"):
+            reason(path)
+        assert len(site.requests) == 6
+        assert reason("/down") is PhotoReason.UNREACHABLE
+        assert reason("/gone") is PhotoReason.UNREACHABLE
+        assert len(site.requests) == 6
 
 
 def test_items_are_read_as_there_is_room() -> None:
@@ -259,7 +277,7 @@ def test_items_are_read_as_there_is_room() -> None:
             read += 1
             yield n
 
-    results = fan_out(items(), lambda n: n, lambda _: "", Fan(2, 2, 10), HostPauses())
+    results = fan_out(items(), lambda n: n, lambda _: "", Fan(2, 2, 10), Hosts())
     next(results)
     assert read <= 12
     results.close()
@@ -272,7 +290,7 @@ def test_what_work_raises_ends_it_all() -> None:
         return n
 
     with pytest.raises(ConnectionError, match="store"):
-        list(fan_out(range(100), work, lambda _: "", Fan(2, 2, 10), HostPauses()))
+        list(fan_out(range(100), work, lambda _: "", Fan(2, 2, 10), Hosts()))
 
 
 @pytest.mark.parametrize(
