@@ -183,7 +183,7 @@ def reasons(env: Environment, source_id: int) -> Counter[str]:
         "WHERE p.source_id = :source GROUP BY 1"
     )
     with env.database.transaction() as tx:
-        return Counter({r: n for r, n in tx.execute(statement, {"source": source_id})})
+        return Counter(dict(tx.execute(statement, {"source": source_id}).all()))
 
 
 def expected(first: int, count: int) -> Counter[str]:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from adloom.cutouts import MaskOrigin
 from adloom.errors import MaskError
 from adloom.geometry import Box
-from models.segmentation.confidence import MaskSigns, confidence, signs
-from models.segmentation.measures import LEAST_AREA, area_fraction, bounding_box, real_alpha
-from models.segmentation.refinement import at_working_size, refine, to_photo_size
+from models.segmentation.confidence import MaskSigns, confidence, decision, signs
+from models.segmentation.measures import LEAST_AREA, OPAQUE, area_fraction, bounding_box, real_alpha
+from models.segmentation.refinement import Closeup, refine
 from models.segmentation.saliency import Saliency, installed_weights
 
-REVISION = 1
+REVISION = 2
 """Raised by every change that changes masks."""
 
 LEAST_SALIENCY = 0.3
@@ -53,7 +53,7 @@ class MaskExtractor:
 
     def __init__(self, saliency: Saliency) -> None:
         self._saliency = saliency
-        self.version = f"u2netp-{saliency.weights_hash[:8]}+grabcut-{REVISION}"
+        self.version = f"u2netp-{saliency.weights_hash[:8]}+guided-{REVISION}"
 
     @classmethod
     def load(cls, weights: Path | None = None, *, threads: int = 1) -> "MaskExtractor":
@@ -81,17 +81,16 @@ class MaskExtractor:
     def _extracted(self, rgb: NDArray[np.uint8]) -> ExtractedMask:
         height, width = rgb.shape[:2]
         saliency = self._saliency(rgb)
-        small, coarse = at_working_size(rgb, saliency)
-        if saliency.max() < LEAST_SALIENCY or small.std() < 1:
+        if saliency.max() < LEAST_SALIENCY or rgb[::4, ::4].std() < 1:
             return _nothing(height, width)
-        mask, agreement = refine(small, coarse)
-        if mask.mean() < LEAST_AREA:
+        seen = Closeup.of(rgb, saliency)
+        soft, agreement = refine(seen.rgb, seen.saliency, decision(saliency))
+        mask = seen.in_photo(soft, height, width)
+        if area_fraction(mask) < LEAST_AREA:
             return _nothing(height, width)
-        found = signs(mask, coarse, agreement)
+        found = signs(mask >= OPAQUE, saliency, agreement)
         value = confidence(found)
-        return _measured(
-            to_photo_size(mask, height, width), value, MaskOrigin.EXTRACTED, _reason(found, value)
-        )
+        return _measured(mask, value, MaskOrigin.EXTRACTED, _reason(found, value))
 
 
 def _reason(found: MaskSigns, value: float) -> str:
