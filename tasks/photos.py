@@ -142,6 +142,7 @@ def _linked(wanted: ProductPhoto, got: _Got) -> ProductPhoto:
         wanted.position,
         got.photo.sha256,
         validators_from(got.validator),
+        "; ".join(got.notes),
     )
 
 

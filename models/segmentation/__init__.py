@@ -1,4 +1,4 @@
-"""Photo -> product mask: its own alpha, a saliency network refined along the photo's edges, or a user's file."""
+"""Photo -> product mask: its own alpha, a saliency network refined along edges, or a user's file."""
 
 from models.segmentation.extractor import ExtractedMask, MaskExtractor, MaskReason
 from models.segmentation.manual import mask_from_file
