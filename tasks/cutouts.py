@@ -12,7 +12,7 @@ from adloom.finishing_spec import ImageFormat
 from adloom.imaging.encode import decode, encode
 from adloom.keys import mask_key, photo_key
 from db.queries import cutouts
-from models.segmentation import MaskExtractor
+from models.segmentation import Extractor
 from tasks import resident
 from tasks.environment import Environment
 from tasks.pictures import flatten, mask_box
@@ -36,10 +36,11 @@ def extract_missing(env: Environment, *, limit: int | None = None) -> CutoutsRep
     extractor = resident.extractor(env.rendering)
     with env.database.transaction() as tx:
         todo = cutouts.photos_without_cutout(tx, env.workspace_id, extractor.version, limit=limit)
+        categories = cutouts.categories_of(tx, env.workspace_id, [p.sha256 for p in todo])
     extracted = doubtful = failed = 0
     for photo in todo:
         try:
-            cutout = _extract(env, photo, extractor)
+            cutout = _extract(env, photo, extractor, categories.get(photo.sha256, ""))
         except Exception as caught:
             error = as_render_error(caught)
             if error.retryable or error.of_installation:
@@ -59,9 +60,9 @@ def extract_missing(env: Environment, *, limit: int | None = None) -> CutoutsRep
     return CutoutsReport(extracted, doubtful, failed)
 
 
-def _extract(env: Environment, photo: Photo, extractor: MaskExtractor) -> Cutout:
+def _extract(env: Environment, photo: Photo, extractor: Extractor, category: str) -> Cutout:
     picture = decode(env.store.get(photo_key(env.workspace, photo.sha256)))
-    found = extractor.extract(picture if picture.ndim == 3 else flatten(picture))
+    found = extractor.extract(picture if picture.ndim == 3 else flatten(picture), category)
     if found.bbox.width < 1:
         raise MaskError("no product was found in the photo", hint="give a mask: adloom cutouts set")
     rgb = flatten(picture)

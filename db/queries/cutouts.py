@@ -31,6 +31,13 @@ ORDER BY ph.created_at, ph.sha256
 LIMIT :limit
 """)
 
+_CATEGORIES = text("""
+SELECT DISTINCT ON (pp.photo_sha256) pp.photo_sha256, p.category
+FROM product_photo pp JOIN product p ON p.id = pp.product_id
+WHERE pp.workspace_id = :ws AND pp.photo_sha256 = ANY (CAST(:photos AS text[])) AND p.active
+ORDER BY pp.photo_sha256, p.id
+""")
+
 # Serialises those that decide which cutout of a photo is current.
 _LOCK_PHOTOS = text("""
 SELECT FROM photo WHERE workspace_id = :ws AND sha256 = ANY (CAST(:photos AS text[]))
@@ -118,6 +125,12 @@ def photos_without_cutout(
     """
     values = {"ws": ws, "version": extractor_version, "limit": limit}
     return tuple(Photo(*row) for row in tx.execute(_WITHOUT, values))
+
+
+def categories_of(tx: Transaction, ws: int, photos: Sequence[str]) -> dict[str, str]:
+    """What each photo shows: the category of the first active product that it is of."""
+    rows = tx.execute(_CATEGORIES, {"ws": ws, "photos": list(photos)})
+    return {row.photo_sha256: row.category for row in rows}
 
 
 def upsert(tx: Transaction, ws: int, cutouts: Sequence[Cutout]) -> None:
