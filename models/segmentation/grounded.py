@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch.nn import functional
 
 from adloom.cutouts import MaskOrigin
 from adloom.errors import ModelError
@@ -29,6 +30,9 @@ REVISION = 1
 """Raised by every change that changes masks."""
 
 FALLBACK_PHRASE = "product"
+
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+_STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,6 @@ class GroundedExtractor:
         detector: Any,
         detector_processor: Any,
         segmenter: Any,
-        segmenter_processor: Any,
         *,
         names: tuple[str, str],
         device: str = "cpu",
@@ -60,7 +63,6 @@ class GroundedExtractor:
         self._detector = detector.to(self._device).eval()
         self._detector_processor = detector_processor
         self._segmenter = segmenter.to(self._device).eval()
-        self._segmenter_processor = segmenter_processor
         self._thresholds = thresholds
         hashes = (_hash_of(detector), _hash_of(segmenter))
         named = "+".join(
@@ -84,7 +86,6 @@ class GroundedExtractor:
             AutoModelForZeroShotObjectDetection,
             AutoProcessor,
             Sam2Model,
-            Sam2Processor,
         )
 
         def loaded(kind: Any, name: str) -> Any:
@@ -101,7 +102,6 @@ class GroundedExtractor:
             loaded(AutoModelForZeroShotObjectDetection, detector),
             loaded(AutoProcessor, detector),
             loaded(Sam2Model, segmenter),
-            loaded(Sam2Processor, segmenter),
             names=(detector, segmenter),
             device=device,
             thresholds=thresholds,
@@ -149,21 +149,34 @@ class GroundedExtractor:
     @torch.inference_mode()
     def _cut_out(self, picture: Image.Image, boxes: NDArray[np.float32]) -> ExtractedMask:
         """The union of what SAM 2 sees in each box: a pair of shoes may be two."""
-        inputs = self._segmenter_processor(
-            images=picture, input_boxes=[boxes.tolist()], return_tensors="pt"
-        ).to(self._device)
-        found = self._segmenter(**inputs, multimask_output=True)
-        (masks,) = self._segmenter_processor.post_process_masks(
-            found.pred_masks.float().cpu(), inputs["original_sizes"].cpu()
+        side = int(self._segmenter.config.prompt_encoder_config.image_size)
+        scale = np.array([side / picture.width, side / picture.height] * 2, np.float32)
+        found = self._segmenter(
+            pixel_values=_squeezed(picture, side).to(self._device),
+            input_boxes=torch.from_numpy(boxes * scale)[None].to(self._device),
+            multimask_output=True,
         )
-        scores = found.iou_scores[0].float().cpu()
+        scores = found.iou_scores[0].float()
         best = scores.argmax(dim=1)
-        each = torch.arange(len(best))
-        mask = masks[each, best].any(dim=0).numpy().astype(np.uint8) * 255
+        each = torch.arange(len(best), device=best.device)
+        logits = found.pred_masks[0].float()[each, best][:, None]  # (N, 1, h, w)
+        size = (picture.height, picture.width)
+        large = functional.interpolate(logits, size, mode="bilinear", align_corners=False)
+        mask = (large > 0).any(dim=0)[0].cpu().numpy().astype(np.uint8) * 255
         if area_fraction(mask) < LEAST_AREA:
             return nothing(picture.height, picture.width)
         value = float(scores[each, best].min().clamp(0.0, 1.0))
         return measured(mask, value, MaskOrigin.EXTRACTED, _reason(mask, value))
+
+
+def _squeezed(picture: Image.Image, side: int) -> torch.Tensor:
+    """(1, 3, side, side): the whole photo squeezed and normalised as SAM 2 was trained.
+
+    transformers' own processor does the same, but needs torchvision.
+    """
+    small = picture.resize((side, side), Image.Resampling.BILINEAR)
+    values = (np.asarray(small, np.float32) / 255 - _MEAN) / _STD
+    return torch.from_numpy(values.transpose(2, 0, 1)[None].copy())
 
 
 def spoken(phrase: str) -> str:
