@@ -64,7 +64,7 @@ def pictures(side: int) -> list[bytes]:
     rng, made = np.random.default_rng(0), []
     for _ in range(16):
         rough = rng.integers(0, 255, (side // 8, side // 8, 3), np.uint8)
-        noise = rng.normal(0, 4, (side, side, 3))
+        noise = rng.normal(0, 2, (side, side, 3))
         smooth = cv2.resize(rough, (side, side), interpolation=cv2.INTER_CUBIC)
         buffer = io.BytesIO()
         picture = Image.fromarray((smooth + noise).clip(0, 255).astype(np.uint8))
