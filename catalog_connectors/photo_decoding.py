@@ -7,11 +7,11 @@ import warnings
 import zlib
 from dataclasses import dataclass
 
-import numpy as np
 import pi_heif
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from adloom.cutouts import Photo
+from catalog_connectors.photo_colours import is_srgb, orientation, to_srgb, upright
 from catalog_connectors.photo_errors import PhotoReason, PhotoRefusedError
 
 Image.init()
@@ -42,9 +42,6 @@ _OURS_BOXED = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif")
 _FOREIGN = (b"<script", b"<?php", b"<html", b"<!DOCTYPE", b"%PDF-", b"PK\x03\x04", b"\x7fELF")
 """A picture that holds these may be read as something else; it is stored as pixels alone."""
 
-_ORIENTATION = 0x0112
-_OPAQUE_FROM = 250
-"""Alpha from here on everywhere is an encoder's noise, not transparency."""
 
 _OTHER_TYPES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "PDF"),
@@ -111,7 +108,7 @@ def _checked(image: Image.Image, data: bytes, limits: PhotoLimits, where: str) -
         _load(image, where)
         return _decoded(data, size, Image.MIME["JPEG"], notes)
     _load(image, where)
-    converted = _to_srgb(_upright(image), None if _is_srgb(image) else _profile(image))
+    converted = to_srgb(upright(image))
     if converted.mode == "RGBA" and converted.getchannel("A").getextrema() == (0, 0):
         raise PhotoRefusedError(
             PhotoReason.TRANSPARENT, "the photo is fully transparent", where=where
@@ -219,87 +216,14 @@ def _load(image: Image.Image, where: str) -> None:
         ) from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    if _orientation(image) == 1:
-        return image
-    return ImageOps.exif_transpose(image) or image
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation 1..8; broken EXIF data count as upright."""
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except (SyntaxError, ValueError, KeyError, TypeError, OSError):
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
-    """The embedded colour profile, None if there is none that can be read."""
-    data = image.info.get("icc_profile")
-    try:
-        return ImageCms.ImageCmsProfile(io.BytesIO(data)) if data else None
-    except (ImageCms.PyCMSError, OSError):
-        return None
-
-
-def _is_srgb(image: Image.Image) -> bool:
-    """Whether the pixels are sRGB as they are: no profile embedded, or sRGB's own."""
-    profile = _profile(image)
-    if profile is None:
-        return not image.info.get("icc_profile")
-    try:
-        return "srgb" in ImageCms.getProfileDescription(profile).lower()
-    except ImageCms.PyCMSError:
-        return False
-
-
-def _to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Image.Image:
-    """Any mode -> RGB, or RGBA where some of the alpha is real."""
-    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
-    if alpha is not None and np.asarray(alpha).min() >= _OPAQUE_FROM:
-        alpha = None
-    rgb = _through_profile(_eight_bit(image), profile)
-    if alpha is not None:
-        rgb.putalpha(alpha)
-    return rgb
-
-
-def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Image.Image:
-    if profile is None and image.mode == "LAB":
-        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    if profile is not None:
-        source = image if image.mode in ("RGB", "CMYK", "L", "LAB") else image.convert("RGB")
-        try:
-            converted = ImageCms.profileToProfile(
-                source, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-        except ImageCms.PyCMSError:
-            converted = None  # the profile is of another colour space than the image
-        if converted is not None:
-            return converted
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit and float grey -> 8-bit grey (Pillow's own conversion clips); else as it is."""
-    if image.mode.startswith("I"):
-        return image.convert("I").point(lambda v: v * (1 / 257)).convert("L")
-    if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image), nan=0.0, posinf=255.0, neginf=0.0)
-        scaled = values * 255 if values.max() <= 1 else values
-        return Image.fromarray(scaled.clip(0, 255).round().astype(np.uint8))
-    return image
-
-
 def _is_plain_jpeg(image: Image.Image, data: bytes) -> bool:
     """Whether a JPEG can be stored as it is: upright, sRGB, nothing behind its end."""
     return (
         image.format == "JPEG"
         and image.mode == "RGB"
         and data.rstrip(b"\0\r\n").endswith(b"\xff\xd9")
-        and _orientation(image) == 1
-        and _is_srgb(image)
+        and orientation(image) == 1
+        and is_srgb(image)
     )
 
 
@@ -308,8 +232,8 @@ def _is_plain_png(image: Image.Image, data: bytes, mode: str) -> bool:
     return (
         image.format == "PNG"
         and image.mode == mode
-        and _orientation(image) == 1
-        and _is_srgb(image)
+        and orientation(image) == 1
+        and is_srgb(image)
         and data[24] == 8  # IHDR's bit depth
         and "transparency" not in image.info
     )

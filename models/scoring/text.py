@@ -5,16 +5,15 @@ Liao et al., "Real-time scene text detection with differentiable binarization", 
 inside a package that is installed but never imported.
 """
 
-import hashlib
 from importlib import metadata
 from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from adloom.errors import ModelError
+from models.onnx import open_session
 
 SIDE_PX = 480
 """Longer side at which text is looked for; smaller text than this shows is no overlay."""
@@ -32,22 +31,9 @@ class TextDetector:
     """The network in memory; `version` names its file."""
 
     def __init__(self, weights: Path, threads: int) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            data = weights.read_bytes()
-            self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        except OSError as error:
-            raise ModelError(
-                f"the weights cannot be read: {error.strerror}", where=str(weights)
-            ) from error
-        except Exception as error:  # onnxruntime's errors share no other base class
-            raise ModelError(f"this is no model: {error}", where=str(weights)) from error
+        self._session, weights_hash = open_session(weights, threads)
         self._input = self._session.get_inputs()[0].name
-        self.version = f"ppocr-{hashlib.sha256(data).hexdigest()[:8]}"
+        self.version = f"ppocr-{weights_hash[:8]}"
 
     @classmethod
     def load(cls, *, threads: int = 1) -> "TextDetector":
