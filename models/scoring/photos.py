@@ -26,11 +26,10 @@ def photo_signs(
 
 
 def _size_px(product: NDArray[np.bool_]) -> float:
-    rows, columns = product.any(axis=1), product.any(axis=0)
-    if not rows.any():
+    rows, columns = np.nonzero(product)
+    if not len(rows):
         return 0.0
-    spans = (len(a) - a.argmax() - a[::-1].argmax() for a in (rows, columns))
-    return float(np.prod([float(s) for s in spans]) ** 0.5)
+    return float(np.sqrt(float(np.ptp(rows) + 1) * float(np.ptp(columns) + 1)))
 
 
 def _plainness(rgb: NDArray[np.uint8], product: NDArray[np.bool_]) -> float:

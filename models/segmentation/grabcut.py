@@ -5,6 +5,8 @@ cuts, 2004. It models the colours of both sides, and so finds parts of a product
 doubts; it costs more than the network itself, and where that is sure it moves no edge that counts.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ def iou(a: Bool, b: Bool) -> float:
     return float(np.count_nonzero(a & b) / max(np.count_nonzero(a | b), 1))
 
 
-def grab_cut(rgb: NDArray[np.uint8], saliency: NDArray[np.float32]) -> tuple[Bool, float]:
+def grab_cut(rgb: NDArray[np.uint8], saliency: NDArray[np.floating[Any]]) -> tuple[Bool, float]:
     """The mask (H, W) of a photo (H, W, 3) seeded by its saliency, and its IoU with the network's.
 
     Where it strays too far from the network, the network's own mask is returned.

@@ -7,6 +7,7 @@ to it, and so takes their edges.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -37,7 +38,7 @@ LEAST_PART = 0.01
 """Parts smaller than this share of the product are specks."""
 
 Bool = NDArray[np.bool_]
-Float = NDArray[np.float32]
+Float = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ class Closeup:
     @classmethod
     def of(cls, rgb: NDArray[np.uint8], saliency: Float) -> "Closeup":
         """The close-up of a photo (H, W, 3) and its saliency of any size, which has some."""
-        columns, x, width = _span((saliency >= SEEN).any(axis=0), rgb.shape[1])
-        rows, y, height = _span((saliency >= SEEN).any(axis=1), rgb.shape[0])
+        seen = np.asarray(saliency >= SEEN)
+        columns, x, width = _span(np.any(seen, axis=0), rgb.shape[1])
+        rows, y, height = _span(np.any(seen, axis=1), rgb.shape[0])
         scale = min(1.0, SIDE_PX / max(width, height))
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
         part = np.ascontiguousarray(rgb[y : y + height, x : x + width])
