@@ -111,8 +111,8 @@ class CampaignSpec:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values. What says nothing new is left out: a specification that was stored before
-        there was such a choice is still the same one."""
+        """As plain values. What says nothing new is left out: a specification that was stored
+        before there was such a choice is still the same one."""
         plain = asdict(self)
         if self.selection.photo == MAIN_PHOTO:
             del plain["selection"]["photo"]

@@ -74,24 +74,6 @@ def attempts() -> Any:
 
 
 @contextmanager
-def open_with_retries(
-    url: str, *, allow_private: bool, timeout_s: float, headers: Mapping[str, str] | None = None
-) -> Iterator[httpx.Response]:
-    """`open_once`, tried again after transient faults until the response's head has arrived."""
-    response: httpx.Response | None = None
-    with ExitStack() as stack:
-        for attempt in attempts():
-            with attempt:
-                response = stack.enter_context(
-                    open_once(
-                        url, allow_private=allow_private, timeout_s=timeout_s, headers=headers
-                    )
-                )
-        assert response is not None  # the last attempt raises
-        yield response
-
-
-@contextmanager
 def open_once(
     url: str,
     *,
