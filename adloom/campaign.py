@@ -31,11 +31,16 @@ class Refresh(StrEnum):
     ALL = "all"
 
 
+MAIN_PHOTO, BEST_PHOTO = "main", "best"
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which products: all given conditions must hold; an empty one holds for all.
 
-    `categories` match by whole words of the category path; `external_ids` are exact.
+    `categories` match by whole words of the category path; `external_ids` are exact. `photo` says
+    which photo a product is shown by: `main` is the first of each of `photo_roles`, `best` the one
+    of all its photos that suits ads best (adloom/photo_quality.py), in the main one's place.
     """
 
     sources: tuple[str, ...] = ()
@@ -44,6 +49,7 @@ class Selection:
     external_ids: tuple[str, ...] = ()
     in_stock_only: bool = False
     photo_roles: tuple[str, ...] = ("main",)
+    photo: str = MAIN_PHOTO
     limit: int | None = None
 
 
@@ -105,7 +111,11 @@ class CampaignSpec:
         )
 
     def to_json(self) -> dict[str, Any]:
+        """As plain values. What says nothing new is left out: a specification that was stored
+        before there was such a choice is still the same one."""
         plain = asdict(self)
+        if self.selection.photo == MAIN_PHOTO:
+            del plain["selection"]["photo"]
         return {**plain, "finishing": without_lanczos(plain["finishing"])}
 
     @property

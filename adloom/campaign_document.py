@@ -33,7 +33,17 @@ class _Selection(_Strict):
     external_ids: list[str] = []
     in_stock_only: bool = False
     photo_roles: Annotated[list[Literal["main", "additional"]], Field(min_length=1)] = ["main"]
+    photo: Literal["main", "best"] = Field(
+        default="main",
+        description="which photo shows a product: the first of each role, or the best of all",
+    )
     limit: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_photo(self) -> "_Selection":
+        if self.photo == "best" and self.photo_roles != ["main"]:
+            raise ValueError("photo: best takes one photo of all roles; leave photo_roles out")
+        return self
 
 
 class _Finishing(_Strict):
@@ -149,6 +159,7 @@ class CampaignDocument(_Strict):
                 external_ids=tuple(chosen.external_ids),
                 in_stock_only=chosen.in_stock_only,
                 photo_roles=tuple(chosen.photo_roles),
+                photo=chosen.photo,
                 limit=chosen.limit,
             ),
             variants=self.variants,

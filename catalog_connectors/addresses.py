@@ -9,6 +9,7 @@ resolves differently a moment later changes nothing.
 import ipaddress
 import socket
 
+import httpcore
 import httpx
 
 from adloom.errors import AddressRefusedError, InvalidInputError
@@ -24,21 +25,33 @@ def checked_addresses(url: httpx.URL, *, allow_private: bool) -> list[str]:
     Raises AddressRefusedError if any is private, loopback, link-local, multicast or otherwise not
     public and `allow_private` is false; httpx.ConnectError if the name does not resolve.
     """
+    require_http(url)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        return checked_host(url.host, port, allow_private=allow_private)
+    except httpcore.ConnectError as error:
+        raise httpx.ConnectError(str(error)) from error
+
+
+def require_http(url: httpx.URL) -> None:
+    """Raises InvalidInputError for anything but http(s) with a host."""
     if url.scheme not in ("http", "https") or not url.host:
         raise InvalidInputError(
             f"'{shown(url)}' is not an http(s) address", hint="write it out: https://host/path"
         )
-    port = url.port or (443 if url.scheme == "https" else 80)
+
+
+def checked_host(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """The IP addresses of a host, as `checked_addresses`; httpcore.ConnectError if it has none."""
     try:
-        found = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        raise httpx.ConnectError(f"the name '{url.host}' does not resolve: {error}") from error
+        raise httpcore.ConnectError(f"the name '{host}' does not resolve: {error}") from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         if not allow_private and not is_public(address):
             raise AddressRefusedError(
-                f"'{url.host}' is the private address {address}",
-                where=shown(url),
+                f"'{host}' is the private address {address}",
                 hint="allow private addresses for this source if it is your own network",
             )
     return addresses

@@ -1,19 +1,22 @@
 """HTTP GET as a stream: checked addresses, redirects followed by hand, transient faults retried."""
 
-import functools
-import ssl
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 import stamina
 
 from adloom.errors import AddressRefusedError
-from catalog_connectors.addresses import checked_addresses, shown
+from catalog_connectors.addresses import require_http, shown
+from catalog_connectors.connections import open_client
 
 MAX_REDIRECTS = 5
 ATTEMPTS = 3
+MAX_RETRY_AFTER_S = 20.0
 CHUNK_BYTES = 1 << 16
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _USER_AGENT = "adloom/0.1"
@@ -32,47 +35,67 @@ def is_transient(error: Exception) -> bool:
     )
 
 
+def retry_after_s(error: Exception, *, now: datetime | None = None) -> float | None:
+    """The seconds that a server asks to wait (`Retry-After`, seconds or a date), if it does."""
+    if not isinstance(error, httpx.HTTPStatusError):
+        return None
+    text = error.response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        date = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max((date - (now or datetime.now(UTC))).total_seconds(), 0.0)
+
+
+def retry_wait(error: Exception) -> bool | float:
+    """Whether to try again, or after how many seconds if the server says so.
+
+    One that asks for more than MAX_RETRY_AFTER_S is not waited for. Those that were told to wait
+    together do not come back together: up to a tenth is added.
+    """
+    if not is_transient(error):
+        return False
+    asked = retry_after_s(error)
+    if asked is None:
+        return True
+    return asked <= MAX_RETRY_AFTER_S and 0.05 + asked * random.uniform(1.0, 1.1)
+
+
 def attempts() -> Any:
-    """The retry policy of every download: three attempts, half a second to two seconds apart."""
+    """The retry policy of every download: three attempts, 0.2 to 2 seconds apart, or as asked."""
     return stamina.retry_context(
-        on=is_transient, attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=2.0,
+        on=retry_wait, attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=2.0,
         wait_jitter=0.2,
     )  # fmt: skip
 
 
 @contextmanager
-def open_with_retries(
-    url: str, *, allow_private: bool, timeout_s: float, headers: Mapping[str, str] | None = None
-) -> Iterator[httpx.Response]:
-    """`open_once`, tried again after transient faults until the response's head has arrived."""
-    response: httpx.Response | None = None
-    with ExitStack() as stack:
-        for attempt in attempts():
-            with attempt:
-                response = stack.enter_context(
-                    open_once(
-                        url, allow_private=allow_private, timeout_s=timeout_s, headers=headers
-                    )
-                )
-        assert response is not None  # the last attempt raises
-        yield response
-
-
-@contextmanager
 def open_once(
-    url: str, *, allow_private: bool, timeout_s: float, headers: Mapping[str, str] | None = None
+    url: str,
+    *,
+    allow_private: bool,
+    timeout_s: float,
+    headers: Mapping[str, str] | None = None,
+    client: httpx.Client | None = None,
 ) -> Iterator[httpx.Response]:
     """The streaming response to a GET: status 2xx, or 304 where `headers` ask for it.
 
-    `timeout_s` bounds connecting and each wait for data. Raises AddressRefusedError for a private
+    `timeout_s` bounds connecting and each wait for data. A `client` of `open_client` that is given
+    is used, and stays open: its own bounds hold. Raises AddressRefusedError for a private
     address at any hop, httpx.HTTPStatusError for other statuses, httpx.TransportError for faults
     of the network, TooManyRedirectsError.
     """
     target = httpx.URL(url)
-    timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0))
-    with httpx.Client(timeout=timeout, verify=_tls(), trust_env=False) as client:
+    with ExitStack() as stack:
+        used = client or stack.enter_context(
+            open_client(allow_private=allow_private, timeout_s=timeout_s)
+        )
         for _ in range(MAX_REDIRECTS + 1):
-            response = _get(client, target, allow_private, headers or {})
+            response = _get(used, target, headers or {})
             try:
                 if not response.has_redirect_location:
                     if response.status_code != httpx.codes.NOT_MODIFIED:
@@ -94,33 +117,16 @@ def _next(url: httpx.URL, location: str) -> httpx.URL:
     return target
 
 
-def _get(
-    client: httpx.Client, url: httpx.URL, allow_private: bool, headers: Mapping[str, str]
-) -> httpx.Response:
-    """One hop, connected to an address that was checked: TLS still names the host."""
-    fault: httpx.TransportError | None = None
-    for address in checked_addresses(url, allow_private=allow_private):
-        request = client.build_request(
-            "GET",
-            url.copy_with(host=address, fragment=None),
-            headers={
-                "Host": url.netloc.decode("ascii"),
-                "User-Agent": _USER_AGENT,
-                "Accept-Encoding": "identity",
-                **headers,
-            },
-            extensions={"sni_hostname": url.host},
-        )
-        try:
-            return client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            fault = error
-    raise fault or httpx.ConnectError(f"'{url.host}' has no address")
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+def _get(client: httpx.Client, url: httpx.URL, headers: Mapping[str, str]) -> httpx.Response:
+    """One hop; the client's sockets go to checked addresses alone."""
+    require_http(url)
+    request = client.build_request(
+        "GET", url.copy_with(fragment=None), headers={"User-Agent": _USER_AGENT, **headers}
+    )
+    try:
+        return client.send(request, stream=True)
+    except AddressRefusedError as error:
+        raise AddressRefusedError(error.message, where=shown(url), hint=error.hint) from error
 
 
 def declared_bytes(response: httpx.Response) -> int | None:

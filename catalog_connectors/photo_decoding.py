@@ -2,37 +2,60 @@
 
 import hashlib
 import io
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+import pi_heif
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from adloom.cutouts import Photo
+from catalog_connectors.photo_colours import is_srgb, orientation, to_srgb, upright
 from catalog_connectors.photo_errors import PhotoReason, PhotoRefusedError
 
 Image.init()
+pi_heif.register_heif_opener()
+# Pillow warns of large images; our own limit decides. (`catch_warnings` is not for threads.)
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of each broken tag
 _FORMATS = tuple(
-    name for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF") if name in Image.OPEN
+    name
+    for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+    if name in Image.OPEN
 )
 """JPEG includes MPO; AVIF depends on how Pillow was built."""
 
-_ORIENTATION = 0x0112
-_OPAQUE_FROM = 250
-"""Alpha from here on everywhere is an encoder's noise, not transparency."""
+_SEVERAL_VIEWS = ("MPO", "HEIF")
+"""A phone's photo with further views behind the one that is meant: no animation."""
+
+_DECODERS_FAULTS = (
+    OSError, SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, TypeError,
+    AttributeError, RuntimeError, MemoryError, struct.error, zlib.error, ImageCms.PyCMSError,
+    Image.DecompressionBombError,
+)  # fmt: skip
+"""What decoders raise for broken data: `python -m tests.fuzz_photos` has found each of them."""
+
+_OURS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+_OURS_BOXED = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif")
+
+_FOREIGN = (b"<script", b"<?php", b"<html", b"<!DOCTYPE", b"%PDF-", b"PK\x03\x04", b"\x7fELF")
+"""A picture that holds these may be read as something else; it is stored as pixels alone."""
+
 
 _OTHER_TYPES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "PDF"),
     (0, b"8BPS", "Photoshop"),
     (0, b"<svg", "SVG"),
-    (4, b"ftypheic", "HEIC"),
-    (4, b"ftypheix", "HEIC"),
-    (4, b"ftypmif1", "HEIF"),
     (4, b"ftypmp4", "MP4"),
     (4, b"ftypisom", "MP4"),
     (0, b"\x00\x00\x01\x00", "ICO"),
     (0, b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
     (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
+    (0, b"PK\x03\x04", "ZIP"),
+    (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
+    (0, b"\x1f\x8b", "gzip"),
 )
 
 
@@ -43,6 +66,7 @@ class PhotoLimits:
     max_bytes: int = 25 << 20
     max_pixels: int = 50_000_000
     min_side_px: int = 64
+    max_aspect: float = 8.0
     timeout_s: float = 30.0
 
 
@@ -53,6 +77,7 @@ class DecodedPhoto:
     content: bytes
     photo: Photo
     has_alpha: bool
+    notes: tuple[str, ...] = ()
 
 
 def decode_photo(data: bytes, limits: PhotoLimits, where: str) -> DecodedPhoto:
@@ -60,29 +85,59 @@ def decode_photo(data: bytes, limits: PhotoLimits, where: str) -> DecodedPhoto:
 
     Sizes are read from the header and checked before anything is decoded. EXIF rotation and ICC
     profile are applied; CMYK, palette, grey and 16-bit images become 8-bit RGB or, where some of
-    the alpha is real, RGBA. Raises PhotoRefusedError.
+    the alpha is real, RGBA; of an animation the first frame is taken. Raises PhotoRefusedError.
     """
     if not data:
         raise PhotoRefusedError(PhotoReason.EMPTY, "the photo has no bytes", where=where)
-    with _opened(data, where) as image:
-        _check_header(image, limits, where)
+    try:
+        with _opened(data, where) as image:
+            return _checked(image, data, limits, where)
+    except _DECODERS_FAULTS as error:
+        raise PhotoRefusedError(
+            PhotoReason.BROKEN, f"the photo cannot be decoded: {error}", where=where
+        ) from error
+
+
+def _checked(image: Image.Image, data: bytes, limits: PhotoLimits, where: str) -> DecodedPhoto:
+    _check_header(image, limits, where)
+    notes = _notes(image)
+    clean = not any(sign in data for sign in _FOREIGN)
+    if clean and _is_plain_jpeg(image, data):
+        size = image.size
+        image.draft(None, (1, 1))  # all of the data are read, an eighth of the pixels is made
         _load(image, where)
-        upright = _upright(image)
-        converted = _to_srgb(upright, _profile(image))
-        has_alpha = converted.mode == "RGBA"
-        if has_alpha and converted.getchannel("A").getextrema() == (0, 0):
-            raise PhotoRefusedError(
-                PhotoReason.TRANSPARENT, "the photo is fully transparent", where=where
-            )
-        if _is_plain(image, data, converted.mode):
-            return _decoded(data, converted, Image.MIME["JPEG" if _jpeg(image) else "PNG"])
-        return _decoded(_png(converted), converted, Image.MIME["PNG"])
+        return _decoded(data, size, Image.MIME["JPEG"], notes)
+    _load(image, where)
+    converted = to_srgb(upright(image))
+    if converted.mode == "RGBA" and converted.getchannel("A").getextrema() == (0, 0):
+        raise PhotoRefusedError(
+            PhotoReason.TRANSPARENT, "the photo is fully transparent", where=where
+        )
+    has_alpha = converted.mode == "RGBA"
+    if clean and not notes and _is_plain_png(image, data, converted.mode):
+        return _decoded(data, converted.size, Image.MIME["PNG"], notes, has_alpha)
+    return _decoded(_png(converted), converted.size, Image.MIME["PNG"], notes, has_alpha)
 
 
-def _decoded(content: bytes, image: Image.Image, media_type: str) -> DecodedPhoto:
+def _notes(image: Image.Image) -> tuple[str, ...]:
+    """What of the file is left out."""
+    frames = _frames(image)
+    return (f"ANIMATED: the first of {frames} frames or pages is the photo",) if frames > 1 else ()
+
+
+def _frames(image: Image.Image) -> int:
+    return 1 if image.format in _SEVERAL_VIEWS else int(getattr(image, "n_frames", 1))
+
+
+def _decoded(
+    content: bytes,
+    size: tuple[int, int],
+    media_type: str,
+    notes: tuple[str, ...],
+    has_alpha: bool = False,
+) -> DecodedPhoto:
     digest = hashlib.sha256(content).hexdigest()
-    photo = Photo(digest, image.width, image.height, len(content), media_type)
-    return DecodedPhoto(content, photo, image.mode == "RGBA")
+    return DecodedPhoto(content, Photo(digest, *size, len(content), media_type), has_alpha, notes)
 
 
 def _png(image: Image.Image) -> bytes:
@@ -95,25 +150,22 @@ def _png(image: Image.Image) -> bytes:
 
 def _opened(data: bytes, where: str) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of large images; our own pixel limit decides.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(data), formats=_FORMATS)
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise PhotoRefusedError(
             PhotoReason.TOO_MANY_PIXELS, f"the photo is far too large: {error}", where=where
         ) from error
     except UnidentifiedImageError as error:
         raise _unidentified(data, where) from error
-    except (OSError, SyntaxError, ValueError, OverflowError, EOFError) as error:
+    except _DECODERS_FAULTS as error:
         raise PhotoRefusedError(
             PhotoReason.BROKEN, f"the photo's header is broken: {error}", where=where
         ) from error
 
 
 def _unidentified(data: bytes, where: str) -> PhotoRefusedError:
-    hint = "give JPEG, PNG, WebP, AVIF, TIFF, BMP or a GIF without animation"
-    if data.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")):
+    hint = "give JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF"
+    if data.startswith(_OURS) or data[4:12] in _OURS_BOXED:
         return PhotoRefusedError(
             PhotoReason.BROKEN, "the photo's header is broken", where=where, hint="fetch it again"
         )
@@ -144,20 +196,19 @@ def _check_header(image: Image.Image, limits: PhotoLimits, where: str) -> None:
             where=where,
             hint="give a larger photo",
         )
-    # An MPO is a JPEG with further views behind it (phones); the first one is the photo.
-    if image.format != "MPO" and getattr(image, "is_animated", False):
+    if max(width, height) > limits.max_aspect * min(width, height):
         raise PhotoRefusedError(
-            PhotoReason.ANIMATED,
-            "the photo is animated or has several pages",
+            PhotoReason.TOO_NARROW,
+            f"{width}×{height} px; the longer side may be {limits.max_aspect:g} times the shorter",
             where=where,
-            hint="give a still image",
+            hint="crop the photo to the product",
         )
 
 
 def _load(image: Image.Image, where: str) -> None:
     try:
         image.load()
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
+    except _DECODERS_FAULTS as error:
         cut_off = "truncated" in str(error).lower() or "unexpected end" in str(error).lower()
         reason = PhotoReason.TRUNCATED if cut_off else PhotoReason.BROKEN
         raise PhotoRefusedError(
@@ -165,74 +216,24 @@ def _load(image: Image.Image, where: str) -> None:
         ) from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    if _orientation(image) == 1:
-        return image
-    return ImageOps.exif_transpose(image) or image
+def _is_plain_jpeg(image: Image.Image, data: bytes) -> bool:
+    """Whether a JPEG can be stored as it is: upright, sRGB, nothing behind its end."""
+    return (
+        image.format == "JPEG"
+        and image.mode == "RGB"
+        and data.rstrip(b"\0\r\n").endswith(b"\xff\xd9")
+        and orientation(image) == 1
+        and is_srgb(image)
+    )
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation 1..8; broken EXIF data count as upright."""
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except (SyntaxError, ValueError, KeyError, TypeError, OSError):
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
-    """The embedded colour profile unless it is sRGB itself or cannot be read."""
-    data = image.info.get("icc_profile")
-    if not data:
-        return None
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
-        return None if "srgb" in ImageCms.getProfileDescription(profile).lower() else profile
-    except (ImageCms.PyCMSError, OSError):
-        return None
-
-
-def _to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Image.Image:
-    """Any mode -> RGB, or RGBA where some of the alpha is real."""
-    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
-    if alpha is not None and np.asarray(alpha).min() >= _OPAQUE_FROM:
-        alpha = None
-    rgb = _through_profile(_eight_bit(image), profile)
-    if alpha is not None:
-        rgb.putalpha(alpha)
-    return rgb
-
-
-def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Image.Image:
-    if profile is not None:
-        source = image if image.mode in ("RGB", "CMYK", "L") else image.convert("RGB")
-        try:
-            converted = ImageCms.profileToProfile(
-                source, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-        except ImageCms.PyCMSError:
-            converted = None  # the profile is of another colour space than the image
-        if converted is not None:
-            return converted
-    return image.convert("RGB") if image.mode != "RGB" else image.copy()
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey -> 8-bit grey (Pillow's own conversion clips); other modes stay as they are."""
-    if image.mode.startswith("I"):
-        return image.convert("I").point(lambda v: v * (1 / 257)).convert("L")
-    return image
-
-
-def _jpeg(image: Image.Image) -> bool:
-    return image.format in ("JPEG", "MPO")
-
-
-def _is_plain(image: Image.Image, data: bytes, mode: str) -> bool:
-    """Whether the bytes can be stored as they are: upright, sRGB, 8 bit, no conversion needed."""
-    profile_kept = image.info.get("icc_profile") and _profile(image) is not None
-    if _orientation(image) != 1 or profile_kept or image.mode != mode:
-        return False
-    if image.format == "PNG":
-        return data[24] == 8 and "transparency" not in image.info  # IHDR bit depth
-    return _jpeg(image)
+def _is_plain_png(image: Image.Image, data: bytes, mode: str) -> bool:
+    """Whether a PNG can be stored as it is: upright, sRGB, 8 bit, all of its alpha real or none."""
+    return (
+        image.format == "PNG"
+        and image.mode == mode
+        and orientation(image) == 1
+        and is_srgb(image)
+        and data[24] == 8  # IHDR's bit depth
+        and "transparency" not in image.info
+    )

@@ -1,7 +1,8 @@
 """Product photos: fetched within limits, checked, made upright sRGB."""
 
+import os
 import stat
-import time
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import httpx
 from adloom.cutouts import Photo
 from adloom.errors import AddressRefusedError, InvalidInputError
 from catalog_connectors.addresses import shown
-from catalog_connectors.http import attempts, declared_bytes, is_transient, open_once
+from catalog_connectors.connections import open_client, within
+from catalog_connectors.fanning import Hosts
+from catalog_connectors.http import attempts, declared_bytes, is_transient, open_once, retry_after_s
 from catalog_connectors.photo_decoding import PhotoLimits, decode_photo
 from catalog_connectors.photo_errors import (
     PhotoAddressRefusedError,
@@ -22,11 +25,13 @@ from catalog_connectors.photo_errors import (
 __all__ = [
     "FetchedPhoto",
     "PhotoAddressRefusedError",
+    "PhotoFetcher",
     "PhotoLimits",
     "PhotoReason",
     "PhotoRefusedError",
     "PhotoUnavailableError",
     "fetch_photo",
+    "host_of",
 ]
 
 
@@ -35,18 +40,150 @@ class FetchedPhoto:
     """A photo to be stored: its content, and `photo` (sha256, size, type) as said of that content.
 
     `validator` tells a later fetch whether the photo has changed ("" if the server gives none).
+    `notes` say what of the file the photo is not, such as the later frames of an animation.
     """
 
     content: bytes
     photo: Photo
     has_alpha: bool
     validator: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Download:
     data: bytes
     validator: str
+
+
+class PhotoFetcher:
+    """Fetches photos over kept-alive connections; any number of threads may use it. Close it.
+
+    Of the photos at hand only `decoders` are decoded at once: a decoded photo is many times the
+    size of its file, and more threads than processors decode no faster. `hosts` learns which of
+    them asked to be left alone or do not answer.
+    """
+
+    def __init__(
+        self,
+        limits: PhotoLimits,
+        *,
+        allow_private: bool,
+        connections: int = 1,
+        decoders: int | None = None,
+        hosts: Hosts | None = None,
+    ) -> None:
+        self._limits = limits
+        self._allow_private = allow_private
+        self._decoding = threading.BoundedSemaphore(decoders or os.cpu_count() or 1)
+        self._hosts = hosts or Hosts()
+        self._client = open_client(
+            allow_private=allow_private, timeout_s=limits.timeout_s, connections=connections
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def __enter__(self) -> "PhotoFetcher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def fetch(self, location: str, *, known_validator: str | None = None) -> FetchedPhoto | None:
+        """The photo at an absolute local path or http(s) address; None if it is the known one.
+
+        Raises PhotoRefusedError (a PhotoError with a `reason`), of it PhotoAddressRefusedError for
+        a private address that is not allowed, and PhotoUnavailableError where a later try may help.
+        """
+        where, known = _shown(location) if _remote(location) else location, known_validator or ""
+        if _remote(location):
+            download = self._from_host(location, where, known)
+        else:
+            download = _read(Path(location), where, self._limits, known)
+        if download is None:
+            return None
+        with self._decoding:
+            decoded = decode_photo(download.data, self._limits, where)
+        return FetchedPhoto(
+            decoded.content, decoded.photo, decoded.has_alpha, download.validator, decoded.notes
+        )
+
+    def _from_host(self, url: str, where: str, known: str) -> _Download | None:
+        """A download, unless its host is given up; the host's record says how it went."""
+        host = host_of(url)
+        if self._hosts.is_given_up(host):
+            raise PhotoUnavailableError(
+                PhotoReason.UNREACHABLE,
+                f"not asked for: the last photos at {host} all failed",
+                where=where,
+                hint="sync again once the host is well",
+            )
+        try:
+            download = self._download(url, where, known)
+        except PhotoUnavailableError:
+            self._hosts.failed(host)
+            raise
+        except PhotoRefusedError:
+            self._hosts.answered(host)
+            raise
+        self._hosts.answered(host)
+        return download
+
+    def _download(self, url: str, where: str, known: str) -> _Download | None:
+        try:
+            for attempt in attempts():
+                with attempt:
+                    return self._download_once(url, where, known)
+        except AddressRefusedError as error:
+            raise PhotoAddressRefusedError(
+                PhotoReason.ADDRESS_REFUSED, error.message, where=where, hint=error.hint
+            ) from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, InvalidInputError) as error:
+            if isinstance(error, PhotoRefusedError):
+                raise
+            raise PhotoRefusedError(
+                PhotoReason.BAD_ADDRESS, f"the address cannot be read: {error}", where=where
+            ) from error
+        except httpx.HTTPError as error:
+            raise _translated(error, where) from error
+        return None
+
+    def _download_once(self, url: str, where: str, known: str) -> _Download | None:
+        """One attempt; what ran out of time is not tried again: it would take as long."""
+        try:
+            with within(self._limits.timeout_s):
+                return self._body(url, where, known)
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
+            message = f"not all of it came in {self._limits.timeout_s:g} s"
+            raise PhotoUnavailableError(PhotoReason.TOO_SLOW, message, where=where) from error
+        except httpx.HTTPStatusError as error:
+            if asked := retry_after_s(error):
+                self._hosts.pause(host_of(url), asked)
+            raise
+
+    def _body(self, url: str, where: str, known: str) -> _Download | None:
+        limits = self._limits
+        with open_once(
+            url,
+            allow_private=self._allow_private,
+            timeout_s=limits.timeout_s,
+            headers=_conditions(known),
+            client=self._client,
+        ) as response:
+            if response.status_code == httpx.codes.NOT_MODIFIED:
+                return None
+            declared = declared_bytes(response)
+            if declared is not None and declared > limits.max_bytes:
+                raise _too_large(declared, limits, where)
+            data = bytearray()
+            for chunk in response.iter_bytes():
+                data += chunk
+                if len(data) > limits.max_bytes:
+                    raise _too_large(len(data), limits, where)
+            if declared is not None and response.num_bytes_downloaded < declared:
+                raise httpx.RemoteProtocolError(f"{len(data)} bytes came of {declared}")
+            return _Download(bytes(data), _validator(response))
 
 
 def fetch_photo(
@@ -56,21 +193,23 @@ def fetch_photo(
     allow_private: bool,
     known_validator: str | None = None,
 ) -> FetchedPhoto | None:
-    """The photo at an absolute local path or http(s) address; None if it is still the known one.
+    """One photo by a fetcher of its own: see `PhotoFetcher.fetch`."""
+    with PhotoFetcher(limits, allow_private=allow_private) as fetcher:
+        return fetcher.fetch(location, known_validator=known_validator)
 
-    Raises PhotoRefusedError (a PhotoError with a `reason`), of it PhotoAddressRefusedError for a
-    private address unless `allow_private`, and PhotoUnavailableError where a later try may help.
-    """
-    remote = location.lower().startswith(("http://", "https://"))
-    where = _shown(location) if remote else location
-    if remote:
-        download = _fetch(location, where, limits, allow_private, known_validator or "")
-    else:
-        download = _read(Path(location), where, limits, known_validator or "")
-    if download is None:
-        return None
-    decoded = decode_photo(download.data, limits, where)
-    return FetchedPhoto(decoded.content, decoded.photo, decoded.has_alpha, download.validator)
+
+def host_of(location: str) -> str:
+    """The host and port that a location is at; "" for a file, or what no address can be read of."""
+    if not _remote(location):
+        return ""
+    try:
+        return httpx.URL(location).netloc.decode("ascii", "replace")
+    except httpx.InvalidURL:
+        return ""
+
+
+def _remote(location: str) -> bool:
+    return location[:8].lower().startswith(("http://", "https://"))
 
 
 def _shown(location: str) -> str:
@@ -115,73 +254,28 @@ def _read(path: Path, where: str, limits: PhotoLimits, known: str) -> _Download 
         ) from error
 
 
-def _fetch(
-    url: str, where: str, limits: PhotoLimits, allow_private: bool, known: str
-) -> _Download | None:
-    try:
-        for attempt in attempts():
-            with attempt:
-                return _fetch_once(url, where, limits, allow_private, known)
-    except AddressRefusedError as error:
-        raise PhotoAddressRefusedError(
-            PhotoReason.ADDRESS_REFUSED, error.message, where=where, hint=error.hint
-        ) from error
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, InvalidInputError) as error:
-        if isinstance(error, PhotoRefusedError):
-            raise
-        raise PhotoRefusedError(
-            PhotoReason.BAD_ADDRESS, f"the address cannot be read: {error}", where=where
-        ) from error
-    except httpx.HTTPError as error:
-        raise _translated(error, where) from error
-    return None
-
-
 def _translated(error: httpx.HTTPError, where: str) -> PhotoRefusedError:
     if isinstance(error, httpx.HTTPStatusError):
         status = error.response.status_code
         if is_transient(error):
+            asked = retry_after_s(error)
+            later = "" if asked is None else f" and asks to wait {asked:.0f} s"
+            throttled = status == httpx.codes.TOO_MANY_REQUESTS
             return PhotoUnavailableError(
-                PhotoReason.UNREACHABLE, f"the server answered {status}", where=where
+                PhotoReason.THROTTLED if throttled else PhotoReason.UNREACHABLE,
+                f"the server answered {status}{later}",
+                where=where,
             )
         reason = PhotoReason.NOT_FOUND if status in (404, 410) else PhotoReason.HTTP_STATUS
         return PhotoRefusedError(reason, f"the server answered {status}", where=where)
     message = f"{error or type(error).__name__}"
-    if isinstance(error, httpx.RemoteProtocolError):
+    if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" not in message:
         return PhotoUnavailableError(PhotoReason.TRUNCATED, message, where=where)
     if isinstance(error, httpx.TimeoutException):
         return PhotoUnavailableError(PhotoReason.TOO_SLOW, f"no answer: {message}", where=where)
     if is_transient(error):
         return PhotoUnavailableError(PhotoReason.UNREACHABLE, message, where=where)
     return PhotoRefusedError(PhotoReason.BAD_ADDRESS, message, where=where)
-
-
-def _fetch_once(
-    url: str, where: str, limits: PhotoLimits, allow_private: bool, known: str
-) -> _Download | None:
-    deadline = time.monotonic() + limits.timeout_s
-    with open_once(
-        url, allow_private=allow_private, timeout_s=limits.timeout_s, headers=_conditions(known)
-    ) as response:
-        if response.status_code == httpx.codes.NOT_MODIFIED:
-            return None
-        declared = declared_bytes(response)
-        if declared is not None and declared > limits.max_bytes:
-            raise _too_large(declared, limits, where)
-        data = bytearray()
-        for chunk in response.iter_bytes():
-            data += chunk
-            if len(data) > limits.max_bytes:
-                raise _too_large(len(data), limits, where)
-            if time.monotonic() > deadline:
-                raise PhotoUnavailableError(
-                    PhotoReason.TOO_SLOW,
-                    f"only {len(data)} bytes came in {limits.timeout_s:g} s",
-                    where=where,
-                )
-        if declared is not None and response.num_bytes_downloaded < declared:
-            raise httpx.RemoteProtocolError(f"{len(data)} bytes came of {declared}")
-        return _Download(bytes(data), _validator(response))
 
 
 def _validator(response: httpx.Response) -> str:

@@ -143,10 +143,10 @@ def mask(
     as_json: JsonOption = False,
 ) -> None:
     """Give a product's photo a mask of your own; it overrides the extracted one."""
-    from tasks import cutouts as tasks
+    from tasks import masks as tasks
 
     with environment() as env:
-        cutout = tasks.set_mask(env, name, product, file, role=role)
+        cutout = tasks.set_mask_file(env, name, product, file, role=role).cutout
     emit(cutout, as_json, lambda: stdout.print(
         f"mask of [b]{product}[/] set; {100 * cutout.area_fraction:.0f} % of the photo is product"
     ))  # fmt: skip

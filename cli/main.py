@@ -9,7 +9,7 @@ import typer
 
 from adloom import __version__
 from adloom.errors import AdloomError
-from cli import campaigns, catalog, creatives, recalls, runs, scenes, stack, weights
+from cli import campaigns, catalog, creatives, cutouts, recalls, runs, scenes, stack, weights
 from cli.console import EXIT_CODES, report
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(cutouts.app, name="cutouts")
 app.add_typer(scenes.app, name="scenes")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(creatives.app, name="creatives")

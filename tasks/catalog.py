@@ -243,7 +243,10 @@ def show_products(
             view.active,
             sum(p.photo_sha256 is not None for p in view.photos),
             f"{mask.origin} {mask.confidence:.2f}" if mask else "none",
-            tuple(f"{p.reason}: {p.detail}" for p in view.problems),
+            (
+                *(f"{p.reason}: {p.detail}" for p in view.problems),
+                *(p.note for p in view.photos if p.note),
+            ),
             view.item_group_id,
             view.attributes,
             sharing.get(view.id),

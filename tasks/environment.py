@@ -14,6 +14,16 @@ from storage.protocol import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
+class MaskModels:
+    """By what photos are cut out: `u2netp`, or `grounded-sam2` with a folder or hub id for each of
+    its networks."""
+
+    extractor: str = "u2netp"
+    detector: str = "IDEA-Research/grounding-dino-base"
+    segmenter: str = "facebook/sam2.1-hiera-large"
+
+
+@dataclass(frozen=True, slots=True)
 class Rendering:
     """How this process renders. `threads` 0: as many as the machine has; `reference_cache_mb` None:
     what suits the device (see `RefAdGenRenderer.load`); `lora`: a file fused into the weights."""
@@ -33,6 +43,7 @@ class Rendering:
     upscaler_weights: Path | None = None
     upscaler_licence: str | None = None
     reference_cache_mb: int | None = None
+    masks: MaskModels = MaskModels()
 
 
 @dataclass(frozen=True, slots=True)

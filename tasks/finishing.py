@@ -66,7 +66,7 @@ class Finisher:
         return cls(
             env,
             ProductPictures(env.store, env.workspace),
-            resident.extractor(env.rendering),
+            resident.saliency_extractor(env.rendering),
             resident.scorer(env.rendering),
             Upscalers(env.rendering, model),
         )

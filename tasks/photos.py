@@ -1,20 +1,20 @@
 """Photos of a source's products: fetched if changed, checked, stored, linked."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from adloom.catalog import PhotoRole
 from adloom.cutouts import Photo
 from adloom.keys import photo_key
 from adloom.records import PhotoProblem, PhotoValidators, ProductPhoto
-from catalog_connectors.photos import FetchedPhoto, PhotoLimits, PhotoRefusedError, fetch_photo
+from catalog_connectors.fanning import Fan, Hosts, fan_out
+from catalog_connectors.photos import PhotoFetcher, PhotoLimits, PhotoRefusedError, host_of
 from db.queries import photos
-from tasks.catalog import SHOWN_PROBLEMS, IntakeProblem
+from tasks.catalog import SHOWN_PROBLEMS, IntakeProblem, chunks
 from tasks.environment import Environment
 
-PAGE = 200
-PARALLEL = 8
+PAGE = 500
+RECORDED_AT_ONCE = 100
 
 
 @dataclass(slots=True)
@@ -28,60 +28,85 @@ class PhotosReport:
 
 
 @dataclass(frozen=True, slots=True)
+class _Got:
+    """A photo that is in the store."""
+
+    photo: Photo
+    validator: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Fetched:
     """What came of one photo reference; all None: it has not changed."""
 
     wanted: ProductPhoto
-    got: FetchedPhoto | None = None
+    got: _Got | None = None
     problem: PhotoRefusedError | None = None
 
 
 def fetch_photos(
-    env: Environment, source_id: int, *, limits: PhotoLimits | None = None
+    env: Environment, source_id: int, *, limits: PhotoLimits | None = None, fan: Fan | None = None
 ) -> PhotosReport:
     """Fetches the photos of a source's active products, several at a time.
 
-    A photo that cannot be used is recorded on its product with a reason; it stops nothing. Raises
-    what the database or the object store raise when they are unavailable.
+    Each photo goes to the store as it comes, and its row soon after. A photo that cannot be used is
+    recorded on its product with a reason; it stops nothing. Raises what the database or the object
+    store raise when they are unavailable.
     """
-    limits = limits or PhotoLimits()
-    report = PhotosReport()
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="photos") as pool:
-        for page in _pages(env, source_id):
-            results = list(pool.map(lambda wanted: _fetch(env, wanted, limits), page))
-            _record(env, results, report)
+    report, fan, hosts = PhotosReport(), fan or Fan(), Hosts()
+    with PhotoFetcher(
+        limits or PhotoLimits(),
+        allow_private=env.allow_private_addresses,
+        connections=fan.overall,
+        hosts=hosts,
+    ) as fetcher:
+        found = fan_out(
+            _wanted(env, source_id), lambda w: _fetch(env, fetcher, w), _host, fan, hosts
+        )
+        for results in chunks(found, RECORDED_AT_ONCE):
+            _record(env, [one for of_place in results for one in of_place], report)
     return report
 
 
-def _pages(env: Environment, source_id: int) -> Iterator[tuple[ProductPhoto, ...]]:
+def _wanted(env: Environment, source_id: int) -> Iterator[tuple[ProductPhoto, ...]]:
+    """The references of a page by place and state: what variants share is fetched once."""
     after: tuple[int, str] | None = None
     while True:
         with env.database.transaction() as tx:
             page = photos.to_fetch(tx, env.workspace_id, source_id, after=after, limit=PAGE)
         if not page:
             return
-        yield page
+        places: dict[tuple[str, str], list[ProductPhoto]] = {}
+        for wanted in page:
+            places.setdefault((wanted.location, _known(wanted)), []).append(wanted)
+        yield from map(tuple, places.values())
         after = (page[-1].product_id, page[-1].location)
 
 
-def _fetch(env: Environment, wanted: ProductPhoto, limits: PhotoLimits) -> _Fetched:
-    known = validator_of(wanted.validators) if wanted.photo_sha256 else None
+def _host(of_place: tuple[ProductPhoto, ...]) -> str:
+    return host_of(of_place[0].location)
+
+
+def _known(wanted: ProductPhoto) -> str:
+    return validator_of(wanted.validators) if wanted.photo_sha256 else ""
+
+
+def _fetch(
+    env: Environment, fetcher: PhotoFetcher, of_place: tuple[ProductPhoto, ...]
+) -> tuple[_Fetched, ...]:
+    """Fetches a place and stores its photo; the rows come later. The content is let go here."""
+    first = of_place[0]
     try:
-        got = fetch_photo(
-            wanted.location,
-            limits=limits,
-            allow_private=env.allow_private_addresses,
-            known_validator=known,
-        )
+        got = fetcher.fetch(first.location, known_validator=_known(first))
     except PhotoRefusedError as error:
-        return _Fetched(wanted, problem=error)
-    if got is not None:
-        env.store.put(
-            photo_key(env.workspace, got.photo.sha256),
-            got.content,
-            content_type=got.photo.media_type,
-        )
-    return _Fetched(wanted, got)
+        return tuple(_Fetched(w, problem=error) for w in of_place)
+    if got is None:
+        return tuple(_Fetched(w) for w in of_place)
+    env.store.put(
+        photo_key(env.workspace, got.photo.sha256), got.content, content_type=got.photo.media_type
+    )
+    return tuple(_Fetched(w, _Got(got.photo, got.validator, got.notes)) for w in of_place)
 
 
 def _record(env: Environment, results: list[_Fetched], report: PhotosReport) -> None:
@@ -108,7 +133,7 @@ def _keeps(wanted: ProductPhoto, error: PhotoRefusedError) -> bool:
     return error.retryable and wanted.photo_sha256 is not None
 
 
-def _linked(wanted: ProductPhoto, got: FetchedPhoto) -> ProductPhoto:
+def _linked(wanted: ProductPhoto, got: _Got) -> ProductPhoto:
     return ProductPhoto(
         wanted.product_id,
         wanted.external_id,
@@ -117,6 +142,7 @@ def _linked(wanted: ProductPhoto, got: FetchedPhoto) -> ProductPhoto:
         wanted.position,
         got.photo.sha256,
         validators_from(got.validator),
+        "; ".join(got.notes),
     )
 
 

@@ -20,7 +20,8 @@ from tasks.paths import user_path
 if TYPE_CHECKING:
     from models.refadgen.renderer import RefAdGenRenderer
     from models.scoring.scorer import Scorer
-    from models.segmentation import MaskExtractor
+    from models.scoring.text import TextDetector
+    from models.segmentation import Extractor, MaskExtractor
     from models.upscaling.network import UpscalingNetwork
 
 PROMPTS_COUNTED = 4096  # a product's formats and variants share its prompts
@@ -116,13 +117,39 @@ def checked(loaded: "RefAdGenRenderer", spec: RenderSpec) -> "RefAdGenRenderer":
     return loaded
 
 
-def extractor(rendering: Rendering) -> "MaskExtractor":
+def extractor(rendering: Rendering) -> "Extractor":
+    """What cuts out photos, by the settings."""
+    if rendering.masks.extractor == "u2netp":
+        return saliency_extractor(rendering)
+    from models.segmentation.grounded import GroundedExtractor
+
+    models = rendering.masks
+    with _lock:
+        key = ("grounded", models, rendering.device)
+        if key not in _loaded:
+            _loaded[key] = GroundedExtractor.load(
+                models.detector, models.segmenter, device=rendering.device
+            )
+        return _loaded[key]
+
+
+def saliency_extractor(rendering: Rendering) -> "MaskExtractor":
+    """What finds the product in a render, whatever cuts out photos: gates are drawn from it."""
     from models.segmentation import MaskExtractor
 
     with _lock:
         if ("extractor",) not in _loaded:
             _loaded[("extractor",)] = MaskExtractor.load(threads=rendering.threads or 1)
         return _loaded[("extractor",)]
+
+
+def text_detector(rendering: Rendering) -> "TextDetector":
+    from models.scoring.text import TextDetector
+
+    with _lock:
+        if ("text",) not in _loaded:
+            _loaded[("text",)] = TextDetector.load(threads=rendering.threads or 1)
+        return _loaded[("text",)]
 
 
 def scorer(rendering: Rendering) -> "Scorer":

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adloom.errors import ConfigurationError
 from storage import StorageLocation
-from tasks.environment import Rendering
+from tasks.environment import MaskModels, Rendering
 
 PREFIX = "ADLOOM_"
 _WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -103,6 +103,13 @@ class Settings(BaseSettings):
     upscaler_licence: str | None = None
     """SPDX name of the licence of `upscaler_weights`."""
 
+    extractor: Literal["u2netp", "grounded-sam2"] = "u2netp"
+    """By what photos are cut out: a saliency network, or Grounding DINO and SAM 2 by category."""
+    extractor_detector: str = MaskModels().detector
+    """A Grounding DINO: folder or hub id."""
+    extractor_segmenter: str = MaskModels().segmenter
+    """A SAM 2: folder or hub id."""
+
     @classmethod
     def load(cls, **given: Any) -> Self:
         """Reads the environment; `given` wins over it.
@@ -137,6 +144,7 @@ class Settings(BaseSettings):
             upscaler_weights=self.upscaler_weights,
             upscaler_licence=self.upscaler_licence,
             reference_cache_mb=self.reference_cache_mb,
+            masks=MaskModels(self.extractor, self.extractor_detector, self.extractor_segmenter),
         )
 
 

@@ -21,6 +21,7 @@ from tasks import (
     finishing,
     generate,
     judging,
+    photo_quality,
     photos,
     planning,
     resident,
@@ -65,7 +66,12 @@ async def fetch_photos(source: str) -> photos.PhotosReport:
 
 @task(name="extract-cutouts", retry_condition_fn=is_transient, **RETRIES)
 async def extract_cutouts() -> cutouts.CutoutsReport:
-    return await asyncio.to_thread(cutouts.extract_missing, current())
+    def work() -> cutouts.CutoutsReport:
+        report = cutouts.extract_missing(current())
+        photo_quality.score_missing(current())
+        return report
+
+    return await asyncio.to_thread(work)
 
 
 @task(name="plan-run", retry_condition_fn=is_transient, **RETRIES)

@@ -6,6 +6,7 @@ All times are UTC. A `finish hash` is `FinishingSpec.finish_hash`.
 from adloom.records.batches import BatchRecord, Lease, RenderWork, StoredRender
 from adloom.records.campaigns import CampaignApplied, CampaignRecord, Change
 from adloom.records.catalogue import (
+    MaskVersion,
     PhotoProblem,
     PhotoSharing,
     PhotoValidators,
@@ -59,6 +60,7 @@ __all__ = [
     "JudgeItem",
     "KnownCounts",
     "Lease",
+    "MaskVersion",
     "Pace",
     "PhotoProblem",
     "PhotoSharing",

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from adloom.catalog import Availability, Delivery, PhotoRole, Price, RejectedRow, SyncCounts
+from adloom.cutouts import Cutout
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,10 @@ class PhotoValidators:
 
 @dataclass(frozen=True, slots=True)
 class ProductPhoto:
-    """A product's photo by reference; `photo_sha256` is None until it was fetched."""
+    """A product's photo by reference; `photo_sha256` is None until it was fetched.
+
+    `note` says what of the file the photo is not, such as the later frames of an animation.
+    """
 
     product_id: int
     external_id: str
@@ -73,6 +77,7 @@ class ProductPhoto:
     position: int
     photo_sha256: str | None = None
     validators: PhotoValidators = PhotoValidators()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,19 @@ class PhotoProblem:
     location: str
     reason: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaskVersion:
+    """A mask that a user gave a photo: its number, who gave it and why, and whether it counts."""
+
+    number: int
+    cutout: Cutout
+    given_by: str
+    note: str
+    created_at: datetime
+    withdrawn_at: datetime | None
+    is_current: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,7 @@ def _photos_of(tx: Transaction, names: Mapping[int, str]) -> dict[int, list[Prod
                 p.position,
                 p.photo_sha256,
                 PhotoValidators(p.etag, p.last_modified, p.size, p.mtime_ns),
+                p.note,
             )
         )
     return found

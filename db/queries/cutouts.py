@@ -1,12 +1,14 @@
 """Cutouts: photos that still need one, and which of several is current."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import text
 
 from adloom.cutouts import Cutout, MaskOrigin, Photo
 from adloom.geometry import Box
+from adloom.records import MaskVersion
 from db.engine import Transaction
 from db.text import as_json, bounded
 
@@ -19,6 +21,7 @@ WHERE ph.workspace_id = :ws
     AND NOT EXISTS (
         SELECT FROM cutout c
         WHERE c.workspace_id = ph.workspace_id AND c.photo_sha256 = ph.sha256
+            AND c.withdrawn_at IS NULL
             AND (c.origin IN ('manual', 'alpha') OR c.extractor_version = :version))
     AND NOT EXISTS (
         SELECT FROM cutout_problem cp
@@ -26,6 +29,13 @@ WHERE ph.workspace_id = :ws
             AND cp.extractor_version = :version)
 ORDER BY ph.created_at, ph.sha256
 LIMIT :limit
+""")
+
+_CATEGORIES = text("""
+SELECT DISTINCT ON (pp.photo_sha256) pp.photo_sha256, p.category
+FROM product_photo pp JOIN product p ON p.id = pp.product_id
+WHERE pp.workspace_id = :ws AND pp.photo_sha256 = ANY (CAST(:photos AS text[])) AND p.active
+ORDER BY pp.photo_sha256, p.id
 """)
 
 # Serialises those that decide which cutout of a photo is current.
@@ -56,6 +66,7 @@ ON CONFLICT (workspace_id, photo_sha256, origin, extractor_version) DO UPDATE SE
 _BEST = """
 SELECT DISTINCT ON (photo_sha256) id FROM cutout
 WHERE workspace_id = :ws AND photo_sha256 = ANY (CAST(:photos AS text[]))
+    AND withdrawn_at IS NULL
 ORDER BY photo_sha256,
     array_position(CAST(ARRAY['manual', 'alpha', 'extracted'] AS mask_origin[]), origin),
     created_at DESC, id DESC
@@ -82,9 +93,26 @@ _CURRENT = text("""
 SELECT * FROM cutout WHERE workspace_id = :ws AND photo_sha256 = :photo AND is_current
 """)
 
-_DROP_MANUAL = text("""
-DELETE FROM cutout WHERE workspace_id = :ws AND photo_sha256 = :photo AND origin = 'manual'
+_WITHDRAW_MANUAL = text("""
+UPDATE cutout SET withdrawn_at = clock_timestamp()
+WHERE workspace_id = :ws AND photo_sha256 = :photo AND origin = 'manual' AND withdrawn_at IS NULL
 RETURNING id
+""")
+
+_MANUAL_COUNT = text("""
+SELECT count(*) FROM cutout
+WHERE workspace_id = :ws AND photo_sha256 = :photo AND origin = 'manual'
+""")
+
+_SIGN = text("""
+UPDATE cutout SET given_by = :given_by, note = :note
+WHERE workspace_id = :ws AND photo_sha256 = :photo AND extractor_version = :version
+    AND origin = 'manual'
+""")
+
+_MANUAL_VERSIONS = text("""
+SELECT * FROM cutout WHERE workspace_id = :ws AND photo_sha256 = :photo AND origin = 'manual'
+ORDER BY id
 """)
 
 
@@ -97,6 +125,12 @@ def photos_without_cutout(
     """
     values = {"ws": ws, "version": extractor_version, "limit": limit}
     return tuple(Photo(*row) for row in tx.execute(_WITHOUT, values))
+
+
+def categories_of(tx: Transaction, ws: int, photos: Sequence[str]) -> dict[str, str]:
+    """What each photo shows: the category of the first active product that it is of."""
+    rows = tx.execute(_CATEGORIES, {"ws": ws, "photos": list(photos)})
+    return {row.photo_sha256: row.category for row in rows}
 
 
 def upsert(tx: Transaction, ws: int, cutouts: Sequence[Cutout]) -> None:
@@ -124,10 +158,44 @@ def current(tx: Transaction, ws: int, photo_sha256: str) -> Cutout | None:
     return None if row is None else _cutout(row)
 
 
-def drop_manual(tx: Transaction, ws: int, photo_sha256: str) -> bool:
-    """Takes a manual mask back; the best of the others becomes current. Whether there was one."""
+def add_manual(
+    tx: Transaction, ws: int, cutout: Cutout, *, given_by: str = "", note: str = ""
+) -> MaskVersion:
+    """Makes a user's mask the current one, as the photo's next manual version.
+
+    The mask that is current already is no new version. `cutout.extractor_version` is not used.
+    """
+    photo = cutout.photo_sha256
+    tx.execute(_LOCK_PHOTOS, {"ws": ws, "photos": [photo]})
+    before = [v for v in manual_versions(tx, ws, photo) if v.is_current]
+    if before and before[0].cutout.mask_sha256 == cutout.mask_sha256:
+        return before[0]
+    number = tx.execute(_MANUAL_COUNT, {"ws": ws, "photo": photo}).scalar_one() + 1
+    named = replace(cutout, origin=MaskOrigin.MANUAL, extractor_version=f"manual-{number}")
+    upsert(tx, ws, [named])
+    signed = {"ws": ws, "photo": photo, "version": named.extractor_version}
+    tx.execute(_SIGN, {**signed, "given_by": bounded(given_by), "note": bounded(note)})
+    return manual_versions(tx, ws, photo)[-1]
+
+
+def manual_versions(tx: Transaction, ws: int, photo_sha256: str) -> tuple[MaskVersion, ...]:
+    """All masks that users have given a photo, the oldest first."""
+    rows = tx.execute(_MANUAL_VERSIONS, {"ws": ws, "photo": photo_sha256})
+    return tuple(
+        MaskVersion(
+            number, _cutout(r), r.given_by, r.note, r.created_at, r.withdrawn_at, r.is_current
+        )
+        for number, r in enumerate(rows, start=1)
+    )
+
+
+def withdraw_manual(tx: Transaction, ws: int, photo_sha256: str) -> bool:
+    """Uses no manual mask any more; the best of the others becomes current. Whether there was one.
+
+    The versions stay, and any of them can be added again.
+    """
     tx.execute(_LOCK_PHOTOS, {"ws": ws, "photos": [photo_sha256]})
-    dropped = tx.execute(_DROP_MANUAL, {"ws": ws, "photo": photo_sha256}).all()
+    dropped = tx.execute(_WITHDRAW_MANUAL, {"ws": ws, "photo": photo_sha256}).all()
     _choose_current(tx, ws, [photo_sha256])
     return bool(dropped)
 

@@ -35,12 +35,12 @@ RETURNING sha256
 
 # `linked_at` is when the picture changed, not when it was last looked at.
 _LINK = text("""
-UPDATE product_photo pp SET photo_sha256 = t.photo_sha256, etag = t.etag,
+UPDATE product_photo pp SET photo_sha256 = t.photo_sha256, note = t.note, etag = t.etag,
     last_modified = t.last_modified, size = t.size, mtime_ns = t.mtime_ns,
     linked_at = CASE WHEN pp.photo_sha256 = t.photo_sha256 THEN pp.linked_at ELSE now() END
 FROM jsonb_to_recordset(CAST(:photos AS jsonb))
-    AS t(product_id bigint, location text, photo_sha256 text, etag text, last_modified text,
-         size bigint, mtime_ns bigint)
+    AS t(product_id bigint, location text, photo_sha256 text, note text, etag text,
+         last_modified text, size bigint, mtime_ns bigint)
 WHERE pp.product_id = t.product_id AND pp.location = t.location
 """)
 
@@ -51,8 +51,8 @@ WHERE pr.product_id = t.product_id AND pr.location = t.location
 """)
 
 _UNLINK = text("""
-UPDATE product_photo pp SET photo_sha256 = NULL, etag = NULL, last_modified = NULL, size = NULL,
-    mtime_ns = NULL, linked_at = NULL
+UPDATE product_photo pp SET photo_sha256 = NULL, note = '', etag = NULL,
+    last_modified = NULL, size = NULL, mtime_ns = NULL, linked_at = NULL
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS t(product_id bigint, location text)
 WHERE pp.product_id = t.product_id AND pp.location = t.location
 """)
@@ -121,6 +121,7 @@ def link(tx: Transaction, photos: Sequence[ProductPhoto]) -> None:
             "product_id": p.product_id,
             "location": storable(p.location),
             "photo_sha256": p.photo_sha256,
+            "note": bounded(p.note),
             **asdict(p.validators),
         }
         for p in photos

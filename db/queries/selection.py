@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from adloom.campaign import CampaignSpec
+from adloom.campaign import BEST_PHOTO, MAIN_PHOTO, CampaignSpec
 from adloom.catalog import PhotoRole
 from adloom.geometry import Size
 from adloom.planning import PlannableProduct, SkippedProduct
@@ -39,23 +39,43 @@ WITH {_SELECTED}, chosen AS (
     ORDER BY p.id, pp.role, pp.position, pp.location
 )"""
 
-_PLANNABLE = text(f"""{_CHOSEN}
+# The one photo of all roles that suits ads best stands for the main one; unscored ones come last.
+_BEST = f"""
+WITH {_SELECTED}, chosen AS (
+    SELECT DISTINCT ON (p.id) p.id, p.external_id, p.title, p.category, p.brand,
+        p.workspace_id, CAST('main' AS photo_role) AS role, pp.photo_sha256
+    FROM selected p JOIN product_photo pp ON pp.product_id = p.id
+    JOIN cutout k ON k.workspace_id = p.workspace_id AND k.photo_sha256 = pp.photo_sha256
+        AND k.is_current
+    LEFT JOIN photo_quality q ON q.workspace_id = p.workspace_id
+        AND q.photo_sha256 = pp.photo_sha256 AND q.mask_sha256 = k.mask_sha256
+    ORDER BY p.id, q.score DESC NULLS LAST, pp.role, pp.position, pp.location
+)"""
+
+_FROM_CHOSEN = """
 SELECT h.id, h.external_id, h.title, h.category, h.brand, h.photo_sha256, h.role, c.mask_sha256,
     c.confidence, c.bbox_width, c.bbox_height, c.colours
 FROM chosen h
 JOIN cutout c ON c.workspace_id = h.workspace_id AND c.photo_sha256 = h.photo_sha256
     AND c.is_current
 ORDER BY h.id, h.role
-""")
+"""
+_PLANNABLE = {
+    MAIN_PHOTO: text(_CHOSEN + _FROM_CHOSEN),
+    BEST_PHOTO: text(_BEST + _FROM_CHOSEN),
+}
 
 _UNPLANNABLE = text(f"""
 WITH {_SELECTED}, roles AS (SELECT unnest(CAST(:roles AS photo_role[])) AS role),
 refs AS (
     SELECT p.id, p.external_id, r.role, pp.location, pp.photo_sha256, pr.reason, pr.detail,
         row_number() OVER (PARTITION BY p.id, r.role ORDER BY (pp.photo_sha256 IS NULL),
+            (:any_role AND NOT EXISTS (SELECT FROM cutout k WHERE k.workspace_id = :ws
+                AND k.photo_sha256 = pp.photo_sha256 AND k.is_current)),
             (pr.reason IS NULL), pp.position, pp.location) AS rank
     FROM selected p CROSS JOIN roles r
-    LEFT JOIN product_photo pp ON pp.product_id = p.id AND pp.role = r.role
+    LEFT JOIN product_photo pp ON pp.product_id = p.id
+        AND (:any_role OR pp.role = r.role)
     LEFT JOIN photo_problem pr ON pr.product_id = pp.product_id AND pr.location = pp.location
 )
 SELECT f.id, f.external_id, f.role,
@@ -89,10 +109,12 @@ _PAGE_ROWS = 500
 def plannable(tx: Transaction, ws: int, spec: CampaignSpec) -> Iterator[PlannableProduct]:
     """The selected products with photo and cutout, one per photo role, in a fixed order.
 
+    Where the campaign asks for the best photo, one per product.
+
     Streams: consume it within the transaction. Which of their slots a run takes (`spec.refresh`) is
     asked of the plan: `refreshing.due`.
     """
-    statement = _PLANNABLE.execution_options(yield_per=_PAGE_ROWS)
+    statement = _PLANNABLE[spec.selection.photo].execution_options(yield_per=_PAGE_ROWS)
     with tx.execute(statement, _parameters(ws, spec)) as rows:
         for r in rows:
             yield PlannableProduct(
@@ -134,4 +156,5 @@ def _parameters(ws: int, spec: CampaignSpec) -> dict[str, Any]:
         "in_stock_only": chosen.in_stock_only,
         "limit": chosen.limit,
         "roles": list(chosen.photo_roles),
+        "any_role": chosen.photo == BEST_PHOTO,
     }

@@ -176,6 +176,7 @@ class ProductPhoto(Base):
     size: Mapped[int | None]
     mtime_ns: Mapped[int | None]
     linked_at: Mapped[datetime | None]
+    note: Mapped[str] = mapped_column(server_default=text("''"))
 
 
 class PhotoProblem(Base):
@@ -197,7 +198,11 @@ class PhotoProblem(Base):
 
 
 class Cutout(Base):
-    """A photo's product mask; one per photo is current: manual > alpha > extracted, then newest."""
+    """A photo's product mask; one per photo is current: manual > alpha > extracted, then newest.
+
+    Manual masks are `manual-1`, `manual-2`, …: none is changed or deleted; `withdrawn_at` says
+    since when one is no longer to be used.
+    """
 
     __tablename__ = "cutout"
     __table_args__ = (
@@ -227,7 +232,28 @@ class Cutout(Base):
     bbox_height: Mapped[float]
     area_fraction: Mapped[float]
     colours: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    given_by: Mapped[str] = mapped_column(server_default=text("''"))
+    note: Mapped[str] = mapped_column(server_default=text("''"))
+    withdrawn_at: Mapped[datetime | None]
     is_current: Mapped[bool] = mapped_column(server_default=text("false"))
+    created_at: Mapped[Created]
+
+
+class PhotoQuality(Base):
+    """How well a photo, cut out by a mask, suits ads; `parts` say why."""
+
+    __tablename__ = "photo_quality"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["workspace_id", "photo_sha256"], ["photo.workspace_id", "photo.sha256"]
+        ),
+    )
+    workspace_id: Mapped[WorkspaceId] = mapped_column(primary_key=True)
+    photo_sha256: Mapped[str] = mapped_column(primary_key=True)
+    mask_sha256: Mapped[str]
+    scorer_version: Mapped[str]
+    score: Mapped[float]
+    parts: Mapped[Json]
     created_at: Mapped[Created]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 class MaskSigns:
     """What can be seen of a mask without knowing the true one, all in [0, 1].
 
-    `agreement`: IoU of the network's and GrabCut's masks; `decision`: share of the network's
+    `agreement`: IoU of the network's and the refined mask; `decision`: share of the network's
     salient area that it is sure of; `border`: share of the photo's border that is product;
     `area`: share of the photo that is product.
     """
@@ -21,12 +21,16 @@ class MaskSigns:
     area: float
 
 
-def signs(mask: NDArray[np.bool_], saliency: NDArray[np.float32], agreement: float) -> MaskSigns:
-    """The signs of a mask and its saliency, both (H, W)."""
-    edge = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+def decision(saliency: NDArray[np.float32]) -> float:
+    """The share of a saliency map's candidates that the network is sure of."""
     candidates = np.count_nonzero(saliency > 0.1)
-    decision = np.count_nonzero(saliency > 0.9) / max(candidates, 1)
-    return MaskSigns(agreement, float(decision), float(edge.mean()), float(mask.mean()))
+    return float(np.count_nonzero(saliency > 0.9) / max(candidates, 1))
+
+
+def signs(mask: NDArray[np.bool_], saliency: NDArray[np.float32], agreement: float) -> MaskSigns:
+    """The signs of a mask (H, W) and of the saliency, of any size, that it was made of."""
+    edge = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return MaskSigns(agreement, decision(saliency), float(edge.mean()), float(mask.mean()))
 
 
 # `_BY_DECISION` is drawn after 168 masks with known truth: 48 product photos on white, half of them

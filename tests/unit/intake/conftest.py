@@ -42,7 +42,8 @@ def site() -> Iterator[Site]:
             page = pages.get(self.path, Page(b"no such page", 404))
             if page.fail_first:
                 page.fail_first -= 1
-                page = Page(b"later", 503)
+                wait = page.headers.get("Retry-After")
+                page = Page(b"later", 503, {"Retry-After": wait} if wait else {})
             etag = page.headers.get("ETag")
             if etag and self.headers.get("If-None-Match") == etag:
                 page = Page(b"", 304)

@@ -11,7 +11,8 @@ from adloom.errors import MaskError, ModelError
 from adloom.geometry import Box, Size
 from models.segmentation import MaskExtractor, MaskReason, mask_from_file
 from models.segmentation.confidence import MaskSigns, confidence
-from models.segmentation.refinement import iou, without_specks
+from models.segmentation.grabcut import grab_cut, iou
+from models.segmentation.refinement import Closeup, guided, without_specks
 
 SALEOR = Path(__file__).parents[3].parent / "shared/data/saleor"
 PHOTOS = ("mighty-mug", "white-hoodie", "bean-drink", "dash-force-1", "battle-tested-book")
@@ -104,7 +105,7 @@ def test_what_is_no_photo_is_refused(extractor: MaskExtractor, array: np.ndarray
 
 def test_the_version_names_the_weights(extractor: MaskExtractor) -> None:
     assert extractor.version.startswith("u2netp-")
-    assert "grabcut" in extractor.version
+    assert "guided" in extractor.version
 
 
 def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
@@ -113,6 +114,67 @@ def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
         MaskExtractor.load(tmp_path / "bad.onnx")
     with pytest.raises(ModelError, match="cannot be read"):
         MaskExtractor.load(tmp_path / "none.onnx")
+
+
+def test_a_closeup_is_where_the_saliency_is_and_goes_back_there() -> None:
+    photo = np.random.default_rng(0).integers(0, 255, (300, 800, 3), np.uint8)
+    saliency = np.zeros((320, 320), np.float32)
+    saliency[160:240, 40:80] = 1.0  # rows 150..225, columns 100..200 of the photo
+    seen = Closeup.of(photo, saliency)
+    assert 90 <= seen.x <= 100
+    assert 200 <= seen.x + seen.width <= 210
+    assert 140 <= seen.y <= 150
+    assert seen.rgb.shape[:2] == seen.saliency.shape == (seen.height, seen.width)
+    back = seen.in_photo(seen.saliency, 300, 800) >= 128
+    truth = np.zeros((300, 800), bool)
+    truth[150:225, 100:200] = True
+    assert iou(back, truth) > 0.97
+
+
+@pytest.mark.parametrize("shape", [(2000, 40), (40, 2000), (64, 64), (1, 1), (7, 900)])
+def test_photos_of_odd_shapes_have_masks_of_their_shape(
+    extractor: MaskExtractor, shape: tuple[int, int]
+) -> None:
+    photo = np.random.default_rng(1).integers(0, 255, (*shape, 3), np.uint8)
+    assert extractor.extract(photo).mask.shape == shape
+
+
+def test_the_guided_filter_moves_a_mask_to_the_edge_of_its_guide() -> None:
+    guide = np.full((64, 64, 3), 0.2, np.float32)
+    guide[:, 30:] = (0.8, 0.3, 0.6)
+    mask = np.zeros((64, 64), np.float32)
+    mask[:, 33:] = 1.0
+    found = guided(guide, mask, 8, 1e-4) >= 0.5
+    assert found[:, 30:].all()
+    assert not found[:, :30].any()
+
+
+def test_the_guided_filter_is_the_least_squares_fit_of_each_window() -> None:
+    rng = np.random.default_rng(0)
+    guide = rng.random((9, 9, 3), np.float32)
+    mask = (rng.random((9, 9)) > 0.5).astype(np.float32)
+    # One window that covers all: mean coefficients are those of the one regression.
+    flat, target = guide.reshape(-1, 3).astype(float), mask.ravel().astype(float)
+    window = [(i, j) for i in range(9) for j in range(9)]
+    assert len(window) == len(target)
+    centred = flat - flat.mean(0)
+    slope = np.linalg.solve(
+        centred.T @ centred / len(flat) + 1e-2 * np.eye(3),
+        centred.T @ (target - target.mean()) / len(flat),
+    )
+    expected = centred @ slope + target.mean()
+    # A period of the picture in each direction: every window of its size sees the same pixels.
+    tiled = np.tile(guide, (9, 9, 1)), np.tile(mask, (9, 9))
+    found = guided(*tiled, 4, 1e-2)[36:45, 36:45].ravel()
+    assert np.abs(found - expected).max() < 1e-3
+
+
+def test_grab_cut_finds_what_the_network_doubts() -> None:
+    photo, truth = disc()
+    saliency = np.where(truth > 0, 0.95, 0.02).astype(np.float32)
+    saliency[:, 128:][truth[:, 128:] > 0] = 0.45  # the right half is doubted
+    mask, agreement = grab_cut(photo, saliency)
+    assert iou(mask, truth > 0) > 0.95 or agreement < 0.7
 
 
 def test_specks_and_pinholes_go_and_parts_stay() -> None:

@@ -1,0 +1,155 @@
+"""Work on many addresses at once: so much in all, so much at each host, and none kept waiting
+for a host that is slow or has asked to be left alone."""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_LONGEST_NAP_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Fan:
+    """How many pieces of work run at once, and how many of them at one host.
+
+    `lookahead`: so many items are read ahead to find some for a host that is free. Items of no
+    host ("") are bounded by `overall` alone.
+    """
+
+    overall: int = 32
+    per_host: int = 8
+    lookahead: int = 512
+
+
+class Hosts:
+    """What has been seen of each host: whether it asked to be left alone, whether it is given up.
+
+    A host of which `give_up_after` pieces of work failed in a row is given up: a catalogue's
+    100,000 photos at a dead host would else take days to fail. Any thread may use it.
+    """
+
+    def __init__(self, *, longest_pause_s: float = 20.0, give_up_after: int = 20) -> None:
+        self._longest_pause_s = longest_pause_s
+        self._give_up_after = give_up_after
+        self._until: dict[str, float] = {}
+        self._failed: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def pause(self, host: str, seconds: float) -> None:
+        """No new work at `host` for so long; longer than the longest pause is not waited for."""
+        if seconds > self._longest_pause_s:
+            return
+        until = time.monotonic() + seconds
+        with self._lock:
+            self._until[host] = max(until, self._until.get(host, 0.0))
+
+    def left_s(self, host: str) -> float:
+        """How much of a host's pause is left; not above 0: it may be asked."""
+        with self._lock:
+            return self._until.get(host, 0.0) - time.monotonic()
+
+    def failed(self, host: str) -> None:
+        with self._lock:
+            self._failed[host] += 1
+
+    def answered(self, host: str) -> None:
+        """The host served something, if only to say that there is no such photo."""
+        with self._lock:
+            if self._failed[host] < self._give_up_after:
+                self._failed[host] = 0
+
+    def is_given_up(self, host: str) -> bool:
+        with self._lock:
+            return self._failed[host] >= self._give_up_after
+
+
+def fan_out(
+    items: Iterable[Item],
+    work: Callable[[Item], Result],
+    host_of: Callable[[Item], str],
+    fan: Fan,
+    hosts: Hosts,
+) -> Iterator[Result]:
+    """The results of `work` on each item, as they come.
+
+    Items are read as there is room, and results wait for the caller: never more than
+    `fan.overall` of them exist. What `work` raises ends it all, once what runs has ended.
+    """
+    fanned = _Fanning(work, host_of, fan, hosts)
+    with ThreadPoolExecutor(fan.overall, thread_name_prefix="fan") as pool:
+        yield from fanned.results(iter(items), pool)
+
+
+class _Fanning(Generic[Item, Result]):
+    def __init__(
+        self,
+        work: Callable[[Item], Result],
+        host_of: Callable[[Item], str],
+        fan: Fan,
+        hosts: Hosts,
+    ) -> None:
+        self._work = work
+        self._host_of = host_of
+        self._fan = fan
+        self._hosts = hosts
+        self._waiting: dict[str, deque[Item]] = {}
+        self._waiting_count = 0
+        self._running: dict[Future[Result], str] = {}
+        self._busy: Counter[str] = Counter()
+
+    def results(self, items: Iterator[Item], pool: ThreadPoolExecutor) -> Iterator[Result]:
+        while True:
+            self._read_ahead(items)
+            self._start(pool)
+            if not self._running and not self._waiting:
+                return
+            for future in self._ended():
+                host = self._running.pop(future)
+                self._busy[host] -= 1
+                yield future.result()
+
+    def _read_ahead(self, items: Iterator[Item]) -> None:
+        while self._waiting_count < self._fan.lookahead:
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            self._waiting.setdefault(self._host_of(item), deque()).append(item)
+            self._waiting_count += 1
+
+    def _start(self, pool: ThreadPoolExecutor) -> None:
+        """Starts what may run now, one of each host in turn."""
+        started = True
+        while started:
+            started = False
+            for host in list(self._waiting):
+                if len(self._running) < self._fan.overall and self._is_free(host):
+                    self._start_one(pool, host)
+                    started = True
+
+    def _is_free(self, host: str) -> bool:
+        room = not host or self._busy[host] < self._fan.per_host
+        return room and self._hosts.left_s(host) <= 0
+
+    def _start_one(self, pool: ThreadPoolExecutor, host: str) -> None:
+        queue = self._waiting[host]
+        self._running[pool.submit(self._work, queue.popleft())] = host
+        self._busy[host] += 1
+        self._waiting_count -= 1
+        if not queue:
+            del self._waiting[host]
+
+    def _ended(self) -> list[Future[Result]]:
+        if not self._running:  # all that is left waits for paused hosts
+            left = min(self._hosts.left_s(host) for host in self._waiting)
+            time.sleep(min(max(left, 0.01), _LONGEST_NAP_S))
+            return []
+        nap = _LONGEST_NAP_S if self._waiting else None
+        return list(wait(self._running, timeout=nap, return_when=FIRST_COMPLETED).done)
