@@ -158,6 +158,12 @@ class LeaseLostError(AdloomError):
     """The lease is held by another process; nothing was written."""
 
 
+class HandedBackError(AdloomError):
+    """The work was handed back: its process stops, or somebody asked it to."""
+
+    retryable = True
+
+
 class StorageError(AdloomError):
     """The object store refused."""
 
@@ -211,6 +217,16 @@ class OutOfMemoryError(RenderError):
     """The device ran out of memory."""
 
     retryable = True
+
+
+class DeviceError(RenderError):
+    """The device failed; its process has to be replaced."""
+
+    retryable = True
+
+
+class DeadlyRenderError(RenderError):
+    """The render ends every process that makes it."""
 
 
 def as_render_error(error: Exception) -> AdloomError:

@@ -14,12 +14,15 @@ from adloom.errors import (
     AdloomError,
     ConflictError,
     DatabaseUnavailableError,
+    DeviceError,
+    HandedBackError,
     LeaseLostError,
     as_render_error,
     ends_the_work,
 )
 from adloom.keys import render_key
 from adloom.records import Lease, RenderWork
+from adloom.states import AttemptEnding
 from db.queries import batches, leases
 from models.refadgen.render_items import NotRendered, RenderItem
 from tasks import resident
@@ -94,18 +97,14 @@ def _give_up(env: Environment, lease: Lease, error: AdloomError) -> None:
     A fault of the installation is no fault of the batch and counts as no attempt.
     """
     with suppress(DatabaseUnavailableError), env.database.transaction() as tx:
-        if error.of_installation:
-            leases.release(tx, lease, counts=False)
+        if error.of_installation or isinstance(error, HandedBackError):
+            leases.release(tx, lease, ending=AttemptEnding.DRAINED, error=error)
+        elif isinstance(error, DeviceError):
+            leases.release(tx, lease, ending=AttemptEnding.CRASHED, error=error)
         elif error.retryable and batches.get(tx, lease.batch_id).attempts < RETRY_BATCH_ATTEMPTS:
-            leases.release(tx, lease)
+            leases.release(tx, lease, error=error)
         else:
-            leases.fail(
-                tx,
-                lease,
-                error_class=error.error_class,
-                message=str(error),
-                retryable=error.retryable,
-            )
+            leases.fail(tx, lease, error)
 
 
 class _Batch:

@@ -3,7 +3,15 @@
 All times are UTC. A `finish hash` is `FinishingSpec.finish_hash`.
 """
 
-from adloom.records.batches import BatchRecord, Lease, RenderWork, StoredRender
+from adloom.records.batches import (
+    AttemptRecord,
+    BatchRecord,
+    Lease,
+    ReapCounts,
+    RenderWork,
+    StoredRender,
+    Submission,
+)
 from adloom.records.campaigns import CampaignApplied, CampaignRecord, Change
 from adloom.records.catalogue import (
     PhotoProblem,
@@ -40,8 +48,10 @@ from adloom.records.runs import (
     RunRecord,
     RunSummary,
 )
+from adloom.records.workers import WorkerRecord
 
 __all__ = [
+    "AttemptRecord",
     "BatchRecord",
     "CampaignApplied",
     "CampaignRecord",
@@ -67,6 +77,7 @@ __all__ = [
     "ProductPhoto",
     "ProductSummary",
     "ProductView",
+    "ReapCounts",
     "RecallCounts",
     "RecallFilter",
     "RecallRecord",
@@ -80,7 +91,9 @@ __all__ = [
     "RunSummary",
     "StoredRender",
     "StoredSource",
+    "Submission",
     "SyncRecord",
     "SyncState",
     "UpsertCounts",
+    "WorkerRecord",
 ]

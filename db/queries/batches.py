@@ -9,6 +9,7 @@ from adloom.records import BatchRecord
 from adloom.states import BatchState, RenderState
 from db.copying import stage
 from db.engine import Transaction
+from db.queries import attempts
 
 _BATCH = """
 SELECT b.id, b.run_id, b.state, b.size, b.lease_owner, b.lease_epoch,
@@ -147,6 +148,7 @@ def remaining(tx: Transaction, run_id: int) -> dict[RenderState, int]:
 def fail_exhausted(tx: Transaction, ws: int, *, max_attempts: int) -> int:
     """Fails batches that were claimed `max_attempts` times and never ended; returns how many."""
     batches = list(tx.execute(_EXHAUSTED, {"ws": ws, "max_attempts": max_attempts}).scalars())
+    attempts.lose(tx, batches)
     tx.execute(_FAIL_RENDERS, {"batches": batches})
     return len(batches)
 
