@@ -139,7 +139,7 @@ class UnavailableError(AdloomError):
 
 
 class DeviceError(UnavailableError):
-    """The device that renders failed."""
+    """The device that renders failed; its process has to be replaced."""
 
 
 class DatabaseUnavailableError(UnavailableError):
@@ -215,12 +215,6 @@ class RenderArgumentError(RenderError, ValueError):
 
 class OutOfMemoryError(RenderError):
     """The device ran out of memory."""
-
-    retryable = True
-
-
-class DeviceError(RenderError):
-    """The device failed; its process has to be replaced."""
 
     retryable = True
 

@@ -9,7 +9,17 @@ import typer
 
 from adloom import __version__
 from adloom.errors import AdloomError
-from cli import campaigns, catalog, creatives, recalls, runs, scenes, stack, weights
+from cli import (
+    campaigns,
+    catalog,
+    creatives,
+    recalls,
+    runs,
+    scenes,
+    stack,
+    weights,
+    workers,
+)
 from cli.console import EXIT_CODES, report
 
 app = typer.Typer(
@@ -28,6 +38,7 @@ app.add_typer(weights.app, name="weights")
 stack.register(app)
 runs.register(app)
 recalls.register(app)
+workers.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -49,6 +49,30 @@ class RenderWork:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingRender:
+    """A render that waits, and what can be fetched for it ahead."""
+
+    fingerprint: str
+    weights_hash: str
+    photo_sha256: str
+    mask_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingBatch:
+    """A batch as seen without holding it; nothing left to make: `renders` is empty."""
+
+    id: int
+    epoch: int
+    renders: tuple[PendingRender, ...]
+
+    @property
+    def cutouts(self) -> tuple[tuple[str, str], ...]:
+        """(photo, mask) of its products, in the order of their renders."""
+        return tuple(dict.fromkeys((r.photo_sha256, r.mask_sha256) for r in self.renders))
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRender:
     """What is recorded of a finished render: where it is, what it took."""
 
