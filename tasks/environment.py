@@ -33,7 +33,7 @@ class Rendering:
     upscaler_weights: Path | None = None
     upscaler_licence: str | None = None
     reference_cache_mb: int | None = None
-    allow_simulated_renderer: bool = False
+    simulation_journal: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,12 @@ import httpx
 import stamina
 import structlog
 
-from adloom.errors import DatabaseUnavailableError, StorageUnavailableError, UnavailableError
+from adloom.errors import (
+    DatabaseUnavailableError,
+    DeviceError,
+    StorageUnavailableError,
+    UnavailableError,
+)
 from storage.protocol import ObjectInfo, ObjectStore, PutResult
 
 Arguments = ParamSpec("Arguments")
@@ -29,6 +34,8 @@ def is_outage(error: Exception) -> bool:
     """Whether a service did not answer, so that waiting can help."""
     if isinstance(error, httpx.HTTPStatusError):  # Prefect's own errors are of this kind
         return error.response.status_code >= 500 or error.response.status_code == 429
+    if isinstance(error, DeviceError):  # waiting mends no device
+        return False
     return isinstance(error, UnavailableError | httpx.TransportError)
 
 

@@ -68,8 +68,7 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
 def _simulated(model: str, rendering: Rendering) -> Any:
     with _lock:
         if (model,) not in _loaded:
-            allowed = rendering.allow_simulated_renderer
-            _loaded[(model,)] = simulated_renderer(model, allowed=allowed)
+            _loaded[(model,)] = simulated_renderer(model, rendering.simulation_journal)
         return _loaded[(model,)]
 
 
@@ -77,7 +76,7 @@ def check_model(model: str, rendering: Rendering) -> None:
     """Raises NotFoundError if a campaign's `model` names no weights, ConfigurationError if it names
     a simulation and none is allowed; loads nothing."""
     if is_simulated(model):
-        simulated_renderer(model, allowed=rendering.allow_simulated_renderer)
+        simulated_renderer(model, rendering.simulation_journal)
     else:
         weights_path(model, rendering.weights_root)
 

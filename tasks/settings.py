@@ -112,8 +112,9 @@ class Settings(BaseSettings):
     .bin; the default is the installed Real-ESRGAN."""
     upscaler_licence: str | None = None
     """SPDX name of the licence of `upscaler_weights`."""
-    allow_simulated_renderer: bool = False
-    """Whether a campaign may name a renderer that makes noise; only simulations set it."""
+    simulation_journal: FolderPath | None = None
+    """A file to note simulated renders in. Only where it is set may a campaign name a renderer that
+    makes noise: simulations and tests of the fleet do."""
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -149,7 +150,7 @@ class Settings(BaseSettings):
             upscaler_weights=self.upscaler_weights,
             upscaler_licence=self.upscaler_licence,
             reference_cache_mb=self.reference_cache_mb,
-            allow_simulated_renderer=self.allow_simulated_renderer,
+            simulation_journal=self.simulation_journal,
         )
 
 

@@ -1,13 +1,16 @@
 """A renderer that takes the time of one and makes noise, to measure and break a fleet with.
 
 A campaign's `model: simulated:1.5` names it: 1.5 seconds a render. It is refused unless
-`ADLOOM_ALLOW_SIMULATED_RENDERER` is set, and its weights hash is its own, so that none of its
-pictures can be taken for a model's.
+`ADLOOM_SIMULATION_JOURNAL` names a file, in which it notes each render that it begins; its weights
+hash is its own, so that none of its pictures can be taken for a model's.
 """
 
 import hashlib
+import json
+import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,8 +34,8 @@ class SimulatedRenderer:
     reference_frame = "canonical"
     max_tokens = 10_000
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, journal: Path) -> None:
+        self._seconds, self._journal = seconds, journal
         self.weights_hash = hashlib.sha256(f"{PREFIX}{seconds}".encode()).hexdigest()
 
     def count_tokens(self, prompt: str) -> int:
@@ -44,6 +47,10 @@ class SimulatedRenderer:
 
     def render(self, request: "RenderRequest") -> "list[Picture]":
         """One (H, W, 3) uint8 picture of coarse noise per item; the same for the same seed."""
+        with self._journal.open("a", encoding="utf-8") as file:
+            for item in request.items:
+                begun = {"at": time.time(), "seed": item.seed, "pid": os.getpid()}
+                file.write(json.dumps(begun) + "\n")
         time.sleep(self._seconds * len(request.items))
         return [_noise(item.seed, item.mask.shape) for item in request.items]
 
@@ -52,13 +59,13 @@ def is_simulated(model: str) -> bool:
     return model.startswith(PREFIX)
 
 
-def simulated_renderer(model: str, *, allowed: bool) -> SimulatedRenderer:
+def simulated_renderer(model: str, journal: Path | None) -> SimulatedRenderer:
     """The renderer that `model` names. Raises ConfigurationError."""
-    if not allowed:
+    if journal is None:
         raise ConfigurationError(
             f"the model '{model}' makes noise, no pictures of products",
             where="model",
-            hint="name weights; only simulations set ADLOOM_ALLOW_SIMULATED_RENDERER",
+            hint="name weights; only simulations set ADLOOM_SIMULATION_JOURNAL",
         )
     try:
         seconds = float(model.removeprefix(PREFIX))
@@ -70,7 +77,7 @@ def simulated_renderer(model: str, *, allowed: bool) -> SimulatedRenderer:
             where="model",
             hint=f"write {PREFIX}SECONDS, at most {_LONGEST_S:.0f}, such as {PREFIX}0.5",
         )
-    return SimulatedRenderer(seconds)
+    return SimulatedRenderer(seconds, journal)
 
 
 def _noise(seed: int, shape: Sequence[int]) -> "Picture":
