@@ -9,7 +9,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import numpy as np
 from adloom.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from models.refadgen.renderer import Picture, RenderRequest
+    from models.refadgen.render_items import Picture, Rendered, RenderItem
 
 PREFIX = "simulated:"
 _LONGEST_S = 3600.0
@@ -45,14 +46,41 @@ class SimulatedRenderer:
         del prompt
         return ()
 
-    def render(self, request: "RenderRequest") -> "list[Picture]":
-        """One (H, W, 3) uint8 picture of coarse noise per item; the same for the same seed."""
-        with self._journal.open("a", encoding="utf-8") as file:
-            for item in request.items:
-                begun = {"at": time.time(), "seed": item.seed, "pid": os.getpid()}
-                file.write(json.dumps(begun) + "\n")
-        time.sleep(self._seconds * len(request.items))
-        return [_noise(item.seed, item.mask.shape) for item in request.items]
+    @property
+    def engine(self) -> "SimulatedEngine":
+        return SimulatedEngine(self._seconds, self._journal)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedEngine:
+    """The batch engine's interface: micro-batches of items in, pictures out."""
+
+    seconds: float
+    journal: Path
+
+    def render(
+        self,
+        items: "Iterable[RenderItem]",
+        references: object,
+        at_most: int,
+        still_wanted: "Callable[[Sequence[RenderItem]], Sequence[RenderItem]]",
+    ) -> "Iterator[Rendered]":
+        """Coarse noise for each item, the same for the same seed; see BatchEngine.render."""
+        from models.refadgen.microbatches import micro_batches  # imports torch
+        from models.refadgen.render_items import Kind, Rendered
+
+        del references
+        for batch in micro_batches(items, Kind.of, lambda _: at_most):
+            wanted = still_wanted(batch)
+            self._note(wanted)
+            time.sleep(self.seconds * len(wanted))
+            for item in wanted:
+                yield Rendered(item, _noise(item.seed, item.mask.shape), self.seconds)
+
+    def _note(self, items: "Sequence[RenderItem]") -> None:
+        begun = [{"at": time.time(), "seed": i.seed, "pid": os.getpid()} for i in items]
+        with self.journal.open("a", encoding="utf-8") as file:
+            file.write("".join(f"{json.dumps(line)}\n" for line in begun))
 
 
 def is_simulated(model: str) -> bool:
