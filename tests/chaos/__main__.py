@@ -7,6 +7,7 @@ table, and with exit code 1 if anything does not hold.
 import argparse
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from tests.chaos.verdict import Verdict, judge
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory(prefix="adloom-chaos-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -58,6 +60,7 @@ def chaos(
     started = time.monotonic()
     try:
         night.begin(batches, seconds)
+        night.wait_until_rendering(limit_s / 2)
         killer = Killer(night, random.Random(seed))
         killer.disturb(kills, cut_s, stop_at=started + limit_s)
         night.up()

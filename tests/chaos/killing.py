@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.postgres import EmbeddedPostgres
-from tests.chaos.night import Night, kill
+from tests.chaos.night import Night, journal, kill
 
 _PAUSE_S = (1.0, 4.0)
 _STORE_AWAY_S = (2.0, 6.0)
@@ -52,7 +52,8 @@ class Killer:
         return self.rng.choices([w[0] for w in ways], [w[1] for w in ways])[0]
 
     def _note(self, what: str) -> None:
-        line = f"{time.strftime('%H:%M:%S')} {what}; {self.night.progress()} rendered"
+        begun = len(journal(self.night.journal))
+        line = f"{time.strftime('%H:%M:%S')} {what}; {begun} renders begun"
         self.log.append(line)
         print(line, flush=True)
 

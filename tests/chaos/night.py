@@ -110,12 +110,11 @@ class Night:
                 found += psutil.Process(supervisor.pid).children()
         return found
 
-    def progress(self) -> str:
-        answer = self.adloom.call("runs", "--json")
-        if answer.code:
-            return "?"
-        [run, *_] = answer.json["runs"] or [{}]
-        return f"{run.get('rendered')}/{run.get('items')}"
+    def wait_until_rendering(self, limit_s: float) -> None:
+        deadline = time.monotonic() + limit_s
+        while not journal(self.journal):
+            assert time.monotonic() < deadline, "the run does not begin"
+            time.sleep(0.5)
 
     def end(self) -> None:
         if self.command is not None and self.command.poll() is None:
