@@ -166,6 +166,9 @@ def print_report(made: RunReport) -> None:
         table("Reasons", ("reason", "items"), made.reasons)
     if made.failures:
         table("Failures", ("error", "items", "message"), made.failures)
+    if set(made.attempts) - {"finished"}:
+        ended = ", ".join(f"{n} {how}" for how, n in made.attempts.items())
+        stdout.print(f"attempts at batches: {ended}")
     for reason, count in made.skipped.items():
         stdout.print(f"skipped: {count} products, {reason}", markup=False)
 

@@ -14,6 +14,7 @@ from adloom.records import WorkerRecord
 from adloom.states import WorkerState
 from db.queries import reaping, submissions, workers
 from tasks.environment import Environment
+from tasks.patience import OUTAGE_S, is_outage, outlasting
 
 log = structlog.get_logger(__name__)
 
@@ -45,20 +46,23 @@ class Membership:
         self._thread = threading.Thread(target=self._beat, name="membership", daemon=True)
 
     def __enter__(self) -> Self:
+        outlasting(is_outage, OUTAGE_S)(self._register)
+        self._thread.start()
+        return self
+
+    def _register(self) -> None:
         env, place = self._env, self._place
         record = WorkerRecord(
             place.name, env.owner, place.pool, place.host, place.pid, place.device, __version__
         )
         with env.database.transaction() as tx:
-            before = workers.register(tx, env.workspace_id, record, env.rendering.lease_s)
-        if before is not None:
-            with env.database.transaction() as tx:
+            before, freed = workers.bearer(tx, env.workspace_id, place.name), 0
+            if before is not None and before != env.owner:
                 freed = reaping.hand_back_of(tx, env.workspace_id, before)
                 submissions.withdraw_taken(tx, env.workspace_id, before)
-            if freed:
-                log.warning("batches of the process before are handed back", batches=freed)
-        self._thread.start()
-        return self
+            workers.register(tx, env.workspace_id, record, env.rendering.lease_s)
+        if freed:
+            log.warning("batches of the process before are handed back", batches=freed)
 
     def __exit__(
         self,

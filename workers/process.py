@@ -20,7 +20,7 @@ from adloom.states import WorkerState
 from tasks.device import device
 from tasks.environment import Environment, use
 from tasks.opening import open_from_settings
-from tasks.patience import PatientStore
+from tasks.patience import OUTAGE_S, PatientStore, is_outage, outlast, outlasting
 from tasks.stopping import StopReason
 from workers.health import health_page
 from workers.membership import Membership, Place
@@ -73,7 +73,8 @@ def _work(options: argparse.Namespace) -> int:
     from workers.deployments import CONTROL_POOL, require_pool  # imports Prefect
     from workers.resident import ResidentWorker
 
-    opened = open_from_settings()
+    opened = outlasting(is_outage, OUTAGE_S)(open_from_settings)
+    asyncio.run(outlast(require_pool, options.pool))
     host = socket.gethostname()
     env = replace(
         opened,
@@ -87,7 +88,6 @@ def _work(options: argparse.Namespace) -> int:
         from models.refadgen.dtypes import check_device
 
         check_device(env.rendering.device)
-    asyncio.run(require_pool(options.pool))
     place = Place(options.name, options.pool, host, os.getpid(), env.rendering.device)
     worker = ResidentWorker(options.pool, name=options.name, limit=options.limit)
     with use(env):

@@ -10,7 +10,7 @@ from adloom.states import WorkerState
 from db.engine import Transaction
 from db.text import as_json
 
-_PREDECESSOR = text("""
+_BEARER = text("""
 SELECT owner FROM worker WHERE workspace_id = :ws AND name = :name FOR UPDATE
 """)
 
@@ -44,11 +44,17 @@ SELECT count(*) FROM worker WHERE workspace_id = :ws AND pool = :pool AND state 
 """)
 
 
-def register(tx: Transaction, ws: int, worker: WorkerRecord, ttl_s: float) -> str | None:
-    """Gives the worker's name to its process; returns the owner that bore it before, if any."""
-    values = {"ws": ws, "name": worker.name}
-    before = tx.execute(_PREDECESSOR, values).scalar_one_or_none()
-    values |= {
+def bearer(tx: Transaction, ws: int, name: str) -> str | None:
+    """The process that bears a worker's name, or bore it last; locked until the commit."""
+    return tx.execute(_BEARER, {"ws": ws, "name": name}).scalar_one_or_none()
+
+
+def register(tx: Transaction, ws: int, worker: WorkerRecord, ttl_s: float) -> None:
+    """Gives the worker's name to its process. First hand back what the one before it held: which
+    of two processes had been told to stop is known by the name's row."""
+    values = {
+        "ws": ws,
+        "name": worker.name,
         "owner": worker.owner,
         "pool": worker.pool,
         "host": worker.host,
@@ -58,7 +64,6 @@ def register(tx: Transaction, ws: int, worker: WorkerRecord, ttl_s: float) -> st
         "ttl": ttl_s,
     }
     tx.execute(_REGISTER, values)
-    return before
 
 
 def beat(

@@ -33,10 +33,10 @@ def reap(world: World) -> tuple[int, int, int]:
     return done.handed_back, done.split, done.failed
 
 
-def register(world: World, name: str, owner: str, pool: str = "gpu") -> str | None:
+def register(world: World, name: str, owner: str, pool: str = "gpu") -> None:
     worker = WorkerRecord(name, owner, pool, "host", 7, "cpu", "0.1.0")
     with world.database.transaction() as tx:
-        return workers.register(tx, world.ws, worker, 60)
+        workers.register(tx, world.ws, worker, 60)
 
 
 def live(world: World, run_id: int) -> dict[int, int]:
@@ -158,11 +158,15 @@ def test_a_worker_that_follows_another_under_its_name_frees_what_that_one_held(
     world: World,
 ) -> None:
     run_id, [batch_id] = cut(world)
-    assert register(world, "w0", "w0:1") is None
+    register(world, "w0", "w0:1")
     world.claimed(batch_id, "w0:1")
-    assert register(world, "w0", "w0:2") == "w0:1"
     with world.database.transaction() as tx:
+        assert workers.bearer(tx, world.ws, "none") is None
+        assert workers.bearer(tx, world.ws, "w0") == "w0:1"
         assert reaping.hand_back_of(tx, world.ws, "w0:1") == 1
+    register(world, "w0", "w0:2")
+    with world.database.transaction() as tx:
+        assert workers.bearer(tx, world.ws, "w0") == "w0:2"
         assert attempts.endings(tx, run_id) == {"lost": 1}
         assert batches.get(tx, batch_id).state is BatchState.PENDING
 
