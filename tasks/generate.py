@@ -71,9 +71,12 @@ def generate(
     with device().held(stop) as turn:
         lease = db(_claimed, env, batch_id, flow_run_id)
         with Heartbeat(lease, _beat(env), every_s=env.rendering.lease_s / 3) as heartbeat:
+            # What was absent before an outage may be stored since, by this very process.
+            known = iter([prepared])
 
             def render_what_is_left() -> BatchReport:
-                return _Batch(env, lease, model, heartbeat, on_progress, prepared, turn).run()
+                ready = next(known, replace(prepared, absent=frozenset()))
+                return _Batch(env, lease, model, heartbeat, on_progress, ready, turn).run()
 
             try:
                 report = db(render_what_is_left)
