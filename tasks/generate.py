@@ -218,9 +218,9 @@ class _Batch:
         """Between micro-batches: the lease holds, storing and finishing lag by one micro-batch at
         most, and what was cancelled meanwhile is left out. Raises what the output's threads did."""
         self.heartbeat.check()
-        self.stop.check_begun()
         output.settle(keep=self.env.rendering.micro_batch)
         self.on_progress(self._report(output))
+        self.stop.check_begun()
         alive = {w.fingerprint for w in self._work()}
         self.turn.begins()
         return [item for item in items if item.name in alive]
