@@ -12,9 +12,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.killing import Killer
-from tests.chaos.night import Night
+from tests.chaos.night import Night, journal
 from tests.chaos.verdict import Verdict, judge
 
 
@@ -56,6 +57,8 @@ def chaos(
 ) -> Verdict:
     """Begins a night, disturbs it, waits for its end, and judges."""
     night = Night(folder, workers)
+    for name in [n for n in os.environ if n.startswith("AWS_")]:
+        del os.environ[name]
     os.environ.update(night.store.server.env)
     started = time.monotonic()
     try:
@@ -68,15 +71,28 @@ def chaos(
             time.sleep(0.5)
         ended = night.has_ended()
         found = judge(night)
-        facts = {
+        facts: dict[str, Any] = {
             "kills": ", ".join(f"{n} × {what}" for what, n in sorted(killer.done.items())),
             "seconds": round(time.monotonic() - started),
             **found.facts,
+            **pace(night, seconds),
         }
         wrong = found.wrong if ended else [f"not over after {limit_s:.0f} s", *found.wrong]
         return Verdict(facts, wrong)
     finally:
         night.end()
+
+
+def pace(night: Night, seconds: float) -> dict[str, Any]:
+    """How busy the workers were between the first and the last render, and their waits."""
+    begun = [line["at"] for line in journal(night.journal)]
+    span = max(begun) - min(begun) + seconds
+    gaps = sorted(gap for gaps in night.gaps_ms() for gap in gaps)
+    waits = f"median {gaps[len(gaps) // 2]:.0f}, most {gaps[-1]:.0f}" if gaps else "none"
+    return {
+        "workers busy": f"{100 * len(begun) * seconds / (night.workers * span):.1f} %",
+        "device waits between batches, ms": waits,
+    }
 
 
 def _options() -> argparse.Namespace:

@@ -116,6 +116,11 @@ class Night:
             assert time.monotonic() < deadline, "the run does not begin"
             time.sleep(0.5)
 
+    def gaps_ms(self) -> list[list[float]]:
+        """The last times that each worker's device waited though the next batch was ready."""
+        listed = self.adloom.ok("workers")["workers"]
+        return [w["stats"].get("gap_ms", []) for w in listed if w["pool"] == "gpu"]
+
     def end(self) -> None:
         if self.command is not None and self.command.poll() is None:
             self.command.kill()
