@@ -238,6 +238,8 @@ def _carry_out(flow: Flow[..., Any], flow_run: FlowRun, stop: Stop) -> BaseExcep
         )
         if state is None or state.is_completed():
             return None
+        if not state.is_final():  # Prefect keeps a run that is being cancelled from failing
+            return HandedBackError(f"left as {state.name}")
         said = await state.aresult(raise_on_failure=False)
         return said if isinstance(said, BaseException) else None
 

@@ -100,7 +100,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--batches", type=int, default=60)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of a simulated render")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of a simulated render")
     parser.add_argument("--cut", type=float, default=30.0, help="seconds without S3")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=float, default=1800.0, help="seconds in all")
