@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check format clean gpu-session
+.PHONY: demo test chaos check format clean gpu-session
 
 $(READY): pyproject.toml constraints.txt requirements-bare.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "adloom needs Python 3.11 or newer, this is %d.%d; set PYTHON=/path/to/python3.11" % v)'
@@ -18,6 +18,9 @@ demo: $(READY)          ## the shipped products, rendered, judged, exported; pri
 
 test: $(READY)          ## all tests; starts and stops the servers they need
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+chaos: $(READY)         ## a run whose servers and workers are killed KILLS times; ends with a table
+	$(BIN)/python -m tests.chaos --kills=$(or $(KILLS),20)
 
 check: $(READY)         ## format, lint, layers, types
 	$(BIN)/ruff format --check .

@@ -139,7 +139,7 @@ class UnavailableError(AdloomError):
 
 
 class DeviceError(UnavailableError):
-    """The device that renders failed."""
+    """The device that renders failed; its process has to be replaced."""
 
 
 class DatabaseUnavailableError(UnavailableError):
@@ -156,6 +156,12 @@ class ConflictError(AdloomError):
 
 class LeaseLostError(AdloomError):
     """The lease is held by another process; nothing was written."""
+
+
+class HandedBackError(AdloomError):
+    """The work was handed back: its process stops, or somebody asked it to."""
+
+    retryable = True
 
 
 class StorageError(AdloomError):
@@ -211,6 +217,10 @@ class OutOfMemoryError(RenderError):
     """The device ran out of memory."""
 
     retryable = True
+
+
+class DeadlyRenderError(RenderError):
+    """The render ends every process that makes it."""
 
 
 def as_render_error(error: Exception) -> AdloomError:

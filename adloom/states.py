@@ -28,6 +28,24 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class AttemptEnding(StrEnum):
+    """How an attempt at a batch ended. `crashed` and `lost` are the ends of a process."""
+
+    FINISHED = "finished"
+    RETURNED = "returned"  # after an error that trying again can mend; counts as an attempt
+    DRAINED = "drained"  # the worker stops, or its installation is at fault; does not count
+    FAILED = "failed"
+    CRASHED = "crashed"  # the device failed, and the process had to end
+    LOST = "lost"  # the worker died or fell silent
+    EVICTED = "evicted"  # it was draining when it was ended; does not count
+
+
+class WorkerState(StrEnum):
+    WORKING = "working"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
 class Trigger(StrEnum):
     MANUAL = "manual"
     SCHEDULE = "schedule"

@@ -9,7 +9,18 @@ import typer
 
 from adloom import __version__
 from adloom.errors import AdloomError
-from cli import campaigns, catalog, creatives, cutouts, recalls, runs, scenes, stack, weights
+from cli import (
+    campaigns,
+    catalog,
+    creatives,
+    cutouts,
+    recalls,
+    runs,
+    scenes,
+    stack,
+    weights,
+    workers,
+)
 from cli.console import EXIT_CODES, report
 
 app = typer.Typer(
@@ -29,6 +40,7 @@ app.add_typer(weights.app, name="weights")
 stack.register(app)
 runs.register(app)
 recalls.register(app)
+workers.register(app)
 
 
 @app.callback(invoke_without_command=True)

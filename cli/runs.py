@@ -18,7 +18,7 @@ WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until t
 
 def register(app: typer.Typer) -> None:
     """Adds this module's commands to the root."""
-    for function in (run, runs, report, retry, cancel):
+    for function in (run, runs, report, retry, cancel, pause, resume):
         app.command(function.__name__)(function)
 
 
@@ -93,6 +93,28 @@ def cancel(run: RunArgument, as_json: JsonOption = False) -> None:
     ))  # fmt: skip
 
 
+def pause(run: RunArgument, as_json: JsonOption = False) -> None:
+    """Pause a run: batches under way end, no more are begun."""
+    from tasks import runs as tasks
+
+    with environment() as env:
+        tasks.pause(env, run)
+    emit({"run": run, "paused": True}, as_json, lambda: stdout.print(f"run {run} is paused"))
+
+
+def resume(number: RunArgument, wait: WaitOption = False, as_json: JsonOption = False) -> None:
+    """Let a paused run go on; one that nobody executes is executed from here."""
+    from tasks import runs as tasks
+
+    with environment() as env:
+        held = tasks.go_on(env, number)
+        campaign = tasks.require_run(env, number).campaign
+    if not held:
+        run(campaign, wait=wait, as_json=as_json)
+        return
+    emit({"run": number, "paused": False}, as_json, lambda: stdout.print(f"run {number} goes on"))
+
+
 def runs(
     limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 20,
     as_json: JsonOption = False,
@@ -144,6 +166,9 @@ def print_report(made: RunReport) -> None:
         table("Reasons", ("reason", "items"), made.reasons)
     if made.failures:
         table("Failures", ("error", "items", "message"), made.failures)
+    if set(made.attempts) - {"finished"}:
+        ended = ", ".join(f"{n} {how}" for how, n in made.attempts.items())
+        stdout.print(f"attempts at batches: {ended}")
     for reason, count in made.skipped.items():
         stdout.print(f"skipped: {count} products, {reason}", markup=False)
 

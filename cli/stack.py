@@ -1,11 +1,15 @@
 """`adloom up | down | status | doctor | gc`: the installation itself."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.console import JsonOption, emit, stdout, table
 from cli.session import environment
+
+if TYPE_CHECKING:
+    from services.stack import Running
+    from tasks.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -14,8 +18,17 @@ def register(app: typer.Typer) -> None:
         app.command(function.__name__)(function)
 
 
-def up(as_json: JsonOption = False) -> None:
-    """Start Postgres and Prefect, bring the schema up to date, install the shipped scenes."""
+def up(
+    workers: Annotated[int, typer.Option(min=0, help="GPU workers to start here.")] = 0,
+    control: Annotated[
+        int | None, typer.Option(min=0, help="Workers for schedules; else 1 with --workers.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start Postgres and Prefect, bring the schema up to date, install the shipped scenes.
+
+    With --workers also the fleet of this machine: work pools, deployments, schedules, workers.
+    """
     from db.migrate import upgrade
     from services import stack
     from tasks.scenes import SHIPPED_PACK, add_pack
@@ -26,14 +39,29 @@ def up(as_json: JsonOption = False) -> None:
     with environment() as env:
         add_pack(env, SHIPPED_PACK)
         env.store.check()
+        counts = {"gpu": workers, "control": (1 if workers else 0) if control is None else control}
+        started = _fleet_up(settings, running, counts) if any(counts.values()) else []
     emit(
-        {"home": settings.home, "prefect": running.prefect_api_url},
+        {"home": settings.home, "prefect": running.prefect_api_url, "workers": started},
         as_json,
         lambda: stdout.print(
             f"adloom is up. Home: {settings.home}\n"
             f"Prefect's pages: {running.prefect_api_url.removesuffix('/api')}"
+            + (f"\nworkers started: {', '.join(started)}" if started else "")
         ),
     )
+
+
+def _fleet_up(settings: "Settings", running: "Running", counts: dict[str, int]) -> list[str]:
+    """Makes pools and deployments, starts what workers are missing; returns their names."""
+    import asyncio
+
+    from services.fleet import start_workers
+    from workers.deployments import deploy
+
+    asyncio.run(deploy())
+    started = [start_workers(settings, running, pool, count) for pool, count in counts.items()]
+    return [process.name for processes in started for process in processes]
 
 
 def down(as_json: JsonOption = False) -> None:

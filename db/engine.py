@@ -95,5 +95,7 @@ def _set_up(connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("SET TIME ZONE 'UTC'")
     cursor.execute("SET jit = off")
+    # A process that was stopped within a transaction holds its locks no longer than this.
+    cursor.execute("SET idle_in_transaction_session_timeout = '300s'")
     cursor.close()
     connection.commit()

@@ -1,13 +1,12 @@
 """Failed items of a run, opened again and run."""
 
-import asyncio
-
 from prefect import flow
 
 from adloom.records import FailureFilter
 from flows.run_campaign import carry_out
 from tasks import retrying, runs
 from tasks.environment import current
+from tasks.patience import in_thread
 
 
 @flow(name="retry-failed", flow_run_name="retry-run-{run}")
@@ -30,8 +29,8 @@ async def retry_failed(
         newer_than_s=newer_than_s,
     )
     env = current()
-    await asyncio.to_thread(retrying.require_weights, env, run)
+    await in_thread(retrying.require_weights, env, run)
     with runs.held(env, run) as lease:
-        await asyncio.to_thread(retrying.reopen, env, lease.lease, chosen)
+        await in_thread(retrying.reopen, env, lease.lease, chosen)
         await carry_out(lease)
     return run

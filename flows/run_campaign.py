@@ -1,18 +1,19 @@
 """One run of a campaign, from plan to verdicts."""
 
-import asyncio
-
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from adloom.errors import AdloomError, LeaseLostError
+from adloom.errors import AdloomError, HandedBackError, LeaseLostError
 from adloom.records import RunLease, RunRecord
 from adloom.states import RunState, Trigger
 from flows.generate_batch import generate_batch
-from tasks import batching, judging, reports, runs, steps
+from tasks import batching, judging, reports, runs, steps, stopping
 from tasks.artifacts import RunArtifacts
 from tasks.environment import current
+from tasks.following import Following
 from tasks.heartbeat import Heartbeat
+from tasks.patience import in_thread, outlast
+from tasks.stopping import StopReason
 
 
 @flow(name="run-campaign", flow_run_name="{campaign}")
@@ -22,7 +23,7 @@ async def run_campaign(campaign: str, trigger: str = "manual") -> int:
     An interrupted run of the same campaign is gone on with. Calling it again is always safe.
     """
     env = current()
-    run = await asyncio.to_thread(
+    run = await in_thread(
         runs.begin, env, campaign, trigger=Trigger(trigger), flow_run_id=flow_run.id or None
     )
     with runs.held(env, run.id) as lease:
@@ -31,18 +32,26 @@ async def run_campaign(campaign: str, trigger: str = "manual") -> int:
 
 
 async def carry_out(lease: Heartbeat[RunLease]) -> None:
-    """Brings a run that is held to its end. Raises what made it impossible, recorded."""
+    """Brings a run that is held to its end. Raises what made it impossible, recorded.
+
+    A service that does not answer is waited for; so a restart of Postgres, Prefect or the object
+    store ends no run.
+    """
     env, run_id = current(), lease.lease.run_id
     try:
-        run = await asyncio.to_thread(runs.require_run, env, run_id)
+        run = await in_thread(runs.require_run, env, run_id)
         if run.state is RunState.PLANNING:
-            await steps.plan_run(lease.lease)
+            await outlast(steps.plan_run, lease.lease)
         await _make(run, lease)
     except LeaseLostError:
         raise  # another process executes the run now: it is not ours to fail
+    except HandedBackError:
+        if stopping.current().reason is StopReason.CANCELLED:
+            await in_thread(runs.cancel, env, run_id)
+        raise
     except AdloomError as error:
         if not error.retryable and not error.of_installation:
-            await asyncio.to_thread(runs.fail, env, lease.lease, error)
+            await in_thread(runs.fail, env, lease.lease, error)
         raise
 
 
@@ -54,34 +63,43 @@ async def _make(run: RunRecord, lease: Heartbeat[RunLease]) -> None:
     while True:
         await _render(run, lease, artifacts)
         lease.check()
-        await steps.finish_missing(lease.lease)
-        await steps.judge(lease.lease)
-        if await asyncio.to_thread(runs.has_ended, env, run.id):
+        await outlast(steps.finish_missing, lease.lease)
+        await outlast(steps.judge, lease.lease)
+        if await in_thread(runs.has_ended, env, run.id):
             return
-        drawn = await asyncio.to_thread(judging.draw_again, env, lease.lease, run)
-        still_open = await asyncio.to_thread(runs.open_renders, env, run.id)
+        drawn = await in_thread(judging.draw_again, env, lease.lease, run)
+        still_open = await in_thread(runs.open_renders, env, run.id)
         if not still_open or (not drawn and still_open == open_before):
             break
         open_before = still_open
-    await asyncio.to_thread(runs.complete, env, lease.lease)
-    await artifacts.report(await asyncio.to_thread(reports.run_report, env, run.id))
+    await in_thread(runs.complete, env, lease.lease)
+    await artifacts.report(await in_thread(reports.run_report, env, run.id))
 
 
 async def _render(run: RunRecord, lease: Heartbeat[RunLease], artifacts: RunArtifacts) -> None:
     """Renders until none of the run's renders is to come, here or in another process."""
-    env = current()
-    while True:
-        for batch in await asyncio.to_thread(batching.next_batches, env, lease.lease):
-            lease.check()
-            if await asyncio.to_thread(runs.has_ended, env, run.id):
-                return
-            try:
-                await generate_batch(batch.id, run.spec.model)
-            except AdloomError as error:
-                if error.of_installation:
-                    raise  # the run stays as it is and is gone on with once that is mended
-                # The batch is failed or handed back; its renders say so, and the run goes on.
-                get_run_logger().warning("batch %s: %s", batch.id, error)
-            await artifacts.progress()
-        if not await asyncio.to_thread(batching.wait_for_others, env, run.id):
+    following = Following(current(), run, lease)
+    while await following.goes_on():
+        if await following.has_fleet():
+            more = await following.submit()
+        else:
+            more = await _render_here(run, lease, following)
+        await artifacts.progress()
+        if not more:
             return
+
+
+async def _render_here(run: RunRecord, lease: Heartbeat[RunLease], following: Following) -> bool:
+    """Renders what waits, batch by batch; False when no render of the run is to come."""
+    env = current()
+    for batch in await in_thread(batching.next_batches, env, lease.lease):
+        if not await following.goes_on():
+            return False
+        try:
+            await outlast(generate_batch, batch.id, run.spec.model)
+        except AdloomError as error:
+            if error.of_installation:
+                raise  # the run stays as it is and is gone on with once that is mended
+            # The batch is failed or handed back; its renders say so, and the run goes on.
+            get_run_logger().warning("batch %s: %s", batch.id, error)
+    return await in_thread(batching.wait_for_others, env, run.id)

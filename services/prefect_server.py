@@ -1,16 +1,17 @@
 """Our own Prefect server, kept on the same Postgres in a second database."""
 
 import contextlib
+import ipaddress
 import os
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import psutil
 
-from adloom.errors import UnavailableError
+from adloom.errors import ConfigurationError, UnavailableError
 from services.processes import Process, is_alive, log_tail, start_detached, stop, wait_until
 
 HOST = "127.0.0.1"
@@ -30,28 +31,42 @@ class PrefectServer:
 
     home: Path
     log: Path
+    host: str = HOST
+    auth: str | None = field(default=None, repr=False)
 
     def launch(self, database_url: str, port: int) -> Process:
-        """Starts the server's process on 127.0.0.1 and does not wait for it.
+        """Starts the server's process and does not wait for it.
 
         `database_url`: the `postgresql+asyncpg://` address of a database of its own. It is passed
-        in the process's environment only, where other users cannot read it.
+        in the process's environment only, where other users cannot read it. Raises
+        ConfigurationError if the server would be open to other machines without a password.
         """
+        self._require_password()
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         env = {
             **_without_prefect(os.environ),
-            **client_environment(api_url(port), self.home),
+            **client_environment(api_url(port), self.home, self.auth),
             "PREFECT_API_DATABASE_CONNECTION_URL": database_url,
-            "PREFECT_SERVER_API_HOST": HOST,
+            "PREFECT_SERVER_API_HOST": self.host,
             "PREFECT_SERVER_API_PORT": str(port),
             "PREFECT_SERVER_METRICS_ENABLED": "true",
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         }
+        if self.auth:
+            env["PREFECT_SERVER_API_AUTH_STRING"] = self.auth
         argv = [sys.executable, "-P", "-m", "prefect", "server", "start"]
         return start_detached(
-            "prefect", [*argv, "--host", HOST, "--port", str(port)], log=self.log, env=env,
+            "prefect", [*argv, "--host", self.host, "--port", str(port)], log=self.log, env=env,
             cwd=self.home,
         )  # fmt: skip
+
+    def _require_password(self) -> None:
+        if not self.auth and not _is_loopback(self.host):
+            raise ConfigurationError(
+                f"Prefect's server would listen on {self.host} without a password",
+                where="ADLOOM_PREFECT_HOST",
+                hint="set ADLOOM_PREFECT_AUTH=user:password, for the workers as well",
+            )
 
     def wait_until_healthy(self, process: Process, port: int) -> None:
         """Returns when this very process answers. Raises UnavailableError with its log's end."""
@@ -79,9 +94,17 @@ def api_url(port: int) -> str:
     return f"http://{HOST}:{port}/api"
 
 
-def client_environment(prefect_api_url: str, home: Path) -> dict[str, str]:
+def client_environment(prefect_api_url: str, home: Path, auth: str | None = None) -> dict[str, str]:
     """What a process needs in its environment to run flows against our server, and quietly."""
-    return {**_QUIET, "PREFECT_API_URL": prefect_api_url, "PREFECT_HOME": str(home)}
+    needed = {**_QUIET, "PREFECT_API_URL": prefect_api_url, "PREFECT_HOME": str(home)}
+    return {**needed, "PREFECT_API_AUTH_STRING": auth} if auth else needed
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def is_healthy(process: Process, port: int) -> bool:

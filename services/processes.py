@@ -112,6 +112,19 @@ def stop(
     return gentle
 
 
+def stop_all(processes: Sequence[Process], *, grace_s: float) -> bool:
+    """Stops processes together, each told once; True if all went within the grace."""
+    alive = [p for p in processes if is_alive(p)]
+    for process in alive:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGTERM)
+    gentle = wait_until(lambda: not any(is_alive(p) for p in alive), grace_s)
+    for process in alive:
+        kill(process)
+    wait_until(lambda: not any(is_alive(p) for p in alive), grace_s)
+    return gentle
+
+
 def kill(process: Process) -> None:
     """SIGKILL to the process and to those it started in its group."""
     if not is_alive(process):

@@ -9,7 +9,7 @@ from adloom.errors import UnavailableError
 from services import databases, prefect_server, state
 from services.postgres import EmbeddedPostgres
 from services.prefect_server import PrefectServer
-from services.processes import Process, is_alive, stop
+from services.processes import Process, is_alive, stop, stop_all
 from services.state import State
 from tasks.settings import Settings
 
@@ -47,11 +47,19 @@ class Running:
     prefect_api_url: str
     prefect_home: Path
     home: Path
+    prefect_auth: str | None = field(default=None, repr=False)
 
     @property
     def prefect_environment(self) -> dict[str, str]:
         """The variables for a process that runs flows; set them before Prefect is imported."""
-        return prefect_server.client_environment(self.prefect_api_url, self.prefect_home)
+        return prefect_server.client_environment(
+            self.prefect_api_url, self.prefect_home, self.prefect_auth
+        )
+
+    @property
+    def worker_environment(self) -> dict[str, str]:
+        """The variables for a process that opens its environment from its settings."""
+        return {**self.prefect_environment, "ADLOOM_DATABASE_URL": self.database_url}
 
 
 def up(settings: Settings, *, migrate: Callable[[str], None] | None = None) -> Running:
@@ -81,7 +89,7 @@ def down(settings: Settings) -> bool:
         return True
     with state.locked(settings.home):
         recorded = state.load(settings.home) or State()
-        gentle = [stop(worker, grace_s=_WORKER_GRACE_S) for worker in recorded.workers]
+        gentle = [stop_all(recorded.workers, grace_s=_WORKER_GRACE_S)]
         if recorded.prefect:
             gentle.append(prefect_server.stop_server(recorded.prefect))
         gentle.append(_postgres(settings).stop())
@@ -158,9 +166,9 @@ def _prefect_launched(
         return None
     if recorded.prefect and recorded.prefect_port and is_alive(recorded.prefect):
         return recorded.prefect, recorded.prefect_port
-    port = prefect_server.free_port(recorded.prefect_port)
+    server, port = _prefect(settings), prefect_server.free_port(recorded.prefect_port)
     address = databases.for_asyncpg(database_url, _prefect_database(settings))
-    process = _prefect(settings).launch(address, port)
+    process = server.launch(address, port)
     state.save(settings.home, replace(recorded, prefect=process, prefect_port=port))
     return process, port
 
@@ -226,7 +234,12 @@ def _postgres(settings: Settings) -> EmbeddedPostgres:
 
 
 def _prefect(settings: Settings) -> PrefectServer:
-    return PrefectServer(settings.home / "prefect", settings.home / "logs" / "prefect.log")
+    return PrefectServer(
+        settings.home / "prefect",
+        settings.home / "logs" / "prefect.log",
+        host=settings.prefect_host,
+        auth=_prefect_auth(settings),
+    )
 
 
 def _running(settings: Settings, database_url: str, prefect_api_url: str) -> Running:
@@ -235,4 +248,9 @@ def _running(settings: Settings, database_url: str, prefect_api_url: str) -> Run
         prefect_api_url=prefect_api_url,
         prefect_home=settings.home / "prefect",
         home=settings.home,
+        prefect_auth=_prefect_auth(settings),
     )
+
+
+def _prefect_auth(settings: Settings) -> str | None:
+    return settings.prefect_auth.get_secret_value() if settings.prefect_auth else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -32,6 +33,7 @@ from tasks.runs import in_flight
 
 log = structlog.get_logger(__name__)
 SHEET_ROWS = 8
+MOVE_EVERY_S = 5.0
 
 
 class RunArtifacts:
@@ -44,11 +46,12 @@ class RunArtifacts:
         self._env, self._run = env, run
         self._bar: UUID | None = None
         self._total = 0
+        self._moved_at = 0.0
 
     async def start(self) -> None:
         """Makes the progress bar."""
-        self._total = await asyncio.to_thread(in_flight, self._env, self._run.id)
         with _only_for_looking():
+            self._total = await asyncio.to_thread(in_flight, self._env, self._run.id)
             self._bar = await acreate_progress_artifact(
                 progress=0.0 if self._total else 100.0,
                 key=f"run-{self._run.id}-progress",
@@ -56,12 +59,15 @@ class RunArtifacts:
             )
 
     async def progress(self) -> None:
-        """Moves the bar to the share of renders that are there."""
-        left = await asyncio.to_thread(in_flight, self._env, self._run.id)
-        self._total = max(self._total, left)
-        if self._bar is None or not self._total:
+        """Moves the bar to the share of renders that are there, every few seconds."""
+        if self._bar is None or time.monotonic() - self._moved_at < MOVE_EVERY_S:
             return
+        self._moved_at = time.monotonic()
         with _only_for_looking():
+            left = await asyncio.to_thread(in_flight, self._env, self._run.id)
+            self._total = max(self._total, left)
+            if not self._total:
+                return
             await aupdate_progress_artifact(
                 self._bar, progress=100.0 * (self._total - left) / self._total
             )

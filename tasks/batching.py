@@ -4,11 +4,9 @@ import time
 
 from adloom.records import BatchRecord, RunLease
 from adloom.states import BatchState, RenderState
-from db.queries import batches, run_leases
+from db.queries import batches, reaping, run_leases
 from tasks.environment import Environment
-
-MAX_ATTEMPTS = 5
-"""A batch that was claimed this often and never finished is failed, so that a run always ends."""
+from tasks.fleet import MAX_ATTEMPTS
 
 POLL_S = 1.0
 
@@ -21,6 +19,8 @@ def next_batches(env: Environment, lease: RunLease) -> tuple[BatchRecord, ...]:
     run_id = lease.run_id
     with env.database.transaction() as tx:
         run_leases.hold(tx, lease)
+        reaping.reap(tx, env.workspace_id, grace_s=env.rendering.lease_s)
+        reaping.close_empty(tx, run_id)
         batches.fail_exhausted(tx, env.workspace_id, max_attempts=MAX_ATTEMPTS)
         batches.cut(tx, run_id, size=env.rendering.batch_size)
         needed = batches.needed_by(tx, run_id)

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from adloom.campaign import CampaignSpec
 from adloom.campaign_document import parse_campaign
-from adloom.errors import InvalidInputError, NotFoundError, Problem, SpecError
+from adloom.errors import (
+    AdloomError,
+    ConfigurationError,
+    InvalidInputError,
+    NotFoundError,
+    Problem,
+    SpecError,
+)
 from adloom.finishing_spec import Upscaler
 from adloom.records import CampaignRecord
 from adloom.yaml_spec import Document, dotted, parse_yaml
@@ -122,12 +129,12 @@ def unknown_names(
 
 def _unknown_weights(env: Environment, spec: CampaignSpec) -> Iterator[tuple[FieldPath, str]]:
     try:
-        resident.weights_path(spec.model, env.rendering.weights_root)
-    except NotFoundError as error:
+        resident.check_model(spec.model, env.rendering)
+    except (NotFoundError, ConfigurationError) as error:
         yield ("model",), _said(error)
 
 
-def _said(error: NotFoundError) -> str:
+def _said(error: AdloomError) -> str:
     return error.message + (f"; {error.hint}" if error.hint else "")
 
 

@@ -44,6 +44,7 @@ class Rendering:
     upscaler_licence: str | None = None
     reference_cache_mb: int | None = None
     masks: MaskModels = MaskModels()
+    simulation_journal: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ class Environment:
     owner: str
     allow_private_addresses: bool = False
     s3_endpoint: str | None = None
+    worker: str = ""
+    """The name under which this process and those that follow it work; empty: it has none."""
+    renders_here: bool = True
+    """Whether a run that this process coordinates may render in it when there is no fleet."""
 
 
 _current: Environment | None = None

@@ -14,20 +14,25 @@ from adloom.errors import (
     AdloomError,
     ConflictError,
     DatabaseUnavailableError,
+    DeviceError,
+    HandedBackError,
     LeaseLostError,
     as_render_error,
     ends_the_work,
 )
 from adloom.keys import render_key
 from adloom.records import Lease, RenderWork
+from adloom.states import AttemptEnding
 from db.queries import batches, leases
 from models.refadgen.render_items import NotRendered, RenderItem
-from tasks import resident
+from tasks import resident, stopping
 from tasks.ahead import ahead
+from tasks.device import DeviceHold, device
 from tasks.environment import Environment
 from tasks.finishing import Finisher
 from tasks.heartbeat import Heartbeat
-from tasks.pictures import ProductPictures
+from tasks.patience import IN_BATCH_S, is_database_outage, outlasting
+from tasks.preparing import PreparedBatch, prepare
 from tasks.render_output import RenderOutput
 from tasks.rendering import SpecItems
 
@@ -59,33 +64,57 @@ def generate(
     A render that cannot be made is failed with its error class and the batch goes on. If the
     database or the store go away, or the lease is lost, the batch is left to whoever claims it.
     """
+    stop = stopping.current()
+    db = outlasting(is_database_outage, IN_BATCH_S)
+    prepared = db(prepare, env, batch_id, model)
+    started = time.perf_counter()
+    with device().held(stop) as turn:
+        lease = db(_claimed, env, batch_id, flow_run_id)
+        with Heartbeat(lease, _beat(env), every_s=env.rendering.lease_s / 3) as heartbeat:
+            # What was absent before an outage may be stored since, by this very process.
+            known = iter([prepared])
+
+            def render_what_is_left() -> BatchReport:
+                ready = next(known, replace(prepared, absent=frozenset()))
+                return _Batch(env, lease, model, heartbeat, on_progress, ready, turn).run()
+
+            try:
+                report = db(render_what_is_left)
+                db(_finish, env, lease)
+            except LeaseLostError:
+                raise
+            except Exception as caught:
+                error = as_render_error(caught)
+                _give_up(env, lease, error)
+                if error is caught:
+                    raise
+                raise error from caught
+    return replace(report, seconds=time.perf_counter() - started)
+
+
+def _claimed(env: Environment, batch_id: int, flow_run_id: str | None) -> Lease:
     with env.database.transaction() as tx:
-        lease = leases.claim(tx, batch_id, env.owner, env.rendering.lease_s)
+        lease = leases.claim(
+            tx, batch_id, env.owner, env.rendering.lease_s, worker=env.worker or None
+        )
         if lease is not None and flow_run_id is not None:
             batches.set_flow_run(tx, batch_id, flow_run_id)
     if lease is None:
         raise ConflictError(f"batch {batch_id} is held by another worker or has ended")
+    return lease
 
+
+def _beat(env: Environment) -> Callable[[Lease], Lease]:
     def beat(held: Lease) -> Lease:
         with env.database.transaction() as tx:
             return leases.heartbeat(tx, held, env.rendering.lease_s)
 
-    started = time.perf_counter()
-    with Heartbeat(lease, beat, every_s=env.rendering.lease_s / 3) as heartbeat:
-        try:
-            report = _Batch(env, lease, model, heartbeat, on_progress).run()
-        except LeaseLostError:
-            raise
-        except AdloomError as error:
-            _give_up(env, lease, error)
-            raise
-        except Exception as error:
-            unexpected = as_render_error(error)
-            _give_up(env, lease, unexpected)
-            raise unexpected from error
+    return beat
+
+
+def _finish(env: Environment, lease: Lease) -> None:
     with env.database.transaction() as tx:
         leases.finish(tx, lease)
-    return replace(report, seconds=time.perf_counter() - started)
 
 
 def _give_up(env: Environment, lease: Lease, error: AdloomError) -> None:
@@ -94,18 +123,14 @@ def _give_up(env: Environment, lease: Lease, error: AdloomError) -> None:
     A fault of the installation is no fault of the batch and counts as no attempt.
     """
     with suppress(DatabaseUnavailableError), env.database.transaction() as tx:
-        if error.of_installation:
-            leases.release(tx, lease, counts=False)
+        if isinstance(error, DeviceError):
+            leases.release(tx, lease, ending=AttemptEnding.CRASHED, error=error)
+        elif error.of_installation or isinstance(error, HandedBackError):
+            leases.release(tx, lease, ending=AttemptEnding.DRAINED, error=error)
         elif error.retryable and batches.get(tx, lease.batch_id).attempts < RETRY_BATCH_ATTEMPTS:
-            leases.release(tx, lease)
+            leases.release(tx, lease, error=error)
         else:
-            leases.fail(
-                tx,
-                lease,
-                error_class=error.error_class,
-                message=str(error),
-                retryable=error.retryable,
-            )
+            leases.fail(tx, lease, error)
 
 
 class _Batch:
@@ -118,12 +143,16 @@ class _Batch:
         model: str,
         heartbeat: Heartbeat[Lease],
         on_progress: Callable[[BatchReport], None],
+        prepared: PreparedBatch,
+        turn: DeviceHold,
     ) -> None:
         self.env, self.lease, self.heartbeat = env, lease, heartbeat
         self.on_progress = on_progress
+        self.absent, self.turn = prepared.absent_at(lease.epoch), turn
+        self.stop = stopping.current()
         self.renderer = resident.renderer(model, env.rendering)
         self.finisher = Finisher.of(env, model)
-        self.items = SpecItems(self.renderer, ProductPictures(env.store, env.workspace))
+        self.items = SpecItems(self.renderer, prepared.pictures)
 
     def run(self) -> BatchReport:
         work = {w.fingerprint: w for w in self._work()}
@@ -142,7 +171,9 @@ class _Batch:
                     if isinstance(made, NotRendered):
                         output.failed(work[made.item.name], made.error)
                     else:
+                        self.turn.made(made.seconds)
                         output.rendered(work[made.item.name], made.picture, made.seconds)
+            self.turn.let_go()
             output.settle()
         report = self._report(output)
         self.on_progress(report)
@@ -169,7 +200,7 @@ class _Batch:
     def _prepared(self, work: RenderWork) -> RenderItem | AdloomError | None:
         """None: its object is there."""
         try:
-            if self.env.store.head(render_key(self.env.workspace, work.fingerprint)) is not None:
+            if work.fingerprint not in self.absent and self._is_stored(work):
                 return None
             return self.items.item(work.fingerprint, work.spec)
         except Exception as caught:
@@ -177,6 +208,9 @@ class _Batch:
             if ends_the_work(error):
                 raise error from caught
             return error
+
+    def _is_stored(self, work: RenderWork) -> bool:
+        return self.env.store.exists(render_key(self.env.workspace, work.fingerprint))
 
     def _still_wanted(
         self, items: Sequence[RenderItem], output: RenderOutput
@@ -186,7 +220,9 @@ class _Batch:
         self.heartbeat.check()
         output.settle(keep=self.env.rendering.micro_batch)
         self.on_progress(self._report(output))
+        self.stop.check_begun()
         alive = {w.fingerprint for w in self._work()}
+        self.turn.begins()
         return [item for item in items if item.name in alive]
 
     def _report(self, output: RenderOutput) -> BatchReport:

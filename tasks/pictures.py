@@ -42,6 +42,11 @@ class ProductPictures:
         self._kept: OrderedDict[tuple[str, str], ProductPicture] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def capacity(self) -> int:
+        """How many pictures are kept."""
+        return _KEPT
+
     def get(self, photo_sha256: str, mask_sha256: str) -> ProductPicture:
         """Raises ObjectMissingError when photo or mask is not in the store."""
         key = (photo_sha256, mask_sha256)

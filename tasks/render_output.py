@@ -5,6 +5,7 @@ waits for the store or the database.
 """
 
 import hashlib
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -32,6 +33,9 @@ from tasks.finishing import Finisher
 STORING_THREADS = 4
 """Encoding and putting a 512 px render takes some 0.15 s, and a GPU makes more than ten a second.
 Finishing has one thread: its networks are not safe for several."""
+
+_FINISHING = threading.Lock()
+"""Nor for two batches, of which one is being finished while the next one renders."""
 
 log = structlog.get_logger(__name__)
 
@@ -162,14 +166,13 @@ class RenderOutput:
         )
         with self.env.database.transaction() as tx:
             leases.mark_rendered(tx, self.lease, work.render_id, stored)
-        return self.finishing.submit(
-            self.finisher.finish,
-            work.render_id,
-            work.spec,
-            picture,
-            work.finishings,
-            lease=self.lease,
-        )
+        return self.finishing.submit(self._finish, work, picture)
+
+    def _finish(self, work: RenderWork, picture: NDArray[np.uint8]) -> None:
+        with _FINISHING:
+            self.finisher.finish(
+                work.render_id, work.spec, picture, work.finishings, lease=self.lease
+            )
 
 
 def _of_one_render(caught: Exception) -> AdloomError:

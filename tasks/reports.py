@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from adloom.records import CreativeView
 from adloom.states import Disposition, Outcome
-from db.queries import creatives, runs
+from db.queries import attempts, creatives, runs
 from tasks.environment import Environment
 from tasks.runs import RunLine, run_line
 
@@ -36,6 +36,8 @@ class RunReport:
     skipped: dict[str, int]
     render_seconds: float
     elapsed_s: float
+    attempts: dict[str, int]
+    """How the attempts at the run's batches ended, counted."""
 
 
 def run_report(env: Environment, run_id: int) -> RunReport:
@@ -43,6 +45,7 @@ def run_report(env: Environment, run_id: int) -> RunReport:
     with env.database.transaction() as tx:
         summary = runs.summary(tx, env.workspace_id, run_id)
         proof = runs.conservation(tx, run_id)
+        endings = attempts.endings(tx, run_id)
         by_scene: defaultdict[str, Counter[Outcome]] = defaultdict(Counter)
         failures: Counter[tuple[str, str]] = Counter()
         seconds = 0.0
@@ -62,6 +65,7 @@ def run_report(env: Environment, run_id: int) -> RunReport:
         skipped=dict(summary.skipped),
         render_seconds=seconds,
         elapsed_s=(ended - line.started_at).total_seconds(),
+        attempts=endings,
     )
 
 

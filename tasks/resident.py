@@ -16,6 +16,7 @@ from adloom.weights_bill import Part
 from models.refadgen.weights import check_billed, check_licence
 from tasks.environment import Rendering
 from tasks.paths import user_path
+from tasks.simulated import is_simulated, simulated_renderer
 
 if TYPE_CHECKING:
     from models.refadgen.renderer import RefAdGenRenderer
@@ -41,6 +42,8 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
     from models.refadgen.lora import Lora
     from models.refadgen.renderer import RefAdGenRenderer
 
+    if is_simulated(model):
+        return _simulated(model, rendering)
     path = weights_path(model, rendering.weights_root)
     allowed = rendering.allow_noncommercial_weights
     check_licence(path, allowed)
@@ -61,6 +64,22 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
         loaded: RefAdGenRenderer = _loaded[key]
     check_billed(path, loaded.files_hash, allowed)
     return loaded
+
+
+def _simulated(model: str, rendering: Rendering) -> Any:
+    with _lock:
+        if (model,) not in _loaded:
+            _loaded[(model,)] = simulated_renderer(model, rendering.simulation_journal)
+        return _loaded[(model,)]
+
+
+def check_model(model: str, rendering: Rendering) -> None:
+    """Raises NotFoundError if a campaign's `model` names no weights, ConfigurationError if it names
+    a simulation and none is allowed; loads nothing."""
+    if is_simulated(model):
+        simulated_renderer(model, rendering.simulation_journal)
+    else:
+        weights_path(model, rendering.weights_root)
 
 
 def weights_path(model: str, root: Path) -> Path:

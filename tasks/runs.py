@@ -30,6 +30,7 @@ from db.queries import batches, campaigns, cancelling, run_leases, runs
 from tasks import resident
 from tasks.environment import Environment
 from tasks.heartbeat import Heartbeat
+from tasks.patience import OUTAGE_S, is_database_outage, outlasting
 
 ENDED = (RunState.COMPLETE, RunState.FAILED, RunState.CANCELLED)
 
@@ -140,9 +141,9 @@ def held(env: Environment, run_id: int) -> Iterator[Heartbeat[RunLease]]:
 def _claimed(env: Environment, run_id: int) -> RunLease:
     """The run's lease, waiting as long as that of a process that was killed can last."""
     deadline = time.monotonic() + env.rendering.lease_s + 1
+    claim = outlasting(is_database_outage, OUTAGE_S)
     while True:
-        with env.database.transaction() as tx:
-            lease = run_leases.claim(tx, run_id, env.owner, env.rendering.lease_s)
+        lease = claim(_claim, env, run_id)
         if lease is not None:
             return lease
         if time.monotonic() > deadline:
@@ -151,6 +152,11 @@ def _claimed(env: Environment, run_id: int) -> RunLease:
                 hint=f"wait for it, or: adloom cancel {run_id}",
             )
         time.sleep(0.5)
+
+
+def _claim(env: Environment, run_id: int) -> RunLease | None:
+    with env.database.transaction() as tx:
+        return run_leases.claim(tx, run_id, env.owner, env.rendering.lease_s)
 
 
 def complete(env: Environment, lease: RunLease) -> RunSummary:
@@ -181,6 +187,21 @@ def cancel(env: Environment, run_id: int) -> CancelCounts:
     require_run(env, run_id)
     with env.database.transaction() as tx:
         return cancelling.cancel(tx, run_id)
+
+
+def pause(env: Environment, run_id: int) -> None:
+    """Has a run hand over no more batches; those under way end. Raises ConflictError."""
+    require_run(env, run_id)
+    with env.database.transaction() as tx:
+        runs.set_paused(tx, run_id, True)
+
+
+def go_on(env: Environment, run_id: int) -> bool:
+    """Lets a paused run go on; whether somebody coordinates it, who will. Raises ConflictError."""
+    require_run(env, run_id)
+    with env.database.transaction() as tx:
+        runs.set_paused(tx, run_id, False)
+        return run_leases.is_held(tx, run_id)
 
 
 def has_ended(env: Environment, run_id: int) -> bool:

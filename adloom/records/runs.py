@@ -59,6 +59,7 @@ class RunRecord:
     ended_at: datetime | None
     error_class: str | None
     error_message: str | None
+    paused_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,16 @@ class RunLease:
     owner: str
     epoch: int
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanedRun:
+    """A live run without a coordinator; `epoch` is that of the last one's lease."""
+
+    run_id: int
+    campaign: str
+    epoch: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from typing import Any
 from sqlalchemy import text
 
 from adloom.errors import NotFoundError
-from adloom.records import BatchRecord
+from adloom.records import BatchRecord, PendingBatch, PendingRender
 from adloom.states import BatchState, RenderState
 from db.copying import stage
 from db.engine import Transaction
+from db.queries import attempts
 
 _BATCH = """
 SELECT b.id, b.run_id, b.state, b.size, b.lease_owner, b.lease_epoch,
@@ -74,12 +75,29 @@ ORDER BY b.id
 _BY_ID = text(f"{_BATCH} WHERE b.id = ANY (CAST(:batches AS bigint[])) ORDER BY b.id")
 _OF_RUN = text(f"{_BATCH} WHERE b.run_id = :run ORDER BY b.id")
 
+_PENDING = text("""
+SELECT b.lease_epoch, r.fingerprint, r.spec->>'weights_hash' AS weights_hash,
+    r.spec->>'photo_sha256' AS photo_sha256, r.spec->>'mask_sha256' AS mask_sha256
+FROM batch b LEFT JOIN render r ON r.batch_id = b.id AND r.state IN ('pending', 'leased')
+WHERE b.id = :batch ORDER BY r.batch_position, r.id
+""")
+
 _SET_FLOW_RUN = text("UPDATE batch SET prefect_flow_run_id = :flow_run WHERE id = :batch")
 
 _REMAINING = text("""
 SELECT state, count(*) AS n FROM render
 WHERE id IN (SELECT render_id FROM run_item WHERE run_id = :run AND outcome = 'open')
 GROUP BY state
+""")
+
+# Its own live batches first, which an index finds at once; then what other runs make for it.
+_HAS_LIVE = text("""
+SELECT EXISTS (SELECT FROM batch b WHERE b.run_id = :run AND b.state IN ('pending', 'leased')
+    AND EXISTS (SELECT FROM render r WHERE r.batch_id = b.id AND r.state IN ('pending', 'leased')))
+""")
+_AWAITED = text("""
+SELECT EXISTS (SELECT FROM render r JOIN run_item i ON i.render_id = r.id
+    WHERE r.state IN ('pending', 'leased') AND i.run_id = :run AND i.outcome = 'open')
 """)
 
 _EXHAUSTED = text("""
@@ -130,6 +148,19 @@ def get(tx: Transaction, batch_id: int) -> BatchRecord:
     return found[0]
 
 
+def pending(tx: Transaction, batch_id: int) -> PendingBatch:
+    """What is left to make of a batch, looked at without holding it. Raises NotFoundError."""
+    rows = tx.execute(_PENDING, {"batch": batch_id}).all()
+    if not rows:
+        raise NotFoundError(f"no batch {batch_id}")
+    renders = [
+        PendingRender(r.fingerprint, r.weights_hash, r.photo_sha256, r.mask_sha256)
+        for r in rows
+        if r.fingerprint is not None
+    ]
+    return PendingBatch(batch_id, rows[0].lease_epoch, tuple(renders))
+
+
 def of_run(tx: Transaction, run_id: int) -> tuple[BatchRecord, ...]:
     """All batches that a run has cut, ended ones included."""
     return _records(tx.execute(_OF_RUN, {"run": run_id}))
@@ -144,9 +175,17 @@ def remaining(tx: Transaction, run_id: int) -> dict[RenderState, int]:
     return {RenderState(r.state): r.n for r in tx.execute(_REMAINING, {"run": run_id})}
 
 
+def is_awaited(tx: Transaction, run_id: int) -> bool:
+    """Whether any render of a run's open items is still to come."""
+    if tx.execute(_HAS_LIVE, {"run": run_id}).scalar_one():
+        return True
+    return bool(tx.execute(_AWAITED, {"run": run_id}).scalar_one())
+
+
 def fail_exhausted(tx: Transaction, ws: int, *, max_attempts: int) -> int:
     """Fails batches that were claimed `max_attempts` times and never ended; returns how many."""
     batches = list(tx.execute(_EXHAUSTED, {"ws": ws, "max_attempts": max_attempts}).scalars())
+    attempts.lose(tx, batches)
     tx.execute(_FAIL_RENDERS, {"batches": batches})
     return len(batches)
 

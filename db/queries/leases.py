@@ -8,16 +8,19 @@ from typing import Any
 
 from sqlalchemy import text
 
-from adloom.errors import LeaseLostError
+from adloom.errors import AdloomError, LeaseLostError
 from adloom.finishing_spec import FinishingSpec
 from adloom.records import Lease, RenderWork, StoredRender
 from adloom.render_spec import RenderSpec
+from adloom.states import AttemptEnding
 from db.engine import Transaction
+from db.queries import attempts
 from db.text import as_json, bounded
 
 _CLAIM = text("""
 UPDATE batch SET state = 'leased', lease_owner = :owner, lease_epoch = lease_epoch + 1,
-    lease_expires_at = clock_timestamp() + make_interval(secs => :ttl), attempts = attempts + 1
+    lease_expires_at = clock_timestamp() + make_interval(secs => :ttl), attempts = attempts + 1,
+    taken_by = NULL
 WHERE id = :batch AND (
     state = 'pending' OR (state = 'leased' AND lease_expires_at < clock_timestamp()))
 RETURNING run_id, lease_epoch, lease_expires_at
@@ -71,7 +74,8 @@ WHERE id = :render AND batch_id = :batch AND state = 'leased'
 _END = text("""
 UPDATE batch SET state = CAST(:state AS batch_state), lease_owner = NULL, lease_expires_at = NULL,
     ended_at = CASE WHEN CAST(:state AS text) = 'pending' THEN NULL ELSE now() END,
-    attempts = attempts - :uncounted,
+    attempts = attempts - :uncounted, submitted_at = CASE
+        WHEN CAST(:state AS text) <> 'pending' THEN submitted_at END,
     error_class = :error_class, error_message = :error_message
 WHERE id = :batch AND lease_epoch = :epoch
 """)
@@ -92,13 +96,21 @@ WHERE batch_id = :batch AND state = 'leased'
 """)
 
 
-def claim(tx: Transaction, batch_id: int, owner: str, ttl_s: float) -> Lease | None:
-    """Takes hold of a batch that is pending, or whose lease has run out; None if it is neither."""
+def claim(
+    tx: Transaction, batch_id: int, owner: str, ttl_s: float, *, worker: str | None = None
+) -> Lease | None:
+    """Takes hold of a batch that is pending, or whose lease has run out; None if it is neither.
+
+    `worker` is the name under which processes (`owner`) follow one another.
+    """
     row = tx.execute(_CLAIM, {"batch": batch_id, "owner": owner, "ttl": ttl_s}).one_or_none()
     if row is None:
         return None
+    attempts.lose(tx, [batch_id])
     tx.execute(_LEASE_RENDERS, {"batch": batch_id})
-    return Lease(batch_id, row.run_id, owner, row.lease_epoch, row.lease_expires_at)
+    lease = Lease(batch_id, row.run_id, owner, row.lease_epoch, row.lease_expires_at)
+    attempts.begin(tx, lease, worker or owner)
+    return lease
 
 
 def heartbeat(tx: Transaction, lease: Lease, ttl_s: float) -> Lease:
@@ -171,25 +183,34 @@ def mark_failed(
     tx.execute(_FAILED, {"render": render_id, "batch": lease.batch_id, **values})
 
 
-def release(tx: Transaction, lease: Lease, *, counts: bool = True) -> None:
+def release(
+    tx: Transaction,
+    lease: Lease,
+    *,
+    ending: AttemptEnding = AttemptEnding.RETURNED,
+    error: AdloomError | None = None,
+) -> None:
     """Hands the batch back unfinished: it is pending again.
 
-    With `counts` false the attempt is not counted: the worker stops, nothing went wrong.
+    An attempt that was `drained` is not counted: the worker stops, nothing went wrong.
     """
-    _end(tx, lease, "pending", uncounted=0 if counts else 1)
+    _end(tx, lease, "pending", uncounted=1 if ending is AttemptEnding.DRAINED else 0)
+    attempts.end(tx, lease, ending, error)
     tx.execute(_HAND_BACK_RENDERS, {"batch": lease.batch_id})
 
 
 def finish(tx: Transaction, lease: Lease) -> None:
     """Ends the batch; what was neither rendered nor failed is pending again, in no batch."""
     _end(tx, lease, "done")
+    attempts.end(tx, lease, AttemptEnding.FINISHED)
     tx.execute(_FREE_RENDERS, {"batch": lease.batch_id})
 
 
-def fail(tx: Transaction, lease: Lease, *, error_class: str, message: str, retryable: bool) -> None:
+def fail(tx: Transaction, lease: Lease, error: AdloomError) -> None:
     """Ends the batch as failed, and with it the renders that it has not made."""
-    values = _error(error_class, message, retryable)
+    values = _error(error.error_class, str(error), error.retryable)
     _end(tx, lease, "failed", values["error_class"], values["error_message"])
+    attempts.end(tx, lease, AttemptEnding.FAILED, error)
     tx.execute(_FAIL_RENDERS, {"batch": lease.batch_id, **values})
 
 

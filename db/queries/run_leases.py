@@ -32,6 +32,10 @@ UPDATE run SET lease_owner = NULL, lease_expires_at = NULL
 WHERE id = :run AND lease_epoch = :epoch AND lease_owner = :owner
 """)
 
+_IS_HELD = text("""
+SELECT lease_owner IS NOT NULL AND lease_expires_at > clock_timestamp() FROM run WHERE id = :run
+""")
+
 
 def claim(tx: Transaction, run_id: int, owner: str, ttl_s: float) -> RunLease | None:
     """Takes hold of a run for `ttl_s`; None while another's lease has not run out."""
@@ -52,6 +56,11 @@ def hold(tx: Transaction, lease: RunLease) -> None:
     """The fence: from here to the commit the lease holds. Raises LeaseLostError."""
     if tx.execute(_FENCE, _key(lease)).one_or_none() is None:
         raise _lost(lease)
+
+
+def is_held(tx: Transaction, run_id: int) -> bool:
+    """Whether a coordinator holds the run at the moment."""
+    return bool(tx.execute(_IS_HELD, {"run": run_id}).scalar_one())
 
 
 def release(tx: Transaction, lease: RunLease) -> None:

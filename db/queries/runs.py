@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from adloom.campaign import CampaignSpec
 from adloom.errors import AdloomError, ConflictError, NotFoundError
-from adloom.records import Conservation, RunRecord, RunSummary
+from adloom.records import Conservation, OrphanedRun, RunRecord, RunSummary
 from adloom.states import Disposition, Outcome, RenderState, RunState, Trigger
 from db.engine import Transaction
 from db.queries import campaigns
@@ -25,8 +25,10 @@ __all__ = [
     "latest",
     "led_by",
     "list_runs",
+    "orphaned",
     "record_skipped",
     "set_flow_run",
+    "set_paused",
     "set_state",
     "summary",
 ]
@@ -61,9 +63,15 @@ WHERE run_id = :run AND outcome = 'open'
 
 _SET_FLOW_RUN = text("UPDATE run SET prefect_flow_run_id = :flow_run WHERE id = :run")
 
+_SET_PAUSED = text("""
+UPDATE run SET paused_at = CASE WHEN :paused THEN coalesce(paused_at, now()) END
+WHERE id = :run AND state IN ('planning', 'rendering', 'judging') RETURNING id
+""")
+
 _COLUMNS = """
 SELECT r.id, c.slug AS campaign, r.campaign_id, r.spec, r.state, r.trigger, r.weights_hash,
-    r.prefect_flow_run_id, r.planned_slots, r.created_at, r.ended_at, r.error_class, r.error_message
+    r.prefect_flow_run_id, r.planned_slots, r.created_at, r.ended_at, r.error_class,
+    r.error_message, r.paused_at
 FROM run r JOIN campaign c ON c.id = r.campaign_id
 WHERE r.workspace_id = :ws
 """
@@ -76,6 +84,16 @@ _NEWEST = text(
     f"{_COLUMNS} AND (CAST(:campaign AS text) IS NULL OR c.slug = :campaign) "
     "ORDER BY r.id DESC LIMIT :limit"
 )
+
+_ORPHANED = text("""
+SELECT r.id, c.slug AS campaign, r.lease_epoch, r.created_at FROM run r
+JOIN campaign c ON c.id = r.campaign_id
+WHERE r.workspace_id = :ws AND r.state IN ('planning', 'rendering', 'judging')
+    AND r.trigger = 'schedule' AND r.paused_at IS NULL
+    AND (r.lease_owner IS NULL OR r.lease_expires_at < clock_timestamp())
+    AND r.created_at < now() - make_interval(secs => 60)
+ORDER BY r.id
+""")
 
 # Counts of many runs at once: (run, what is counted, under which name, how often).
 _COUNTS = text("""
@@ -176,6 +194,12 @@ def go_on(tx: Transaction, run_ids: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(tx.execute(_LIVE_AGAIN, {"runs": list(run_ids)}).scalars()))
 
 
+def set_paused(tx: Transaction, run_id: int, paused: bool) -> None:
+    """Has a live run's coordinator hand over nothing more, or go on. Raises ConflictError."""
+    if tx.execute(_SET_PAUSED, {"run": run_id, "paused": paused}).one_or_none() is None:
+        raise ConflictError(f"run {run_id} has ended")
+
+
 def set_flow_run(tx: Transaction, run_id: int, flow_run_id: str) -> None:
     tx.execute(_SET_FLOW_RUN, {"run": run_id, "flow_run": flow_run_id})
 
@@ -198,6 +222,12 @@ def led_by(tx: Transaction, ws: int, owner: str) -> RunSummary | None:
     """The live run that this coordinator holds, with its counts; None if it holds none."""
     row = tx.execute(_LED_BY, {"ws": ws, "owner": owner}).one_or_none()
     return None if row is None else _summaries(tx, [_run(row)])[0]
+
+
+def orphaned(tx: Transaction, ws: int) -> tuple[OrphanedRun, ...]:
+    """Live runs of a schedule that nobody coordinates and that are not paused."""
+    rows = tx.execute(_ORPHANED, {"ws": ws})
+    return tuple(OrphanedRun(r.id, r.campaign, r.lease_epoch, r.created_at) for r in rows)
 
 
 def summary(tx: Transaction, ws: int, run_id: int) -> RunSummary:
@@ -265,4 +295,5 @@ def _run(row: Any) -> RunRecord:
         ended_at=row.ended_at,
         error_class=row.error_class,
         error_message=row.error_message,
+        paused_at=row.paused_at,
     )

@@ -6,12 +6,13 @@ from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, UniqueConst
 from sqlalchemy.orm import Mapped, mapped_column
 
 from adloom.scores import Stage
-from adloom.states import BatchState, RenderState
+from adloom.states import AttemptEnding, BatchState, RenderState
 from db.schema.base import Base, Created, Id, Json, WorkspaceId, enum_of
 
 RENDER_STATE = enum_of(RenderState, "render_state")
 BATCH_STATE = enum_of(BatchState, "batch_state")
 STAGE = enum_of(Stage, "stage")
+ATTEMPT_ENDING = enum_of(AttemptEnding, "attempt_ending")
 
 _BATCH_GROUP = (
     "(spec->>'weights_hash') || ' ' || (spec->>'dtype') || ' ' || "
@@ -21,7 +22,11 @@ _REFERENCE = "(spec->>'photo_sha256') || ' ' || (spec->>'mask_sha256')"
 
 
 class Batch(Base):
-    """Renders that one worker makes in one go. `lease_epoch` is the fence of every write."""
+    """Renders that one worker makes in one go. `lease_epoch` is the fence of every write.
+
+    `submitted_at`: when it was last handed to a fleet, None if it waits to be; `taken_by`: the
+    process that took it from there and has not begun it yet.
+    """
 
     __tablename__ = "batch"
     __table_args__ = (
@@ -47,10 +52,36 @@ class Batch(Base):
     lease_expires_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     prefect_flow_run_id: Mapped[str | None]
+    submitted_at: Mapped[datetime | None]
+    submissions: Mapped[int] = mapped_column(server_default=text("0"))
+    taken_by: Mapped[str | None]
+    split_from: Mapped[int | None] = mapped_column(ForeignKey("batch.id"))
     error_class: Mapped[str | None]
     error_message: Mapped[str | None]
     created_at: Mapped[Created]
     ended_at: Mapped[datetime | None]
+
+
+class BatchAttempt(Base):
+    """One claim of a batch: who held it, with how many renders to make, and how it ended."""
+
+    __tablename__ = "batch_attempt"
+    __table_args__ = (
+        CheckConstraint("(ended_at IS NULL) = (ending IS NULL)", name="ended_somehow"),
+    )
+    batch_id: Mapped[int] = mapped_column(
+        ForeignKey("batch.id", ondelete="CASCADE"), primary_key=True
+    )
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[WorkspaceId]
+    owner: Mapped[str]
+    worker: Mapped[str]
+    renders: Mapped[int]
+    started_at: Mapped[Created]
+    ended_at: Mapped[datetime | None]
+    ending: Mapped[AttemptEnding | None] = mapped_column(ATTEMPT_ENDING)
+    error_class: Mapped[str | None]
+    error_message: Mapped[str | None]
 
 
 class Render(Base):

@@ -42,6 +42,7 @@ class Run(Base):
     lease_epoch: Mapped[int] = mapped_column(server_default=text("0"))
     lease_expires_at: Mapped[datetime | None]
     prefect_flow_run_id: Mapped[str | None]
+    paused_at: Mapped[datetime | None]
     error_class: Mapped[str | None]
     error_message: Mapped[str | None]
     created_at: Mapped[Created]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adloom.errors import ConflictError, NotFoundError, RenderError
+from adloom.errors import ConflictError, ModelError, NotFoundError, RenderError
 from adloom.planning import SkippedProduct
 from adloom.records import FailureFilter, ItemVerdict
 from adloom.states import Outcome, RenderState, ReviewDecision, RunState, Trigger
@@ -166,7 +166,7 @@ def test_a_failed_batch_fails_what_it_has_not_made(world: World) -> None:
     batch_id = world.cut(run_id)[0]
     lease = world.claimed(batch_id)
     with world.database.transaction() as tx:
-        leases.fail(tx, lease, error_class="ModelError", message="bad\x00weights", retryable=False)
+        leases.fail(tx, lease, ModelError("bad\x00weights"))
         assert batches.get(tx, batch_id).error_message == "badweights"
     world.judge(run_id)
     assert outcomes(world, run_id) == {Outcome.FAILED: 6}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from adloom.errors import LeaseLostError
+from adloom.errors import LeaseLostError, RenderError
 from adloom.records import FailureFilter, Lease
 from adloom.scores import Scores, Stage
-from adloom.states import BatchState, RenderState
+from adloom.states import AttemptEnding, BatchState, RenderState
 from db.engine import Transaction
 from db.queries import batches, cancelling, leases, renditions, retrying, run_leases, runs, scores
 from tests.db.world import World, campaign, record, stored
@@ -101,7 +101,7 @@ WRITES: dict[str, Callable[[Transaction, Lease, int], object]] = {
     "mark_failed": lambda tx, lease, r: leases.mark_failed(tx, lease, r, **_ERROR),
     "release": lambda tx, lease, _: leases.release(tx, lease),
     "finish": lambda tx, lease, _: leases.finish(tx, lease),
-    "fail": lambda tx, lease, _: leases.fail(tx, lease, **_ERROR),
+    "fail": lambda tx, lease, _: leases.fail(tx, lease, RenderError("no picture")),
     "score": lambda tx, lease, r: scores.put(tx, r, _RAW, finish_hash=None, lease=lease),
     "finishing failed": lambda tx, lease, r: renditions.record_failure(
         tx, r, "f", **_ERROR, lease=lease
@@ -174,7 +174,7 @@ def test_a_released_batch_is_handed_on_with_what_is_left(world: World) -> None:
     again = world.claimed(batch_id)
     with world.database.transaction() as tx:
         assert leases.work(tx, again) == work[1:]
-        leases.release(tx, again, counts=False)
+        leases.release(tx, again, ending=AttemptEnding.DRAINED)
         assert batches.get(tx, batch_id).attempts == 1
 
 

@@ -1,24 +1,35 @@
 """A batch as a worker makes it: a small model, a real store, a real database."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import stamina
 from sqlalchemy import text
 
 from adloom.campaign import Selection
-from adloom.errors import LeaseLostError, StorageUnavailableError
+from adloom.errors import (
+    DatabaseUnavailableError,
+    HandedBackError,
+    LeaseLostError,
+    ModelError,
+    StorageUnavailableError,
+)
 from adloom.finishing_spec import ImageFormat
 from adloom.imaging.encode import decode, encode
 from adloom.keys import mask_key, photo_key, render_key
-from db.queries import batches, cancelling
+from adloom.states import AttemptEnding, BatchState
+from db.engine import Database, Transaction
+from db.queries import attempts, batches, cancelling
 from storage.local import LocalStore
 from storage.protocol import PutResult
 from tasks import resident
 from tasks.environment import Environment, Rendering
 from tasks.generate import BatchReport, generate
+from tasks.stopping import Stop, StopReason, heeded
 from tests.db.world import World, campaign, record, sha
 from tests.unit.imaging.pictures import drawn_cutout
 from tests.unit.refadgen.conftest import small_pipeline
@@ -208,3 +219,88 @@ def test_after_an_outage_of_the_store_the_batch_is_gone_on_with(
     report = night.generate()
     assert (report.rendered, report.adopted) == (2, 0)
     assert night.states() == {"rendered": 4}
+
+
+class AwayDatabase(Database):
+    """The same database, which does not answer the next `away` transactions."""
+
+    def __init__(self, like: Database) -> None:
+        self.__dict__.update(like.__dict__)
+        self.away = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        if self.away:
+            self.away -= 1
+            raise DatabaseUnavailableError("the database does not answer")
+        with super().transaction() as tx:
+            yield tx
+
+
+def test_after_an_outage_of_the_database_nothing_that_is_stored_is_made_again(
+    night: Night, tmp_path: Path
+) -> None:
+    database = AwayDatabase(night.env.database)
+
+    def away_with_the_first(number: int) -> None:
+        if number == 1:
+            database.away = 3
+
+    store = Hooked(tmp_path / "objects", away_with_the_first)
+    away = replace(night, env=replace(night.env, database=database, store=store))
+    with stamina.set_testing(True, attempts=5):  # waits for nothing between its attempts
+        report = away.generate()
+    assert store.renders == 4, "a render was put twice"
+    assert report.adopted, "what was put before the outage is taken over"
+    assert night.states() == {"rendered": 4}
+    with night.world.database.transaction() as tx:
+        [tried] = attempts.of_run(tx, night.run)
+    assert tried.ending is AttemptEnding.FINISHED
+
+
+@pytest.mark.parametrize(("gently", "rendered"), [(True, 4), (False, MICRO_BATCH)])
+def test_told_to_stop_it_finishes_or_hands_back_and_no_attempt_is_counted(
+    night: Night, gently: bool, rendered: int
+) -> None:
+    stop, asked = Stop(), 0
+
+    def tell(_: BatchReport) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:  # the first micro-batch is rendered
+            stop.request(StopReason.DRAINING, gently=gently)
+
+    with heeded(stop):
+        if gently:
+            night.generate(tell)
+        else:
+            with pytest.raises(HandedBackError):
+                night.generate(tell)
+    assert night.states().get("rendered", 0) >= rendered
+    with night.world.database.transaction() as tx:
+        [tried] = attempts.of_run(tx, night.run)
+        left = batches.get(tx, night.batch)
+    if gently:
+        assert (left.state, tried.ending) == (BatchState.DONE, AttemptEnding.FINISHED)
+        return
+    assert (left.state, left.attempts) == (BatchState.PENDING, 0)
+    assert tried.ending is AttemptEnding.DRAINED
+    report = night.generate()
+    assert night.states() == {"rendered": 4}
+    assert report.rendered + report.adopted <= 4 - MICRO_BATCH
+
+
+def test_a_batch_prepared_for_another_s_weights_is_left_alone(night: Night) -> None:
+    with night.world.database.transaction() as tx:
+        tx.execute(
+            text(
+                "UPDATE render SET spec = jsonb_set(spec, '{weights_hash}', '\"other\"') "
+                "WHERE workspace_id = :ws"
+            ),
+            {"ws": night.world.ws},
+        )
+    with pytest.raises(ModelError, match="pinned to weights other"):
+        night.generate()
+    with night.world.database.transaction() as tx:
+        assert batches.get(tx, night.batch).state is BatchState.PENDING
+        assert attempts.of_run(tx, night.run) == ()

@@ -1,0 +1,21 @@
+"""Batches without a living worker, and scheduled runs without a coordinator, picked up again."""
+
+import asyncio
+
+from prefect import flow
+
+from adloom.records import ReapCounts
+from tasks import reaping
+from tasks.environment import current
+
+
+@flow(name="reap-leases")
+async def reap_leases() -> ReapCounts:
+    """Hands back, splits and fails as db.queries.reaping says, and has orphaned runs gone on with.
+
+    Coordinators do the same for their runs; this is for runs that have none.
+    """
+    env = current()
+    counts = await asyncio.to_thread(reaping.reap, env)
+    await reaping.resume_orphans(env)
+    return counts

@@ -1,0 +1,44 @@
+"""The workers of one machine, started by `adloom up --workers N` and stopped by `adloom down`."""
+
+import os
+import sys
+from pathlib import Path
+
+from services.processes import Process, is_alive, start_detached
+from services.stack import Running, record_worker
+from services.state import State, load
+from tasks.settings import Settings
+
+
+def start_workers(
+    settings: Settings, running: Running, pool: str, count: int
+) -> tuple[Process, ...]:
+    """Starts `count` workers of a pool, less those that run already; returns the new ones.
+
+    On a machine with several CUDA devices (`ADLOOM_DEVICE=cuda`) each gets its own.
+    """
+    recorded = load(settings.home) or State()
+    alive = {w.name for w in recorded.workers if is_alive(w)}
+    wanted = [f"{pool}-{number}" for number in range(1, count + 1)]
+    started: list[Process] = []
+    for number, name in enumerate(wanted):
+        if _title(name) in alive:
+            continue
+        device = f"cuda:{number}" if settings.device == "cuda" else settings.device
+        process = start_detached(
+            _title(name),
+            [
+                sys.executable, "-P", "-m", "cli.main", "worker",
+                f"--pool={pool}", f"--name={name}", f"--device={device}",
+            ],
+            log=settings.home / "logs" / f"worker-{name}.log",
+            env={**os.environ, **running.prefect_environment},
+            cwd=Path.cwd(),
+        )  # fmt: skip
+        record_worker(settings, process)
+        started.append(process)
+    return tuple(started)
+
+
+def _title(name: str) -> str:
+    return f"worker {name}"

@@ -1,0 +1,108 @@
+"""The one device of this process: who renders holds it, who prepares does not.
+
+A resident worker takes two batches at a time. While one holds the device the other loads its
+photos and masks, so that the device goes from one to the next without waiting for the network.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tasks.stopping import Stop
+
+_KEPT_GAPS = 200
+_LOOK_S = 0.2
+
+
+@dataclass(slots=True)
+class DeviceUse:
+    """What the device did since the process began, for health pages and benchmarks.
+
+    `gaps_s` are the last times that it waited between two batches while the second was ready.
+    """
+
+    since: float = field(default_factory=time.monotonic)
+    busy_s: float = 0.0
+    batches: int = 0
+    renders: int = 0
+    gaps_s: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_GAPS))
+
+    @property
+    def busy_share(self) -> float:
+        return self.busy_s / max(1e-9, time.monotonic() - self.since)
+
+
+class Device:
+    """Held by one batch at a time."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._rendered_at: float | None = None
+        self.use = DeviceUse()
+
+    @contextmanager
+    def held(self, stop: Stop) -> Iterator["DeviceHold"]:
+        """The device, for the block or until it is let go. Raises HandedBackError when told to
+        stop while it waits for its turn."""
+        ready = time.monotonic()
+        while not self._turn.acquire(timeout=_LOOK_S):
+            stop.check()
+        hold = DeviceHold(self, self._turn, ready)
+        try:
+            stop.check()
+            yield hold
+        finally:
+            hold.let_go()
+
+    def note_start(self, ready: float) -> None:
+        """Rendering of a batch begins, which had been ready to since `ready`."""
+        if self._rendered_at is not None and ready <= self._rendered_at:
+            self.use.gaps_s.append(time.monotonic() - self._rendered_at)
+
+    def note_rendered(self) -> None:
+        self._rendered_at = time.monotonic()
+
+
+class DeviceHold:
+    """A batch's turn on the device."""
+
+    def __init__(self, device: Device, turn: threading.Lock, ready: float) -> None:
+        self._device, self._turn, self._ready = device, turn, ready
+        self._begun = self._gone = False
+
+    def begins(self) -> None:
+        """A micro-batch is about to be rendered.
+
+        A batch that let the device go and has to render after all, since its rows could not be
+        written, waits for another turn.
+        """
+        if self._gone:
+            self._turn.acquire()
+            self._gone = False
+        if not self._begun:
+            self._begun = True
+            self._device.note_start(self._ready)
+
+    def made(self, seconds: float) -> None:
+        """One render took the device so long."""
+        self._device.use.busy_s += seconds
+        self._device.use.renders += 1
+
+    def let_go(self) -> None:
+        """The next batch may render: this one has nothing left for the device."""
+        if not self._gone:
+            self._gone = True
+            self._device.note_rendered()
+            self._device.use.batches += 1
+            self._turn.release()
+
+
+_device = Device()
+
+
+def device() -> Device:
+    """The device of this process."""
+    return _device

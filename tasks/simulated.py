@@ -1,0 +1,116 @@
+"""A renderer that takes the time of one and makes noise, to measure and break a fleet with.
+
+A campaign's `model: simulated:1.5` names it: 1.5 seconds a render. It is refused unless
+`ADLOOM_SIMULATION_JOURNAL` names a file, in which it notes each render that it begins; its weights
+hash is its own, so that none of its pictures can be taken for a model's.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adloom.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from models.refadgen.render_items import Picture, Rendered, RenderItem
+
+PREFIX = "simulated:"
+_LONGEST_S = 3600.0
+
+
+class SimulatedRenderer:
+    """The renderer's interface over `time.sleep` and seeded noise."""
+
+    dtype = "float32"
+    device = "simulated"
+    native_unit = 16
+    reference_size = 128
+    reference_frame = "canonical"
+    max_tokens = 10_000
+
+    def __init__(self, seconds: float, journal: Path) -> None:
+        self._seconds, self._journal = seconds, journal
+        self.weights_hash = hashlib.sha256(f"{PREFIX}{seconds}".encode()).hexdigest()
+
+    def count_tokens(self, prompt: str) -> int:
+        return len(prompt.split())
+
+    def unknown_words(self, prompt: str) -> tuple[str, ...]:
+        del prompt
+        return ()
+
+    @property
+    def engine(self) -> "SimulatedEngine":
+        return SimulatedEngine(self._seconds, self._journal)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedEngine:
+    """The batch engine's interface: micro-batches of items in, pictures out."""
+
+    seconds: float
+    journal: Path
+
+    def render(
+        self,
+        items: "Iterable[RenderItem]",
+        references: object,
+        at_most: int,
+        still_wanted: "Callable[[Sequence[RenderItem]], Sequence[RenderItem]]",
+    ) -> "Iterator[Rendered]":
+        """Coarse noise for each item, the same for the same seed; see BatchEngine.render."""
+        from models.refadgen.microbatches import micro_batches  # imports torch
+        from models.refadgen.render_items import Kind, Rendered
+
+        del references
+        for batch in micro_batches(items, Kind.of, lambda _: at_most):
+            wanted = still_wanted(batch)
+            self._note(wanted)
+            time.sleep(self.seconds * len(wanted))
+            for item in wanted:
+                yield Rendered(item, _noise(item.seed, item.mask.shape), self.seconds)
+
+    def _note(self, items: "Sequence[RenderItem]") -> None:
+        begun = [{"at": time.time(), "seed": i.seed, "pid": os.getpid()} for i in items]
+        with self.journal.open("a", encoding="utf-8") as file:
+            file.write("".join(f"{json.dumps(line)}\n" for line in begun))
+
+
+def is_simulated(model: str) -> bool:
+    return model.startswith(PREFIX)
+
+
+def simulated_renderer(model: str, journal: Path | None) -> SimulatedRenderer:
+    """The renderer that `model` names. Raises ConfigurationError."""
+    if journal is None:
+        raise ConfigurationError(
+            f"the model '{model}' makes noise, no pictures of products",
+            where="model",
+            hint="name weights; only simulations set ADLOOM_SIMULATION_JOURNAL",
+        )
+    try:
+        seconds = float(model.removeprefix(PREFIX))
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds <= _LONGEST_S:
+        raise ConfigurationError(
+            f"'{model}' names no time",
+            where="model",
+            hint=f"write {PREFIX}SECONDS, at most {_LONGEST_S:.0f}, such as {PREFIX}0.5",
+        )
+    return SimulatedRenderer(seconds, journal)
+
+
+def _noise(seed: int, shape: Sequence[int]) -> "Picture":
+    height, width = shape
+    coarse = np.random.default_rng(seed).integers(
+        0, 256, (-(-height // 16), -(-width // 16), 3), dtype=np.uint8
+    )
+    return np.repeat(np.repeat(coarse, 16, axis=0), 16, axis=1)[:height, :width]

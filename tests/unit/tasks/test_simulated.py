@@ -1,0 +1,29 @@
+"""Nobody gets noise for pictures by accident."""
+
+from pathlib import Path
+
+import pytest
+
+from adloom.errors import ConfigurationError
+from tasks import resident
+from tasks.environment import Rendering
+from tasks.simulated import simulated_renderer
+
+
+def test_a_simulation_is_refused_unless_the_settings_name_its_journal(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"noise.*ADLOOM_SIMULATION_JOURNAL"):
+        resident.check_model("simulated:1", Rendering(tmp_path))
+    with pytest.raises(ConfigurationError, match="noise"):
+        resident.renderer("simulated:1", Rendering(tmp_path))
+    resident.check_model("simulated:1", Rendering(tmp_path, simulation_journal=tmp_path / "j"))
+
+
+@pytest.mark.parametrize("model", ["simulated:", "simulated:soon", "simulated:-1", "simulated:nan"])
+def test_a_simulation_without_a_time_is_refused_with_an_example(model: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"names no time.*simulated:0\.5"):
+        simulated_renderer(model, tmp_path / "j")
+
+
+def test_its_weights_hash_is_its_own(tmp_path: Path) -> None:
+    hashes = {simulated_renderer(f"simulated:{s}", tmp_path / "j").weights_hash for s in (1, 2)}
+    assert len(hashes) == 2

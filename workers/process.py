@@ -1,0 +1,171 @@
+"""The process that works: environment, membership, health page, Prefect worker, signals."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import psutil
+import structlog
+
+from adloom.errors import AdloomError, ConfigurationError
+from adloom.states import WorkerState
+from tasks.device import device
+from tasks.environment import Environment, use
+from tasks.opening import open_from_settings
+from tasks.patience import OUTAGE_S, PatientStore, is_outage, outlast, outlasting
+from tasks.stopping import StopReason
+from workers.health import health_page
+from workers.membership import Membership, Place
+from workers.memory import MemoryBound
+from workers.supervisor import EXIT_DRAINED, EXIT_REPLACE, EXIT_UNFIT
+
+log = structlog.get_logger(__name__)
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_WORKER_ENABLE_CANCELLATION": "true",
+    "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "10",
+}
+_SILENT_S = 120.0
+"""A worker that has asked Prefect for nothing this long while it had room is not healthy."""
+_LOOK_S = 1.0
+
+
+def main() -> int:
+    """Works until told to stop; returns the exit code for the supervisor."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    options = _options()
+    os.environ.update(_QUIET)
+    threading.Thread(target=_end_with_supervisor, name="supervisor", daemon=True).start()
+    try:
+        return _work(options)
+    except AdloomError as error:
+        sys.stderr.write(f"worker '{options.name}': {error}\n")
+        return EXIT_REPLACE if error.retryable else EXIT_UNFIT
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="workers.process")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--pool", required=True)
+    parser.add_argument("--limit", type=int, required=True)
+    parser.add_argument("--health-port", type=int, default=0)
+    parser.add_argument("--max-growth-mb", type=int, default=0)
+    parser.add_argument("--hand-back", action="store_true")
+    return parser.parse_args()
+
+
+def _end_with_supervisor() -> None:
+    """The pipe ends when the supervisor has: nobody would replace this process or stop it."""
+    while os.read(0, 1024):
+        pass
+    os._exit(EXIT_REPLACE)
+
+
+def _work(options: argparse.Namespace) -> int:
+    from workers.deployments import CONTROL_POOL, require_pool  # imports Prefect
+    from workers.resident import ResidentWorker
+
+    opened = outlasting(is_outage, OUTAGE_S)(open_from_settings)
+    asyncio.run(outlast(require_pool, options.pool))
+    host = socket.gethostname()
+    env = replace(
+        opened,
+        store=PatientStore(opened.store),
+        owner=f"{options.name}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+        worker=options.name,
+        renders_here=False,
+    )
+    renders = options.pool != CONTROL_POOL
+    if renders:
+        from models.refadgen.dtypes import check_device
+
+        check_device(env.rendering.device)
+    place = Place(options.name, options.pool, host, os.getpid(), env.rendering.device)
+    worker = ResidentWorker(options.pool, name=options.name, limit=options.limit)
+    with use(env):
+        return asyncio.run(_serve(env, place, worker, options))
+
+
+async def _serve(env: Environment, place: Place, worker: Any, options: argparse.Namespace) -> int:
+    started = time.monotonic()
+    bound = MemoryBound(psutil.Process(), env.rendering.device, options.max_growth_mb)
+
+    def stats() -> dict[str, Any]:
+        used = device().use
+        return {
+            "active": worker.active,
+            "batches": used.batches,
+            "renders": used.renders,
+            "busy_s": round(used.busy_s, 3),
+            "busy_share": round(used.busy_share, 4),
+            "gap_ms": [round(1000 * g, 1) for g in list(used.gaps_s)[-20:]],
+            "rss_mb": round(bound.rss_mb()),
+            "uptime_s": round(time.monotonic() - started, 1),
+        }
+
+    def report() -> tuple[bool, dict[str, Any]]:
+        silent_s = time.monotonic() - worker.polled_at
+        healthy = worker.draining or worker.active > 0 or silent_s < _SILENT_S
+        state = "draining" if worker.draining else "working"
+        return healthy, {"name": place.name, "pool": place.pool, "state": state,
+                         "healthy": healthy, **stats()}  # fmt: skip
+
+    with (
+        health_page(options.health_port, report) as port,
+        Membership(env, place, lambda: {**stats(), "health_port": port}) as member,
+    ):
+
+        def drain(reason: StopReason, hand_back: bool) -> None:
+            member.say(WorkerState.DRAINING)
+            worker.drain(reason, hand_back=hand_back)
+
+        _heed_signals(lambda: drain(StopReason.DRAINING, options.hand_back))
+        watching = asyncio.create_task(
+            _watch_memory(bound, lambda: drain(StopReason.REPLACED, False))
+        )
+        await worker.start(printer=lambda line: log.info(line, health=f"127.0.0.1:{port}/health"))
+        watching.cancel()
+    if worker.ended_by is not None:
+        unfit = isinstance(worker.ended_by, ConfigurationError) or not worker.ended_by.retryable
+        sys.stderr.write(f"worker '{place.name}' ends: {worker.ended_by}\n")
+        return EXIT_UNFIT if unfit else EXIT_REPLACE
+    return EXIT_REPLACE if bound.exceeded else EXIT_DRAINED
+
+
+def _heed_signals(drain: Any) -> None:
+    """SIGTERM drains; a second one stops at once, and leases run out by themselves."""
+    told = 0
+
+    def on_signal() -> None:
+        nonlocal told
+        told += 1
+        if told > 1:
+            os._exit(128 + signal.SIGTERM)
+        log.info("told to stop: finishing what was begun")
+        drain()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+
+
+async def _watch_memory(bound: MemoryBound, replace_process: Any) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if bound.is_exceeded(device().use.batches):
+            log.warning("memory has grown beyond its bound: the process is replaced",
+                        rss_mb=round(bound.rss_mb()), bound_mb=bound.limit_mb)  # fmt: skip
+            replace_process()
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""The Prefect worker type `resident`: runs its pool's flows in its own process.
+
+It polls faster than Prefect's own workers and asks the server less: a flow run is claimed by making
+it PENDING, and run. It takes two at a time: while one renders, the next prepares (tasks/device.py).
+A server that does not answer is waited for, since a new process would have to load its models anew.
+"""
+
+import asyncio
+import os
+import random
+import time
+from importlib import import_module
+from typing import Any, ClassVar
+from uuid import UUID
+
+import anyio
+import anyio.abc
+import httpx
+from prefect import Flow
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import WorkerFlowRunResponse
+from prefect.exceptions import PrefectException
+from prefect.flow_engine import run_flow_async
+from prefect.states import Cancelled, Scheduled
+from prefect.types._datetime import now
+from prefect.workers.base import (
+    BaseJobConfiguration,
+    BaseVariables,
+    BaseWorker,
+    BaseWorkerResult,
+)
+
+from adloom.errors import AdloomError, ConfigurationError, DeviceError, HandedBackError
+from tasks.stopping import Stop, StopReason, heeded
+
+BUSY_POLL_S, IDLE_POLL_S = 0.25, 2.0
+_FLOWS = "flows."
+_SERVER_AWAY = (httpx.HTTPError, PrefectException, OSError)
+
+
+class ResidentResult(BaseWorkerResult):
+    """What became of a flow run in this process."""
+
+
+class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentResult]):
+    """Runs flows of adloom until it is drained. One per process."""
+
+    type: str = "resident"
+    _description: ClassVar[str] = (
+        "Runs adloom's flows in the worker's own process, with the models loaded once."
+    )
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        options["limit"] = options.get("limit") or 2
+        options["prefetch_seconds"] = 0
+        super().__init__(*arguments, **options)
+        self.polled_at = time.monotonic()
+        self.ended_by: AdloomError | None = None
+        """What makes this process unfit for more work: its device, weights, settings."""
+        self._draining = False
+        self._active: dict[UUID, Stop] = {}
+        self._flows: dict[UUID, Flow[..., Any]] = {}
+        self._wake = asyncio.Event()
+
+    @property
+    def active(self) -> int:
+        """How many flow runs are under way."""
+        return len(self._active)
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    def drain(self, reason: StopReason, *, hand_back: bool) -> None:
+        """Takes nothing more; `start` returns when all that was begun has ended.
+
+        What waits for its turn, and coordinators, are handed back at once; batches that render
+        only with `hand_back`, between two micro-batches. Call it in the worker's event loop.
+        """
+        self._draining = True
+        for stop in self._active.values():
+            stop.request(reason, gently=not hand_back)
+        self._wake.set()
+
+    async def start(
+        self, run_once: bool = False, with_healthcheck: bool = False, printer: Any = print
+    ) -> None:
+        """Works until drained. The arguments are those of `prefect worker start`."""
+        del run_once, with_healthcheck
+        async with self, anyio.create_task_group() as loops:
+            printer(f"worker '{self.name}' takes work from pool '{self._work_pool_name}'")
+            loops.start_soon(self._keep_synced)
+            await self._work()
+            loops.cancel_scope.cancel()
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: BaseJobConfiguration,
+        task_status: anyio.abc.TaskStatus[int] | None = None,
+    ) -> ResidentResult:
+        """Runs the flow of a flow run here, in a thread with an event loop of its own."""
+        del configuration
+        if task_status:
+            task_status.started(os.getpid())
+        flow = await self._flow_of(flow_run)
+        stop = self._active[flow_run.id]
+        error = await anyio.to_thread.run_sync(
+            _carry_out, flow, flow_run, stop, abandon_on_cancel=True
+        )
+        if isinstance(error, HandedBackError):
+            await self._after_handing_back(flow_run, stop)
+        elif isinstance(error, AdloomError) and _ends_process(error):
+            self._logger.error("%s", error)
+            self.ended_by = self.ended_by or error
+            self.drain(StopReason.REPLACED, hand_back=True)
+        return ResidentResult(status_code=0, identifier=str(os.getpid()))
+
+    async def _work(self) -> None:
+        """Takes flow runs as they come, until draining and nothing is under way."""
+        idle_s = BUSY_POLL_S
+        while not (self._draining and not self._active):
+            took = False
+            if not self._draining and len(self._active) < (self._limit or 1):
+                took = await self._take()
+            busy = took or self._active
+            idle_s = BUSY_POLL_S if busy else min(IDLE_POLL_S, idle_s * 1.5)
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(idle_s * random.uniform(0.8, 1.2)):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _take(self) -> bool:
+        """Asks for flow runs and begins them; False if there were none or nobody answered."""
+        free = (self._limit or 1) - len(self._active)
+        try:
+            waiting = await self._waiting(limit=4 * free)
+        except _SERVER_AWAY as error:
+            self._logger.warning("no flow runs to be had: %s", error)
+            return False
+        self.polled_at = time.monotonic()
+        waiting = [run for run in waiting if run.id not in self._active]
+        # Many workers see the same few: by chance they do not all reach for the first.
+        random.shuffle(waiting)
+        for flow_run in waiting[:free]:
+            self._active[flow_run.id] = Stop()
+            assert self._runs_task_group is not None, "the worker has been set up"
+            self._runs_task_group.start_soon(self._submit_run, flow_run)
+        return bool(waiting)
+
+    async def _waiting(self, *, limit: int) -> list[FlowRun]:
+        body: dict[str, Any] = {"limit": limit, "scheduled_before": str(now("UTC"))}
+        if self._work_queues:
+            body["work_queue_names"] = sorted(self._work_queues)
+        answer = await self.client.request(
+            "POST",
+            "/work_pools/{name}/get_scheduled_flow_runs",
+            path_params={"name": self._work_pool_name},
+            json=body,
+        )
+        found = WorkerFlowRunResponse.model_validate_list(answer.json())
+        return [entry.flow_run for entry in found]
+
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        """Claims a flow run and runs it. Whatever goes wrong with one stops no other."""
+        if self._cancelling_observer is not None:
+            self._cancelling_observer.add_in_flight_flow_run_id(flow_run.id)
+        try:
+            if await self._propose_pending_state(flow_run):
+                await self.run(flow_run, BaseJobConfiguration())
+        except Exception as error:
+            self.get_flow_run_logger(flow_run).exception("not carried out: %s", error)
+        finally:
+            del self._active[flow_run.id]
+            if self._cancelling_observer is not None:
+                self._cancelling_observer.remove_in_flight_flow_run_id(flow_run.id)
+            self._wake.set()
+
+    async def _cancel_run(self, flow_run_id: UUID) -> None:
+        """Called when Prefect says that a flow run is to be cancelled."""
+        if flow_run_id in self._active:
+            self._active[flow_run_id].request(StopReason.CANCELLED, gently=False)
+        else:
+            await super()._cancel_run(flow_run_id)
+
+    async def _after_handing_back(self, flow_run: FlowRun, stop: Stop) -> None:
+        """A cancelled flow run ends so; any other goes to the next worker."""
+        cancelled = stop.reason is StopReason.CANCELLED
+        state = Cancelled() if cancelled else Scheduled(name="HandedBack")
+        try:
+            await self.client.set_flow_run_state(flow_run.id, state, force=True)
+        except _SERVER_AWAY as error:
+            self._logger.warning("flow run %s: %s", flow_run.id, error)
+
+    async def _flow_of(self, flow_run: FlowRun) -> Flow[..., Any]:
+        """The flow of a flow run's deployment, imported once."""
+        deployment_id = flow_run.deployment_id
+        assert deployment_id is not None, "work pools hold deployments' runs only"
+        if deployment_id not in self._flows:
+            deployment = await self.client.read_deployment(deployment_id)
+            self._flows[deployment_id] = flow_at(deployment.entrypoint or "")
+        return self._flows[deployment_id]
+
+    async def _keep_synced(self) -> None:
+        """Tells the Prefect server now and then that this worker is there."""
+        while True:
+            try:
+                await self._sync_and_initialize()
+            except _SERVER_AWAY as error:
+                self._logger.warning("the Prefect server does not answer: %s", error)
+            await asyncio.sleep(self.heartbeat_interval_seconds * random.uniform(0.8, 1.2))
+
+
+def flow_at(entrypoint: str) -> Flow[..., Any]:
+    """The flow `flows.module:name`. Raises ConfigurationError for what is no flow of adloom."""
+    module, _, name = entrypoint.replace(":", ".").rpartition(".")
+    if module.startswith(_FLOWS):
+        try:
+            found = getattr(import_module(module), name, None)
+        except ModuleNotFoundError:
+            found = None
+        if isinstance(found, Flow):
+            return found
+    raise ConfigurationError(
+        f"the deployment's entrypoint '{entrypoint}' is no flow of adloom",
+        hint="run `adloom up --workers N` with this version, or see prefect.yaml",
+    )
+
+
+def _carry_out(flow: Flow[..., Any], flow_run: FlowRun, stop: Stop) -> BaseException | None:
+    """Runs the flow to its end; returns what it failed with."""
+
+    async def carry_out() -> BaseException | None:
+        state = await run_flow_async(
+            flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state"
+        )
+        if state is None or state.is_completed():
+            return None
+        if not state.is_final():  # Prefect keeps a run that is being cancelled from failing
+            return HandedBackError(f"left as {state.name}")
+        said = await state.aresult(raise_on_failure=False)
+        return said if isinstance(said, BaseException) else None
+
+    with heeded(stop):
+        return asyncio.run(carry_out())
+
+
+def _ends_process(error: AdloomError) -> bool:
+    """Whether this process can do no more of the kind: its device or its installation is at fault.
+
+    A service that does not answer is no fault of the process.
+    """
+    return isinstance(error, DeviceError) or (error.of_installation and not error.retryable)
