@@ -30,6 +30,9 @@ class Shade:
     softness: float = 0.1
 
 
+NO_SHADE, NO_WARP = Shade(), Warp()
+
+
 @dataclass(frozen=True, slots=True)
 class Degradation:
     """Everything that is done to one picture; the defaults do nothing.
@@ -41,16 +44,19 @@ class Degradation:
 
     exposure_ev: float = 0.0
     temperature_k: float = NEUTRAL_K
-    shade: Shade = Shade()
-    warp: Warp = Warp()
+    shade: Shade = NO_SHADE
+    warp: Warp = NO_WARP
     blur: float = 0.0
     noise: float = 0.0
     noise_seed: int = 0
     jpeg_quality: int = 0
 
     @property
-    def moves_pixels(self) -> bool:
-        return not self.warp.is_identity
+    def changes_mask(self) -> bool:
+        return not self.warp.is_identity or self.blur > 0
+
+
+NOTHING = Degradation()
 
 
 def draw_degradation(rng: np.random.Generator) -> Degradation:
@@ -67,13 +73,13 @@ def draw_degradation(rng: np.random.Generator) -> Degradation:
             noise_seed=int(rng.integers(2**31)),
             jpeg_quality=int(_sometimes(rng, 0.5, rng.integers(30, 86))),
         )
-        if replace(drawn, noise_seed=0) != Degradation():
+        if replace(drawn, noise_seed=0) != NOTHING:
             return drawn
 
 
 def draw_light(rng: np.random.Generator) -> Degradation:
     """A random degradation that moves no pixel."""
-    return replace(draw_degradation(rng), warp=Warp())
+    return replace(draw_degradation(rng), warp=NO_WARP)
 
 
 def _sometimes(rng: np.random.Generator, odds: float, value: float) -> float:
@@ -88,7 +94,7 @@ def _drawn_temperature(rng: np.random.Generator) -> float:
 
 def _drawn_shade(rng: np.random.Generator) -> Shade:
     if rng.random() >= 0.5:
-        return Shade()
+        return NO_SHADE
     soft = rng.uniform(0.15, 0.4) if rng.random() < 0.6 else rng.uniform(0.01, 0.05)
     angle, offset = rng.uniform(0, 360), rng.uniform(-0.2, 0.25)
     return Shade(float(rng.uniform(0.15, 0.55)), float(angle), float(offset), float(soft))
@@ -105,11 +111,11 @@ def degraded(picture: Picture, mask: Picture, how: Degradation) -> tuple[Picture
 
     The same arguments give the same bytes.
     """
-    if how == Degradation():
+    if how == NOTHING:
         return picture, mask
     picture, mask = warped(picture, mask, how.warp)
-    lit = _lit(picture, how)
     alpha = mask.astype(np.float32) / 255
+    lit = _relit(picture, alpha, how)
     if how.blur:
         lit, alpha = _blurred(lit, alpha, how.blur * max(mask.shape))
     if how.noise:
@@ -126,13 +132,19 @@ def _bytes(values: Plane) -> Picture:
     return np.rint(values).clip(0, 255).astype(np.uint8)
 
 
-def _lit(picture: Picture, how: Degradation) -> Plane:
-    """The picture under other light, 0..255: multiplied in linear light."""
+def _relit(picture: Picture, alpha: Plane, how: Degradation) -> Plane:
+    """The product under other light, 0..255, on a ground that stays white at its soft edge, too."""
     gain = np.float32(2**how.exposure_ev) * _balance(how.temperature_k)
     light = gain * _shadow(picture.shape[:2], how.shade)[..., None]
     if np.all(light == 1):
         return picture.astype(np.float32)
-    encoded = picture.astype(np.float32) / 255
+    cover = alpha[..., None]
+    own = 255 + (picture.astype(np.float32) - 255) / np.maximum(cover, 0.05)
+    return 255 + (_lit(own.clip(0, 255) / 255, light) - 255) * cover
+
+
+def _lit(encoded: Plane, light: Plane) -> Plane:
+    """sRGB 0..1 multiplied in linear light, as 0..255."""
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     changed = np.clip(linear * light, 0, 1)
     bright = 1.055 * np.maximum(changed, 0.0031308) ** (1 / 2.4) - 0.055

@@ -65,7 +65,8 @@ class DepthEstimator:
         if not np.isfinite(nearness).all() or not inside.any():
             raise ModelError("the depth network gave no depth for this photo")
         low, high = np.percentile(nearness[inside], RANGE)
-        share = np.clip((nearness - low) / max(float(high - low), 1e-6), 0, 1)
+        spread = np.float64(high) - np.float64(low)
+        share = np.clip((nearness - low) / spread, 0, 1) if spread > 0 else np.zeros_like(nearness)
         return np.where(inside, share * (self._thickest * inscribed_radius(inside)), 0).astype(
             np.float32
         )

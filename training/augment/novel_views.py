@@ -63,7 +63,7 @@ class Lifting:
     size; `rim_px` is how far the background's colour may reach into the product's edge."""
 
     relief: ReliefModel = field(default_factory=ReliefModel)
-    longest_px: int = 640
+    longest_px: int = 512
     rim_px: int = 2
 
 

@@ -7,12 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.augment.camera import Turn
-from training.augment.degradation import Degradation, degraded, draw_degradation, draw_light
+from training.augment.degradation import (
+    NOTHING,
+    Degradation,
+    degraded,
+    draw_degradation,
+    draw_light,
+)
 from training.augment.novel_views import LiftedProduct, Lifting
 
 Picture = NDArray[np.uint8]
 
 PER_IMAGE = 5
+UNTURNED = Turn()
 LARGEST_TURN_DEG, LARGEST_PITCH_DEG = 15.0, 6.0
 LEAST_TURN_DEG = 4.0
 
@@ -34,8 +41,8 @@ class VariantPlan:
 
     number: int
     kind: VariantKind
-    turn: Turn = Turn()
-    degradation: Degradation = Degradation()
+    turn: Turn = UNTURNED
+    degradation: Degradation = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
