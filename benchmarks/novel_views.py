@@ -122,7 +122,7 @@ def main() -> None:
 
     slugs = [p.slug for p in PRODUCTS if not options.quick or p.slug in QUICK]
     print(
-        "product               0° dB  box dB  IoU -15°  +15°  unturned  filled    open   lift s  view s"
+        "product             0° dB  box dB  IoU -15°  +15°  unturned  filled    open  lift s view s"
     )
     outcomes: list[Outcome] = []
     rows: list[Picture] = []
@@ -132,7 +132,7 @@ def main() -> None:
         rows.append(row)
         print(
             f"{slug:20}{o.psnr_db:7.1f}{o.box_psnr_db:8.1f}{o.iou_left:10.3f}{o.iou_right:6.3f}{o.unturned_iou:10.3f}"
-            f"{o.filled:8.2%}{o.open:8.2%}{o.lift_s:9.2f}{o.view_s:8.2f}",
+            f"{o.filled:8.2%}{o.open:8.2%}{o.lift_s:8.2f}{o.view_s:7.2f}",
             flush=True,
         )
     if options.sheet:

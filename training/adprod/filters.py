@@ -45,7 +45,7 @@ class Limits:
 
     shorter_px: int = 512
     sharpness: float = 30.0
-    repetition: float = 0.06
+    repetition: float = 0.04
     confidence: float = 0.5
     border: float = 0.01
     smallest: float = 0.02

@@ -36,13 +36,13 @@ def repetition(picture: NDArray[np.uint8], product: NDArray[np.bool_]) -> float:
     That is the highest peak of their normalised autocorrelation above its surroundings. Strong
     edges, and all that is near them, are left out of it as the product is: they are no watermark.
     """
-    scale = SIDE_PX / max(picture.shape[:2])
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    light = luma(np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=method)))
+    scale = min(1.0, SIDE_PX / max(picture.shape[:2]))
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    light = luma(np.asarray(small, np.uint8))
     size = light.shape[1], light.shape[0]
-    small = cv2.resize(product.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    own = cv2.resize(product.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     strokes = light - cv2.GaussianBlur(light, (0, 0), 4.0)
-    strong = ((np.abs(strokes) > FAINT) | (small > 0)).astype(np.uint8)
+    strong = ((np.abs(strokes) > FAINT) | (own > 0)).astype(np.uint8)
     known = (cv2.dilate(strong, np.ones((9, 9), np.uint8)) == 0).astype(np.float32)
     count = known.sum()
     if count < LEAST_OVERLAP * known.size:
@@ -50,7 +50,8 @@ def repetition(picture: NDArray[np.uint8], product: NDArray[np.bool_]) -> float:
     faint = (strokes - (strokes * known).sum() / count) * known
     together, shared = _autocorrelation(faint), _autocorrelation(known)
     energy = float((faint**2).sum() / count) + NOISE
-    normal = together / np.maximum(shared, 1) / energy
+    # The less overlaps, the more grain repeats by chance: such lags count less.
+    normal = together / np.maximum(shared, 1) / energy * np.sqrt(np.clip(shared / count, 0, 1))
     height, width = light.shape
     down, across = np.arange(height)[:, None], np.arange(-width + 1, width)[None]
     far = (np.hypot(down, across) >= LEAST_LAG) & (shared > LEAST_OVERLAP * known.size)

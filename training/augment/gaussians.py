@@ -102,8 +102,8 @@ def _gaussians(
     second: NDArray[np.floating],
     normals: NDArray[np.floating],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    spans = torch.from_numpy(np.stack([first, second], 2).astype(np.float32))
-    covariances = SIGMA_PX**2 * spans @ spans.mT
+    spans = torch.from_numpy(np.stack([first, second], 1).astype(np.float32))
+    covariances = SIGMA_PX**2 * (spans[:, :, :, None] * spans[:, :, None, :]).sum(1)
     outwards = F.normalize(torch.from_numpy(normals.astype(np.float32)), dim=1)
     return torch.from_numpy(means.astype(np.float32)), covariances, outwards
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.Image import Resampling
+from scipy.ndimage import distance_transform_edt
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import spsolve
 
@@ -64,9 +67,8 @@ def silhouette_relief(mask: NDArray[np.uint8], model: ReliefModel | None = None)
 
 def inscribed_radius(inside: Bool) -> float:
     """The radius of the largest circle inside, px; 0 for an empty mask."""
-    padded = np.pad(inside.astype(np.uint8), 1)
-    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return max(float(distance.max()) - 0.5, 0.0)
+    distance = distance_transform_edt(np.pad(inside, 1))
+    return max(float(np.asarray(distance).max()) - 0.5, 0.0)
 
 
 def is_rectangular(inside: Bool) -> bool:
@@ -86,11 +88,11 @@ def _hill(inside: Bool) -> Height:
     if scale == 1.0:
         return solve_poisson(inside)
     size = max(round(width * scale), 3), max(round(height * scale), 3)
-    area = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    small = np.asarray(area) >= 0.5
-    if not small.any():
-        small = np.asarray(area) > 0
-    grown = cv2.resize(solve_poisson(small), (width, height), interpolation=cv2.INTER_LINEAR)
+    # Pillow's resizing: the last bits of OpenCV's depend on the number of its threads.
+    area = np.asarray(Image.fromarray(inside.astype(np.float32)).resize(size, Resampling.BOX))
+    small = area >= 0.5 if (area >= 0.5).any() else area > 0
+    solved = Image.fromarray(solve_poisson(small))
+    grown = solved.resize((width, height), Resampling.BILINEAR)
     # What lies inside only at full size touches the rim: it is as thin as can be, but not absent.
     return np.maximum(np.asarray(grown, np.float32), 0.25 * inside)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from training.augment.camera import Camera
 from training.augment.gaussians import Gaussians
-from training.augment.splatting import FACING, LOW_PASS_PX2, project, splat
+from training.augment.splatting import FACING, LOW_PASS_PX2, project, rotated, splat
 
 Plane = NDArray[np.float32]
 
@@ -30,9 +30,9 @@ def _by_gsplat(
 ) -> tuple[Plane, Plane]:
     from gsplat import rasterization  # pyright: ignore[reportMissingImports]
 
-    place = gaussians.means @ rotation.T + torch.tensor([0.0, 0.0, camera.focal_px])
+    place = rotated(gaussians.means, rotation) + torch.tensor([0.0, 0.0, camera.focal_px])
     towards = -torch.nn.functional.normalize(place, dim=1)
-    seen = ((gaussians.normals @ rotation.T) * towards).sum(1) > FACING
+    seen = (rotated(gaussians.normals, rotation) * towards).sum(1) > FACING
     view = torch.eye(4)
     view[:3, :3], view[2, 3] = rotation, camera.focal_px
     focal = camera.focal_px

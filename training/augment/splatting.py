@@ -71,22 +71,33 @@ class Footprints:
 
 def project(gaussians: Gaussians, rotation: Tensor, camera: Camera) -> Footprints:
     """The footprints of the Gaussians that face the camera, the product turned by `rotation`."""
-    turned = gaussians.means @ rotation.T
+    turned = rotated(gaussians.means, rotation)
     place = turned + turned.new_tensor([0.0, 0.0, camera.focal_px])
     towards = -torch.nn.functional.normalize(place, dim=1)
-    facing = ((gaussians.normals @ rotation.T) * towards).sum(1) > FACING
+    facing = (rotated(gaussians.normals, rotation) * towards).sum(1) > FACING
     seen = torch.nonzero(facing & (place[:, 2] > 1e-3 * camera.focal_px))[:, 0]
     x, y, depth = place[seen].unbind(1)
     scale = camera.focal_px / depth
     jacobian = place.new_zeros(len(seen), 2, 3)
     jacobian[:, 0, 0] = jacobian[:, 1, 1] = scale
     jacobian[:, 0, 2], jacobian[:, 1, 2] = -scale * x / depth, -scale * y / depth
-    carried = jacobian @ rotation
-    spread = carried @ gaussians.covariances[seen] @ carried.mT
+    carried = _product(jacobian, rotation.expand(len(seen), 3, 3))
+    spread = _product(_product(carried, gaussians.covariances[seen]), carried.mT)
     centre = torch.stack([scale * x + camera.centre_x, scale * y + camera.centre_y], 1)
     covariance = torch.stack([spread[:, 0, 0], spread[:, 0, 1], spread[:, 1, 1]], 1)
     widened = covariance + covariance.new_tensor([LOW_PASS_PX2, 0.0, LOW_PASS_PX2])
     return Footprints(centre, widened, depth, gaussians.opacities[seen], seen)
+
+
+def rotated(vectors: Tensor, rotation: Tensor) -> Tensor:
+    """(N, 3) turned. No matrix library is asked: its last bits depend on where memory lies, and the
+    same product must give the same bytes."""
+    return (vectors[:, None, :] * rotation).sum(-1)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """(N, I, J) times (N, J, K), to the same bits every time."""
+    return (a[:, :, :, None] * b[:, None, :, :]).sum(2)
 
 
 def splat(footprints: Footprints, camera: Camera) -> Splats:

@@ -69,7 +69,7 @@ def thin_plate(points: Points, values: Points, at: Points) -> Points:
     system[count + 1 :, :count] = p.T
     weights = np.linalg.solve(system, np.concatenate([values, np.zeros((3, values.shape[1]))]))
     basis = np.concatenate([_bending(q, p), np.ones((len(q), 1)), q], 1)
-    return basis @ weights
+    return np.einsum("mn,nd->md", basis, weights)
 
 
 def _bending(a: Points, b: Points) -> Points:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     CLIPVisionConfig,
@@ -52,9 +53,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         vocab_size=len(WORDS), hidden_size=16, intermediate_size=16, num_hidden_layers=1,
         num_attention_heads=2, pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
-    LlavaForConditionalGeneration(
+    torch.manual_seed(0)
+    model = LlavaForConditionalGeneration(
         LlavaConfig(vision_config=vision, text_config=text, image_token_id=4)
-    ).save_pretrained(path)
+    )
+    model.generation_config.suppress_tokens = list(range(len(SPECIAL)))  # it shall say words
+    model.save_pretrained(path)
     return path
 
 
