@@ -17,6 +17,9 @@ class Camera:
     `focal_px` is also the distance of the product's middle plane, so that there one unit of space
     is one px. The principal point (`centre_x`, `centre_y`) is in px edges: pixel (row i, column j)
     has its centre at (j + 0.5, i + 0.5).
+
+    The product is turned about a point `pivot_px` behind the middle plane. That plane holds the
+    outline, which of a round body is the nearer to the camera, the wider it is seen.
     """
 
     width: int
@@ -24,6 +27,12 @@ class Camera:
     focal_px: float
     centre_x: float
     centre_y: float
+    pivot_px: float = 0.0
+
+    @property
+    def distance_px(self) -> float:
+        """From the camera to the point that the product turns about."""
+        return self.focal_px + self.pivot_px
 
 
 @dataclass(frozen=True, slots=True)

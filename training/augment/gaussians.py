@@ -91,7 +91,7 @@ def _surface(
     # The derivatives of the point (ray_x, ray_y, 1)·depth by the pixel's column and row.
     across = np.stack([unit - ray_x * slope_x, -ray_y * slope_x, -slope_x], 1)
     down = np.stack([-ray_x * slope_y, unit - ray_y * slope_y, -slope_y], 1)
-    means = np.stack([ray_x * depth, ray_y * depth, -up], 1)
+    means = np.stack([ray_x * depth, ray_y * depth, -up - camera.pivot_px], 1)
     normals = np.cross(down, across) * side  # towards the camera is negative z
     return _gaussians(means, across, down, normals)
 
@@ -155,4 +155,4 @@ def _rim(
     deep = np.stack([zero, zero, zero + 1], 1)
     outside = np.stack([normal[which, 0], normal[which, 1], zero], 1)
     colours = torch.from_numpy(photo[rows, columns][which].astype(np.float32) / 255)
-    return *_gaussians(np.stack([x, y, -up], 1), tangent, deep, outside), colours
+    return *_gaussians(np.stack([x, y, -up - camera.pivot_px], 1), tangent, deep, outside), colours

@@ -2,7 +2,8 @@
 
 Inside the silhouette the Poisson equation Δh = -1 with h = 0 on the rim gives a smooth hill whose
 square root has the round rim of a body seen from the front: exactly a cylinder for a long strip,
-exactly a sphere for a disc (after "Repoussé", Joshi and Carr, 2008). Boxes are flat.
+exactly a sphere for a disc (after "Repoussé", Joshi and Carr, 2008). A silhouette that is its own
+mirror image is taken for a turned body's, upright: each of its rows is a circle's. Boxes are flat.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter1d
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import spsolve
 
@@ -27,6 +28,12 @@ SOLVED_PX = 192
 RECTANGULAR = 0.985
 """From this share of its least rectangle on a silhouette is a box's front. Cans stay below: their
 rims are seen as ellipses."""
+
+
+SYMMETRIC = 0.96
+"""From this IoU with its mirror image on a silhouette is a turned body's."""
+
+ROW_SIGMA_PX = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +65,12 @@ def silhouette_relief(mask: NDArray[np.uint8], model: ReliefModel | None = None)
         raise MaskError("the mask is empty", hint="give a mask with the product white on black")
     if is_rectangular(inside):
         return Relief((inside * np.float32(model.box_depth * radius)).astype(np.float32), True)
-    root = np.sqrt(np.maximum(_hill(inside), 0))
-    # At roundness 1 this scale makes cylinder and sphere exact: as deep as wide at the widest.
-    height = root * (model.roundness * radius / max(float(root.max()), 1e-6))
+    if mirror_symmetry(inside) >= SYMMETRIC:
+        height = model.roundness * np.minimum(np.sqrt(_circles(inside)), radius)
+    else:
+        root = np.sqrt(np.maximum(_hill(inside), 0))
+        # At roundness 1 this scale makes cylinder and sphere exact: as deep as wide at the widest.
+        height = root * (model.roundness * radius / max(float(root.max()), 1e-6))
     capped = np.minimum(height, model.thickest * radius)
     return Relief(np.where(inside, capped, 0).astype(np.float32), False)
 
@@ -79,6 +89,32 @@ def is_rectangular(inside: Bool) -> bool:
     (_, (width, height), _) = cv2.minAreaRect(points)
     area = (width + 1) * (height + 1)  # from the outermost centres to the outermost edges
     return np.count_nonzero(inside) / area >= RECTANGULAR
+
+
+def mirror_symmetry(inside: Bool) -> float:
+    """IoU of a silhouette with its mirror image about the upright through its middle."""
+    columns = np.flatnonzero(inside.any(axis=0))
+    if not len(columns):
+        return 0.0
+    across = inside[:, columns[0] : columns[-1] + 1]
+    mirrored = across[:, ::-1]
+    return float(np.count_nonzero(across & mirrored) / np.count_nonzero(across | mirrored))
+
+
+def _circles(inside: Bool) -> Height:
+    """r² - (x - c)² of each row's runs: the squared height of a body that stands upright."""
+    padded = np.pad(inside, ((0, 0), (1, 1))).astype(np.int8)
+    rows, starts = np.nonzero(np.diff(padded, axis=1) == 1)
+    _, ends = np.nonzero(np.diff(padded, axis=1) == -1)
+    length = ends - starts
+    run = np.repeat(np.arange(len(rows)), length)
+    x = np.arange(len(run)) - np.repeat(np.cumsum(length) - length, length)
+    squared = np.zeros(inside.shape, np.float32)
+    squared[rows[run], starts[run] + x] = (x + 0.5) * (length[run] - x - 0.5)
+    # Rows end at whole px: without smoothing the surface would be ribbed.
+    weight = gaussian_filter1d(inside.astype(np.float32), ROW_SIGMA_PX, axis=0)
+    smooth = gaussian_filter1d(squared, ROW_SIGMA_PX, axis=0) / np.maximum(weight, 1e-6)
+    return np.where(inside, np.maximum(smooth, 0), 0).astype(np.float32)
 
 
 def _hill(inside: Bool) -> Height:

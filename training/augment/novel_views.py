@@ -1,6 +1,6 @@
 """Novel but similar views of a product from a single photo and its mask."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, radians, sin, tan
 from typing import TypeVar
 
@@ -102,7 +102,10 @@ class LiftedProduct:
         solid = small >= 128
         self.camera = _camera(solid)
         if relief is None:
-            height = silhouette_relief(small, lifting.relief).height
+            guessed = silhouette_relief(small, lifting.relief)
+            height = guessed.height
+            if not guessed.flat:
+                self.camera = replace(self.camera, pivot_px=_behind_outline(solid, self.camera))
         else:
             scaled = _cut(relief, self._window) * np.float32(self._window.scale)
             height = np.where(solid, scaled, 0).astype(np.float32)
@@ -183,6 +186,13 @@ def _widened(height: Plane, solid: NDArray[np.bool_]) -> Plane:
     """The heights, continued over the soft edge around the solid product."""
     near = np.ones((2 * SOFT_EDGE_PX + 1, 2 * SOFT_EDGE_PX + 1), np.uint8)
     return np.where(solid, height, cv2.dilate(height, near)).astype(np.float32)
+
+
+def _behind_outline(solid: NDArray[np.bool_], camera: Camera) -> float:
+    """How far a round body's axis lies behind its outline, px: where the rays touch it."""
+    columns = np.flatnonzero(solid.any(axis=0))
+    radius = (columns[-1] + 1 - columns[0]) / 2
+    return float(radius**2 / np.hypot(camera.focal_px, radius))
 
 
 def _fitted(lifted: Gaussians, camera: Camera, mask: Picture) -> Gaussians:

@@ -30,11 +30,11 @@ def _by_gsplat(
 ) -> tuple[Plane, Plane]:
     from gsplat import rasterization  # pyright: ignore[reportMissingImports]
 
-    place = rotated(gaussians.means, rotation) + torch.tensor([0.0, 0.0, camera.focal_px])
+    place = rotated(gaussians.means, rotation) + torch.tensor([0.0, 0.0, camera.distance_px])
     towards = -torch.nn.functional.normalize(place, dim=1)
     seen = (rotated(gaussians.normals, rotation) * towards).sum(1) > FACING
     view = torch.eye(4)
-    view[:3, :3], view[2, 3] = rotation, camera.focal_px
+    view[:3, :3], view[2, 3] = rotation, camera.distance_px
     focal = camera.focal_px
     intrinsics = torch.tensor(
         [[focal, 0.0, camera.centre_x], [0.0, focal, camera.centre_y], [0.0, 0.0, 1.0]]

@@ -72,7 +72,7 @@ class Footprints:
 def project(gaussians: Gaussians, rotation: Tensor, camera: Camera) -> Footprints:
     """The footprints of the Gaussians that face the camera, the product turned by `rotation`."""
     turned = rotated(gaussians.means, rotation)
-    place = turned + turned.new_tensor([0.0, 0.0, camera.focal_px])
+    place = turned + turned.new_tensor([0.0, 0.0, camera.distance_px])
     towards = -torch.nn.functional.normalize(place, dim=1)
     facing = (rotated(gaussians.normals, rotation) * towards).sum(1) > FACING
     seen = torch.nonzero(facing & (place[:, 2] > 1e-3 * camera.focal_px))[:, 0]
