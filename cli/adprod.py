@@ -21,10 +21,12 @@ def build(
     captioner: Annotated[
         str | None, typer.Option(help="A vision-language model (folder or hub id) that captions.")
     ] = None,
-    extractor: Annotated[str, typer.Option(help="u2netp, or module:factory.")] = "u2netp",
-    text: Annotated[str, typer.Option(help="Text check: strokes, none, or module:factory.")] = (
-        "strokes"
-    ),
+    extractor: Annotated[
+        str, typer.Option(help="u2netp, grounded:DETECTOR,SEGMENTER, or module:factory.")
+    ] = "u2netp",
+    text: Annotated[
+        str, typer.Option(help="Text check: strokes, ocr, none, or module:factory.")
+    ] = ("strokes"),
     depth: Annotated[
         str,
         typer.Option(help="A depth model (folder or hub id) for novel views; else silhouettes."),

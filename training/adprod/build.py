@@ -112,7 +112,12 @@ def _tools(task: Build) -> Tools:
         if task.depth
         else None
     )
-    return Tools(load_extractor(task.extractor), load_text_detector(task.text), depth, task.device)
+    return Tools(
+        load_extractor(task.extractor, task.device, offline=task.offline),
+        load_text_detector(task.text),
+        depth,
+        task.device,
+    )
 
 
 def _is_done(task: Build, source: Source, captioned: bool) -> bool:

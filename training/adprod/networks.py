@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from importlib import import_module
-from inspect import signature
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,8 +12,8 @@ from models.segmentation import ExtractedMask, MaskExtractor
 from training.adprod.filters import TextDetector
 from training.adprod.strokes import StrokeTextDetector
 
-U2NETP = "u2netp"
-STROKES, NO_TEXT_CHECK = "strokes", "none"
+U2NETP, GROUNDED = "u2netp", "grounded:"
+STROKES, OCR, NO_TEXT_CHECK = "strokes", "ocr", "none"
 
 
 class ProductExtractor(Protocol):
@@ -48,34 +47,52 @@ class NoTextCheck:
         return 0.0
 
 
-def load_extractor(name: str) -> ProductExtractor:
-    """`u2netp`, or `module:factory` of a callable that returns a ProductExtractor."""
+def load_extractor(name: str, device: str = "cpu", *, offline: bool = False) -> ProductExtractor:
+    """`u2netp`; `grounded:DETECTOR,SEGMENTER`, folders or hub ids of a Grounding DINO and a SAM 2;
+    or `module:factory` of a callable that returns a ProductExtractor. Raises ConfigurationError for
+    what is not there, ModelError for weights that cannot be had."""
     if name == U2NETP:
         return Unphrased(MaskExtractor.load(threads=1))
+    if name.startswith(GROUNDED):
+        detector, _, segmenter = name.removeprefix(GROUNDED).partition(",")
+        if not detector or not segmenter:
+            raise ConfigurationError(
+                f"{name!r} does not name two networks", hint="grounded:DETECTOR,SEGMENTER"
+            )
+        load = _factory("models.segmentation.grounded:GroundedExtractor.load", name, "extractor")
+        return load(detector, segmenter, device=device, offline=offline)
     return _plugged(name, "extractor", ("version", "extract"))
 
 
 def load_text_detector(name: str) -> TextDetector:
-    """`strokes`, `none`, or `module:factory` of a callable that returns a TextDetector."""
+    """`strokes`, `ocr` (a network), `none`, or `module:factory` of a callable that returns a
+    TextDetector. Raises ConfigurationError for what is not there."""
     if name == STROKES:
         return StrokeTextDetector()
+    if name == OCR:
+        return _factory("models.scoring.text:TextDetector.load", name, "text detector")(threads=1)
     if name == NO_TEXT_CHECK:
         return NoTextCheck()
     return _plugged(name, "text detector", ("version", "share_beside"))
 
 
 def _plugged(name: str, what: str, needed: tuple[str, ...]) -> Any:
-    module, _, attribute = name.partition(":")
+    made = _factory(name, name, what)()
+    if missing := [n for n in needed if not hasattr(made, n)]:
+        raise ConfigurationError(f"{name} makes no {what}: it has no {', '.join(missing)}")
+    return made
+
+
+def _factory(path: str, name: str, what: str) -> Callable[..., Any]:
+    """The callable at `module:attribute`."""
+    module, _, attribute = path.partition(":")
     try:
-        factory: Callable[[], Any] = import_module(module)
+        found: Any = import_module(module)
         for part in attribute.split("."):
-            factory = getattr(factory, part)
-        made = factory(**({"threads": 1} if "threads" in signature(factory).parameters else {}))
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
             f"there is no {what} {name!r}: {error}",
             hint=f"give a known name, or module:factory of what makes a {what}",
         ) from error
-    if missing := [n for n in needed if not hasattr(made, n)]:
-        raise ConfigurationError(f"{name} makes no {what}: it has no {', '.join(missing)}")
-    return made
+    return found

@@ -44,7 +44,8 @@ def _words(light: NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
     hat = cv2.morphologyEx(light, cv2.MORPH_TOPHAT, np.ones((17, 17), np.uint8))
     _, ink = cv2.threshold(hat, 60, 255, cv2.THRESH_BINARY)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(ink)
-    letters = [i for i in range(1, len(stats)) if _is_letter(i, labels, stats)]
+    parts = np.asarray(labels, np.int32), np.asarray(stats, np.int32)
+    letters = [i for i in range(1, len(stats)) if _is_letter(i, *parts)]
     boxes = [tuple(int(v) for v in stats[i][:4]) for i in letters]
     rows: list[list[tuple[int, ...]]] = []
     for box in sorted(boxes):

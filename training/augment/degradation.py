@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from adloom.imaging.arrays import as_alpha
 from training.augment.warps import FLAT, NOWHERE, Warp, warped
 
 Picture = NDArray[np.uint8]
@@ -71,7 +72,7 @@ def draw_degradation(rng: np.random.Generator) -> Degradation:
             blur=_sometimes(rng, 0.4, rng.uniform(0.001, 0.005)),
             noise=_sometimes(rng, 0.5, rng.uniform(2, 12)),
             noise_seed=int(rng.integers(2**31)),
-            jpeg_quality=int(_sometimes(rng, 0.5, rng.integers(30, 86))),
+            jpeg_quality=int(_sometimes(rng, 0.5, float(rng.integers(30, 86)))),
         )
         if replace(drawn, noise_seed=0) != NOTHING:
             return drawn
@@ -114,18 +115,18 @@ def degraded(picture: Picture, mask: Picture, how: Degradation) -> tuple[Picture
     if how == NOTHING:
         return picture, mask
     picture, mask = warped(picture, mask, how.warp)
-    alpha = mask.astype(np.float32) / 255
+    alpha = as_alpha(mask)
     lit = _relit(picture, alpha, how)
     if how.blur:
         lit, alpha = _blurred(lit, alpha, how.blur * max(mask.shape))
     if how.noise:
         grain = np.random.default_rng(how.noise_seed).standard_normal(lit.shape, np.float32)
-        lit = lit + np.float32(how.noise) * grain
+        lit = (lit + np.float32(how.noise) * grain).astype(np.float32)
     if how.jpeg_quality:
         lit = _compressed(lit, how.jpeg_quality)
     reached = np.clip(alpha * 255, 0, 255) >= 1
-    ground = np.where(reached[..., None], lit, np.float32(255))
-    return _bytes(ground), _bytes(alpha * 255)
+    ground = np.where(reached[..., None], lit, 255).astype(np.float32)
+    return _bytes(ground), _bytes((alpha * 255).astype(np.float32))
 
 
 def _bytes(values: Plane) -> Picture:
@@ -140,7 +141,8 @@ def _relit(picture: Picture, alpha: Plane, how: Degradation) -> Plane:
         return picture.astype(np.float32)
     cover = alpha[..., None]
     own = 255 + (picture.astype(np.float32) - 255) / np.maximum(cover, 0.05)
-    return 255 + (_lit(own.clip(0, 255) / 255, light) - 255) * cover
+    encoded = (own.clip(0, 255) / 255).astype(np.float32)
+    return (255 + (_lit(encoded, light) - 255) * cover).astype(np.float32)
 
 
 def _lit(encoded: Plane, light: Plane) -> Plane:

@@ -88,7 +88,7 @@ def is_rectangular(inside: Bool) -> bool:
         return False
     (_, (width, height), _) = cv2.minAreaRect(points)
     area = (width + 1) * (height + 1)  # from the outermost centres to the outermost edges
-    return np.count_nonzero(inside) / area >= RECTANGULAR
+    return bool(np.count_nonzero(inside) / area >= RECTANGULAR)
 
 
 def mirror_symmetry(inside: Bool) -> float:
@@ -149,5 +149,6 @@ def solve_poisson(inside: Bool) -> Height:
     matrix = coo_array((values, place), shape=(len(here), len(here))).tocsc()
     result = np.zeros(inside.shape, np.float32)
     if len(here):
-        result[inside] = spsolve(matrix, np.ones(len(here)), permc_spec="MMD_AT_PLUS_A")
+        solved = spsolve(matrix, np.ones(len(here)), permc_spec="MMD_AT_PLUS_A")
+        result[inside] = np.asarray(solved, np.float32)
     return result

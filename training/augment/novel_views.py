@@ -205,12 +205,12 @@ def _fitted(lifted: Gaussians, camera: Camera, mask: Picture) -> Gaussians:
     alpha = torch.from_numpy(mask.astype(np.float32) / 255)[place]
     footprints = project(lifted, torch.eye(3), camera)
     opacity = lifted.opacities[: lifted.pixels] * alpha
-    for step in range(OPACITY_STEPS + 1):
-        lifted = lifted.with_opacities(opacity)
-        splats = splat(footprints.seen_as(lifted), camera)
-        if step < OPACITY_STEPS:
-            error = EMPTY + (FULL - EMPTY) * alpha - splats.coverage()[place]
-            opacity = torch.where(alpha < SOFT, (opacity + error).clamp(0.01, OPACITY), opacity)
+    for _ in range(OPACITY_STEPS):
+        splats = splat(footprints.seen_as(lifted.with_opacities(opacity)), camera)
+        error = EMPTY + (FULL - EMPTY) * alpha - splats.coverage()[place]
+        opacity = torch.where(alpha < SOFT, (opacity + error).clamp(0.01, OPACITY), opacity)
+    lifted = lifted.with_opacities(opacity)
+    splats = splat(footprints.seen_as(lifted), camera)
     photo, fitted = lifted.colours[: lifted.pixels], lifted
     for _ in range(COLOUR_STEPS):
         error = photo - splats.colours(fitted.colours)[place]

@@ -47,10 +47,13 @@ def test_the_front_moves_with_the_turn() -> None:
         y, x = np.nonzero((seen[..., 0] - seen[..., 1]) > 120)
         return float(x.mean()), float(y.mean())
 
-    # A ball of 30 px: its nearest point moves by 30 sin 15° = 7.8 px.
+    # The nearest point of a ball of 30 px; its axis lies behind its outline.
+    camera, angle = lifted.camera, np.radians(15)
+    arm = 30 + camera.pivot_px
+    moved = camera.focal_px * arm * np.sin(angle) / (camera.distance_px - arm * np.cos(angle))
     middle, right, down = spot(Turn()), spot(Turn(15)), spot(Turn(pitch_deg=15))
-    assert right[0] - middle[0] == pytest.approx(7.8, abs=1.5)
-    assert down[1] - middle[1] == pytest.approx(7.8, abs=1.5)
+    assert right[0] - middle[0] == pytest.approx(moved, abs=1)
+    assert down[1] - middle[1] == pytest.approx(moved, abs=1)
 
 
 def test_a_hole_of_the_product_stays_a_hole() -> None:
