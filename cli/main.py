@@ -10,6 +10,7 @@ import typer
 from adloom import __version__
 from adloom.errors import AdloomError
 from cli import (
+    adprod,
     campaigns,
     catalog,
     creatives,
@@ -37,6 +38,7 @@ app.add_typer(scenes.app, name="scenes")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(creatives.app, name="creatives")
 app.add_typer(weights.app, name="weights")
+app.add_typer(adprod.app, name="adprod")
 stack.register(app)
 runs.register(app)
 recalls.register(app)

@@ -44,6 +44,34 @@ def shards(
 
 
 @app.command()
+def adprod(
+    dataset: Folder,
+    out: Folder,
+    count: int = 16000,
+    split: str = "train",
+    seed: int = 0,
+    annotated_masks: Annotated[
+        bool, typer.Option(help="a novel view's own mask, as released, not the ad's")
+    ] = False,
+) -> None:
+    """Cut samples from an AdProd DATASET (`adloom adprod build`) into OUT, as `shards` does."""
+    from training.adprod.released import list_triplets
+    from training.adprod.samples import write_samples
+
+    listing = list_triplets(dataset, split)
+    for name in listing.missing:
+        typer.echo(f"missing: {name}", err=True)
+    mask_of = "annotated" if annotated_masks else "ad"
+    for native, share in SHARES.items():
+        problems = write_samples(
+            listing.triplets, out, native, round(count * share), seed=seed, mask_of=mask_of
+        )
+        for problem in problems:
+            typer.echo(f"left out: {problem}", err=True)
+        typer.echo(f"{native[0]}x{native[1]}: {round(count * share)} samples")
+
+
+@app.command()
 def autoencoder(
     samples: Folder,
     out: Folder,

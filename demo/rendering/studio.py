@@ -66,23 +66,24 @@ def photograph(parts: Iterable[Part], view: View, quality: Quality) -> NDArray[n
     Only the product is rendered at full size: the floor's soft shadow needs a third of it.
     """
     size = quality.size_px
-    stood = _on_the_set(list(parts), view)
-    camera = _camera(np.concatenate([p.mesh.vertices for p in stood]), view)
+    stood = on_the_set(list(parts), view)
+    camera = camera_for(np.concatenate([p.mesh.vertices for p in stood]), view)
     with TemporaryDirectory() as folder:
         product = {
-            f"part{k}": _shape(part, Path(folder) / f"part{k}.ply") for k, part in enumerate(stood)
+            f"part{k}": shape_of(part, Path(folder) / f"part{k}.ply")
+            for k, part in enumerate(stood)
         }
         floor = _floor(Path(folder) / "floor.ply")
         depth = quality.max_depth
-        empty = _render(floor, _Shot(camera, size // 6), 32, depth)
-        mask = _coverage(product, _Shot(camera, size))
-        small = _Shot(camera, size // 3)
+        empty = _render(floor, Shot(camera, size // 6), 32, depth)
+        mask = coverage(product, Shot(camera, size))
+        small = Shot(camera, size // 3)
         shadow = floor_shade(
             _render({**floor, **product}, small, 32, depth) / smooth_light(empty, small.size_px),
-            _coverage(product, small),
+            coverage(product, small),
             size,
         )
-        shot = _Shot(camera, size, _bounds(mask))
+        shot = Shot(camera, size, _bounds(mask))
         lit = _render({**floor, **product}, shot, quality.samples, depth)
     x, y, width, height = shot.window
     relative = np.repeat(shadow[..., None], 3, axis=2)
@@ -93,7 +94,7 @@ def photograph(parts: Iterable[Part], view: View, quality: Quality) -> NDArray[n
     return encoded(relative)
 
 
-def _on_the_set(parts: list[Part], view: View) -> list[Part]:
+def on_the_set(parts: list[Part], view: View) -> list[Part]:
     """The product turned, set on z = 0, centred, and scaled to a longest side of 2 units."""
     turned = [p.mesh.turned("z", view.yaw_deg) for p in parts]
     points = np.concatenate([m.vertices for m in turned])
@@ -106,7 +107,7 @@ def _on_the_set(parts: list[Part], view: View) -> list[Part]:
     ]
 
 
-def _camera(points: Array, view: View) -> mi.ScalarTransform4f:
+def camera_for(points: Array, view: View) -> mi.ScalarTransform4f:
     """The camera at which the product is centred and fills its share of the picture."""
     to_eye = rotation("x", -view.elevation_deg) @ np.array([0.0, -1.0, 0.0])
     right = np.array([1.0, 0.0, 0.0])
@@ -127,7 +128,7 @@ def _camera(points: Array, view: View) -> mi.ScalarTransform4f:
     )
 
 
-def _shape(part: Part, path: Path) -> dict[str, Any]:
+def shape_of(part: Part, path: Path) -> dict[str, Any]:
     _write_ply(part.mesh, path)
     return {"type": "ply", "filename": str(path), "material": part.material}
 
@@ -182,7 +183,7 @@ def _softbox(
 
 
 @dataclass(frozen=True, slots=True)
-class _Shot:
+class Shot:
     """A camera, the side of its square picture in px, and the window (x, y, w, h) of it taken."""
 
     camera: mi.ScalarTransform4f
@@ -214,7 +215,7 @@ class _Shot:
         }
 
 
-def _render(shapes: dict[str, Any], shot: _Shot, samples: int, max_depth: int) -> Array:
+def _render(shapes: dict[str, Any], shot: Shot, samples: int, max_depth: int) -> Array:
     """Linear radiance, (h, w, 3), denoised with the help of the surfaces' colours and normals."""
     path = {"type": "path", "max_depth": max_depth, "rr_depth": 6}
     guided = {"type": "aov", "aovs": "albedo:albedo,normal:sh_normal", "image": path}
@@ -225,7 +226,7 @@ def _render(shapes: dict[str, Any], shot: _Shot, samples: int, max_depth: int) -
     return np.asarray(denoise(colour, albedo=albedo, normal=normal, hdr=True), dtype=np.float64)
 
 
-def _traced(integrator: dict[str, Any], shapes: dict[str, Any], shot: _Shot, samples: int) -> Array:
+def _traced(integrator: dict[str, Any], shapes: dict[str, Any], shot: Shot, samples: int) -> Array:
     """The integrator's channels, (h, w, C): the mean of passes that fit into memory."""
     scene = mi.load_dict(
         {"type": "scene", "integrator": integrator, "sensor": shot.sensor(), **shapes}
@@ -240,7 +241,7 @@ def _traced(integrator: dict[str, Any], shapes: dict[str, Any], shot: _Shot, sam
     return np.asarray(sum(images), dtype=np.float64) / passes
 
 
-def _coverage(product: dict[str, Any], shot: _Shot) -> Array:
+def coverage(product: dict[str, Any], shot: Shot) -> Array:
     """How much of each pixel the product covers, (h, w): its shapes shine, all else is dark."""
     light = {"type": "area", "radiance": {"type": "rgb", "value": 1.0}}
     plain = {"type": "diffuse", "reflectance": {"type": "rgb", "value": 0.0}}
