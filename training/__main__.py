@@ -169,7 +169,7 @@ def evaluate(
         RefAdGenRenderer.load(model),
         evaluation.read_products(images, alphas),
         evaluation.PROMPTS,
-        Sampler(steps, guidance, reference_scale),
+        Sampler(steps=steps, guidance=guidance, reference_scale=reference_scale),
     )
     if out is not None:
         write_rows(judged.rows, out)
