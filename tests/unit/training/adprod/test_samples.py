@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from adloom.errors import NotFoundError, PhotoError
+from models.refadgen.pipeline import RefAdGenPipeline
 from tests.unit.training.adprod.pictures import ad, mask, save
 from training.adprod.released import list_triplets
 from training.adprod.samples import read_sample, write_samples
+from training.latents import encode_shard
 from training.shards import read_shards
 
 
@@ -92,6 +94,16 @@ def test_shards_are_those_the_trainer_reads(released: Path, tmp_path: Path) -> N
     (again,) = read_shards(tmp_path / "again")
     assert (again.ads == shard.ads).all()
     assert list(again.captions) == list(shard.captions)
+
+
+def test_the_trainer_encodes_them(
+    released: Path, tmp_path: Path, pipeline: RefAdGenPipeline
+) -> None:
+    write_samples(list_triplets(released).triplets, tmp_path / "shards", (64, 96), 2, seed=1)
+    (shard,) = read_shards(tmp_path / "shards")
+    bucket = encode_shard(pipeline, shard)
+    assert len(bucket) == 2
+    assert bucket.masks.max() == 1
 
 
 def test_a_triplet_that_cannot_be_used_is_named_and_the_rest_goes_on(
