@@ -50,8 +50,8 @@ def detailed(render: Rgb, drawn: Rgb, product: Mask) -> Rgb:
     """
     diagonal = float(np.hypot(*product.shape))
     kept = cv2.GaussianBlur(as_alpha(product), (0, 0), EDGE * diagonal)[..., None]
-    free = 1 - kept
-    change = np.asarray((drawn.astype(np.float32) - render) * free, np.float32)
+    free = np.asarray(1 - kept, np.float32)
+    change = (drawn.astype(np.float32) - render) * free
     coarse = _low(change, COARSE * diagonal) / np.maximum(_low(free, COARSE * diagonal), 1e-3)
     made = render + change - coarse * free
     return np.rint(np.clip(made, 0, 255)).astype(np.uint8)
