@@ -106,6 +106,12 @@ class RejectedRow:
     reason: str
     detail: str
 
+    @property
+    def names_product(self) -> bool:
+        """Whether its product is known. An id with U+FFFD, shown for what is no character, is not
+        the one that the product has."""
+        return self.external_id is not None and "\ufffd" not in self.external_id
+
 
 class CatalogSource(Protocol):
     """An outside catalogue as a stream of product records.

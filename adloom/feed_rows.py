@@ -114,6 +114,13 @@ def product_record(
         return RejectedRow(row.line, shown_id(fields.get("id", "")), error.reason, error.message)
 
 
+def known_id(cells: Mapping[str, Cell], mapping: FieldMapping) -> str | None:
+    """The id that a refused row's cells hold by the mapping, fit for a report; None for none."""
+    rule = mapping.rules.get("id")
+    found = rule.of(cells) if rule else ""
+    return shown_id(found if isinstance(found, str) else _first(found))
+
+
 def shown_id(written: str) -> str | None:
     """An identifier fit for a report: printable, short; None for an empty one."""
     return (

@@ -23,13 +23,13 @@ from adloom.errors import (
     FeedTruncatedError,
     UnavailableError,
 )
-from adloom.feed_rows import FeedRow, RowRefusedError, product_record, shown_id
+from adloom.feed_rows import FeedRow, RowRefusedError, product_record
 from adloom.field_mapping import column_name
 from catalog_connectors.feed.delimited import header_columns
 from catalog_connectors.feed.locations import addressed_photo
 from catalog_connectors.references import Referenced
 from catalog_connectors.sql_options import SqlOptions
-from catalog_connectors.values import cells_of
+from catalog_connectors.values import cells_of, id_of
 from catalog_connectors.watermarks import Watermark
 
 FETCH_ROWS = 1000
@@ -155,9 +155,7 @@ class SqlSource:
         try:
             cells = cells_of(values)
         except RowRefusedError as error:
-            found = next((v for c, v in values if c in mapping.rules["id"].reads), None)
-            shown = None if found is None else shown_id(str(found))
-            return RejectedRow(number, shown, error.reason, error.message)
+            return RejectedRow(number, id_of(values, mapping), error.reason, error.message)
         return product_record(FeedRow(number, cells), mapping, addressed_photo)
 
     def _engine(self) -> Engine:

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from adloom.feed_rows import RowReason, RowRefusedError
-from adloom.field_mapping import Cell, column_name
+from adloom.feed_rows import RowReason, RowRefusedError, known_id
+from adloom.field_mapping import Cell, FieldMapping, column_name
 
 _ADDRESS_KEYS = ("url", "link", "href", "src")
 _AMOUNT_KEYS = ("amount", "value")
@@ -31,6 +31,16 @@ def cells_of(record: Iterable[tuple[Any, Any]]) -> dict[str, Cell]:
                 if not isinstance(inner, Mapping | list | tuple):
                     cells[f"{name}.{column_name(str(part))}"] = text_of(name, inner)
     return cells
+
+
+def id_of(record: Iterable[tuple[Any, Any]], mapping: FieldMapping) -> str | None:
+    """The id of a record that holds a value which no text stands for; None if the id is that."""
+    reads = mapping.rules["id"].reads if "id" in mapping.rules else ()
+    tops = {name.partition(".")[0] for name in reads} | set(reads)
+    try:
+        return known_id(cells_of((k, v) for k, v in record if column_name(str(k)) in tops), mapping)
+    except RowRefusedError:
+        return None
 
 
 def _cell(name: str, value: Any) -> Cell:

@@ -126,7 +126,7 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
     with env.database.transaction() as tx:
         source = catalog.get_source(tx, env.workspace_id, slug)
         sync_id = syncs.begin(tx, env.workspace_id, source.id)
-    counts = SyncCounts()
+    counts, unnamed = SyncCounts(), 0
     problems: list[IntakeProblem] = []
     try:
         opened = open_source(
@@ -146,22 +146,41 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
                 unchanged=counts.unchanged + done.unchanged,
                 rejected=counts.rejected + len(rejected),
             )
+            unnamed += sum(not row.names_product for row in rejected)
             for row in rejected[: SHOWN_PROBLEMS - len(problems)]:
                 where = f"line {row.line}"
                 problems.append(IntakeProblem(where, row.external_id, row.reason, row.detail))
-        ending, gone = opened.ending, 0
+        ending, gone, kept = opened.ending, 0, 0
         with env.database.transaction() as tx:
             if opened.delivery is Delivery.SNAPSHOT and not ending.unchanged:
                 gone = syncs.deactivate_missing(
-                    tx, sync_id, allow_shrink=allow_shrink, complete=ending.certain
+                    tx,
+                    sync_id,
+                    allow_shrink=allow_shrink,
+                    complete=ending.certain,
+                    unnamed=unnamed,
                 )
-            catalog.keep_cursor(tx, source.id, ending.cursor)
+                kept = syncs.count_missing(tx, sync_id) if unnamed else 0
+            # What was kept is to be decided by the next sync, which must read the rows for it.
+            catalog.keep_cursor(tx, source.id, {} if kept else ending.cursor)
+        if kept:
+            problems.insert(0, _kept(kept, unnamed))
         counts = replace(counts, deactivated=gone)
     except AdloomError as error:
         with env.database.transaction() as tx:
             syncs.finish(tx, sync_id, counts, error=error)
         raise
     return RowsReport(sync_id, counts, tuple(problems), ending.unchanged)
+
+
+def _kept(products: int, rows: int) -> IntakeProblem:
+    return IntakeProblem(
+        "the snapshot",
+        None,
+        "UNNAMED_ROWS",
+        f"{products} products that it does not name stay as they were: {rows} refused rows have no "
+        "id that can be read, and may be theirs; mend these rows, or pass --allow-shrink",
+    )
 
 
 def finish_sync(

@@ -1,11 +1,12 @@
 """Feeds in TSV or CSV: a header names the columns, a record is a row."""
 
 import csv
+import functools
 from collections.abc import Iterator, Sequence
 
 from adloom.catalog import RejectedRow
 from adloom.errors import FeedError
-from adloom.feed_rows import FeedRow, RowReason, shown_id
+from adloom.feed_rows import FeedRow, RowReason, known_id
 from adloom.field_mapping import Cell, FieldMapping, column_name
 from catalog_connectors.feed.errors import truncated
 from catalog_connectors.feed.options import DELIMITERS
@@ -30,6 +31,7 @@ def delimited_rows(
     content.open_end = reader.open_end
     reader.width = len(columns)
     narrowed, short_rows = mapping.narrowed(columns), 0
+    reader.id_of = functools.partial(_id_among, columns, narrowed)
     repeated = len(set(columns)) < len(columns)
     for record in records:
         content.open_end = reader.open_end
@@ -104,15 +106,25 @@ def _check_cut_off(record: Record, content: Content, short_rows: int, width: int
 
 
 def _too_many(record: Record, columns: Sequence[str], mapping: FieldMapping) -> RejectedRow:
-    cells: dict[str, Cell] = dict(zip(columns, record.fields, strict=False))
-    found = mapping.rules["id"].of(cells) if "id" in mapping.rules else ""
     return RejectedRow(
         record.line,
-        shown_id(str(found)),
+        _id_among(columns, mapping, record.fields[:1]),  # what follows may be one column further
         RowReason.TOO_MANY_FIELDS,
         f"{len(record.fields)} fields under {len(columns)} columns; quote fields that hold the "
         "delimiter",
     )
+
+
+def _id_among(columns: Sequence[str], mapping: FieldMapping, leading: Sequence[str]) -> str | None:
+    """The id that a row's first fields hold; None where a column that goes before is not there."""
+    cells = dict(zip(columns, leading, strict=False))
+    rule = mapping.rules.get("id")
+    for name in rule.columns if rule else ():
+        if name not in cells:
+            return None
+        if cells[name]:
+            return known_id(cells, mapping)
+    return None
 
 
 def _detected_delimiter(head: str, mapping: FieldMapping) -> str:

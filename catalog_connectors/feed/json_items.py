@@ -10,13 +10,13 @@ from typing import Any
 
 from adloom.catalog import RejectedRow
 from adloom.errors import FeedError
-from adloom.feed_rows import FeedRow, RowReason, RowRefusedError, shown_id
+from adloom.feed_rows import FeedRow, RowReason, RowRefusedError
 from adloom.field_mapping import FieldMapping
 from catalog_connectors.feed.errors import FeedDamagedError, truncated
 from catalog_connectors.feed.records import MAX_RECORD_CHARS
 from catalog_connectors.feed.text import lines
 from catalog_connectors.feed.unpacking import Content
-from catalog_connectors.values import cells_of
+from catalog_connectors.values import cells_of, id_of
 
 _LISTS = ("products", "items", "entries", "data")
 
@@ -41,18 +41,17 @@ def json_rows(
     named = "|".join(map(re.escape, (mapping.records, *_LISTS) if mapping.records else _LISTS))
     opening = re.match(rf'\s*(?:\{{\s*"(?:{named})"\s*:\s*)?\[', head, re.IGNORECASE)
     if opening is not None:
-        return _of_list(chunks, opening.end(), content)
-    return _of_lines(chunks, content)
+        return _of_list(chunks, opening.end(), content, mapping)
+    return _of_lines(chunks, content, mapping)
 
 
-def _of_lines(chunks: Iterator[str], content: Content) -> Iterator[FeedRow | RejectedRow]:
+def _of_lines(
+    chunks: Iterator[str], content: Content, mapping: FieldMapping
+) -> Iterator[FeedRow | RejectedRow]:
     good = 0
     for number, line in enumerate(lines(chunks, where=content.where), start=1):
         content.open_end = not line.endswith("\n")
         if not line.strip():
-            continue
-        if len(line) > MAX_RECORD_CHARS:
-            yield _too_long(number)
             continue
         try:
             value = _DECODER.decode(line)
@@ -66,11 +65,11 @@ def _of_lines(chunks: Iterator[str], content: Content) -> Iterator[FeedRow | Rej
             yield _bad(number, str(error))
             continue
         good += 1
-        yield _row(number, value)
+        yield _row(number, value, len(line), mapping)
 
 
 def _of_list(
-    chunks: Iterator[str], start: int, content: Content
+    chunks: Iterator[str], start: int, content: Content, mapping: FieldMapping
 ) -> Iterator[FeedRow | RejectedRow]:
     """The elements of a list whose first one begins at `start`; the buffer holds a few at most."""
     buffer, at, number, final = next(chunks, ""), start, 0, False
@@ -101,30 +100,25 @@ def _of_list(
             final, buffer, at = more is None, buffer[at:] + (more or ""), 0
             continue
         number += 1
-        if end - at > MAX_RECORD_CHARS:
-            yield _too_long(number)
-        else:
-            yield _row(number, value)
+        yield _row(number, value, end - at, mapping)
         at = after.end()
 
 
-def _row(number: int, value: Any) -> FeedRow | RejectedRow:
+def _row(number: int, value: Any, chars: int, mapping: FieldMapping) -> FeedRow | RejectedRow:
     if not isinstance(value, dict):
         return _bad(number, "it is not an object {…}")
+    if chars > MAX_RECORD_CHARS:
+        found = id_of(value.items(), mapping)
+        long = f"more than {MAX_RECORD_CHARS} characters"
+        return RejectedRow(number, found, RowReason.ROW_TOO_LONG, long)
     try:
         return FeedRow(number, cells_of(value.items()))
     except RowRefusedError as error:
-        return RejectedRow(number, shown_id(str(value.get("id", ""))), error.reason, error.message)
+        return RejectedRow(number, id_of(value.items(), mapping), error.reason, error.message)
 
 
 def _bad(number: int, why: str) -> RejectedRow:
     return RejectedRow(number, None, RowReason.BAD_JSON, f"this is no product in JSON: {why[:200]}")
-
-
-def _too_long(number: int) -> RejectedRow:
-    return RejectedRow(
-        number, None, RowReason.ROW_TOO_LONG, f"more than {MAX_RECORD_CHARS} characters"
-    )
 
 
 def _damaged(content: Content, number: int, why: str) -> FeedDamagedError:

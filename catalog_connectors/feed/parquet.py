@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 
 from adloom.catalog import RejectedRow
 from adloom.errors import FeedError
-from adloom.feed_rows import FeedRow, RowRefusedError, shown_id
+from adloom.feed_rows import FeedRow, RowRefusedError
 from adloom.field_mapping import FieldMapping, column_name
 from catalog_connectors.feed.delimited import header_columns
 from catalog_connectors.feed.errors import FeedDamagedError
 from catalog_connectors.feed.unpacking import Content
-from catalog_connectors.values import cells_of
+from catalog_connectors.values import cells_of, id_of
 
 BATCH_ROWS = 256
 MAX_GROUP_BYTES = 2 << 30
@@ -30,7 +30,7 @@ def parquet_rows(content: Content, mapping: FieldMapping) -> Iterator[FeedRow | 
                 try:
                     yield FeedRow(number, cells_of(record.items()))
                 except RowRefusedError as error:
-                    found = shown_id(str(record.get("id") or ""))
+                    found = id_of(record.items(), mapping)
                     yield RejectedRow(number, found, error.reason, error.message)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise FeedDamagedError(

@@ -7,16 +7,19 @@ has too many fields, its first line alone is refused and reading goes on with it
 """
 
 import csv
+import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from adloom.catalog import RejectedRow
-from adloom.feed_rows import RowReason, shown_id
+from adloom.feed_rows import RowReason
 
 MAX_RECORD_LINES = 500
 MAX_RECORD_CHARS = 120_000
 """Below the csv module's limit for one field, 131072."""
+
+_QUOTED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class RecordReader:
         self._lines = _Lines(lines, deque())
         self.delimiter = delimiter or ""
         self.width: int | None = None
+        self.id_of: Callable[[list[str]], str | None] = lambda _: None
+        """The id that a row's first fields hold, where those are all that can be read of it."""
         self.last_line_open = False
         """Whether the record read last ended without a line break: the end of the file."""
 
@@ -103,7 +108,7 @@ class RecordReader:
         too_long = len(first) > MAX_RECORD_CHARS
         return RejectedRow(
             start,
-            shown_id(first.split(self.delimiter)[0].strip('"')),
+            self.id_of(_leading(first, self.delimiter)),
             RowReason.ROW_TOO_LONG if too_long else RowReason.UNCLOSED_QUOTE,
             f"the row has more than {MAX_RECORD_CHARS} characters"
             if too_long
@@ -136,3 +141,22 @@ class RecordReader:
         except csv.Error:
             return None
         return fields if closed else None
+
+
+def _leading(line: str, delimiter: str) -> list[str]:
+    """The first fields of a line up to the one whose quote does not close; that one up to the next
+    delimiter, as if it were not quoted. What comes behind could be any column's."""
+    fields: list[str] = []
+    line, at = line.rstrip("\n"), 0
+    while at <= len(line):
+        quoted = _QUOTED.match(line, at)
+        if quoted is not None and line[quoted.end() : quoted.end() + 1] in ("", delimiter):
+            fields.append(quoted[1].replace('""', '"'))
+            at = quoted.end() + 1
+            continue
+        found, _, _ = line[at : at + MAX_RECORD_CHARS].partition(delimiter)
+        fields.append(found.strip('"'))
+        if line.startswith('"', at):
+            break
+        at += len(found) + 1
+    return fields

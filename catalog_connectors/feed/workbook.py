@@ -8,12 +8,12 @@ import openpyxl
 
 from adloom.catalog import RejectedRow
 from adloom.errors import AdloomError, FeedError
-from adloom.feed_rows import FeedRow, RowRefusedError, shown_id
+from adloom.feed_rows import FeedRow, RowRefusedError
 from adloom.field_mapping import Cell, FieldMapping
 from catalog_connectors.feed.delimited import header_columns
 from catalog_connectors.feed.errors import FeedDamagedError
 from catalog_connectors.feed.unpacking import Content
-from catalog_connectors.values import cells_of
+from catalog_connectors.values import cells_of, id_of
 
 
 def workbook_rows(content: Content, mapping: FieldMapping) -> Iterator[FeedRow | RejectedRow]:
@@ -80,5 +80,6 @@ def _row(
                 before = cells.get(column)
                 cells[column] = cell if before is None else f"{before},{cell}"
     except RowRefusedError as error:
-        return RejectedRow(number, shown_id(str(cells.get("id", ""))), error.reason, error.message)
+        found = id_of(zip(columns, values, strict=False), mapping)
+        return RejectedRow(number, found, error.reason, error.message)
     return FeedRow(number, cells)

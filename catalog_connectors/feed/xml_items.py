@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from adloom.catalog import RejectedRow
 from adloom.errors import FeedError
-from adloom.feed_rows import FeedRow, RowReason, shown_id
+from adloom.feed_rows import FeedRow, RowReason, known_id
 from adloom.field_mapping import Cell, FieldMapping, column_name
 from catalog_connectors.feed.errors import FeedDamagedError, truncated
 from catalog_connectors.feed.records import MAX_RECORD_CHARS
@@ -78,7 +78,7 @@ class _Items:
         photos = ("image_link", "additional_image_link")
         self._apart = frozenset(c for p in photos if p in mapping.rules
                                 for c in mapping.rules[p].reads)  # fmt: skip
-        self._id = mapping.rules["id"]
+        self._mapping = mapping
         self._item_names = frozenset({mapping.records}) if mapping.records else frozenset[str]()
         self._names: dict[str, tuple[str, bool]] = {}
         self._google = {"g"}
@@ -193,10 +193,9 @@ class _Items:
     def _row(self) -> FeedRow | RejectedRow:
         if self._chars <= MAX_RECORD_CHARS:
             return FeedRow(self._line, self._cells)
-        found = self._id.of(self._cells)
         return RejectedRow(
             self._line,
-            shown_id(found if isinstance(found, str) else found[0]),
+            known_id(self._cells, self._mapping),
             RowReason.ROW_TOO_LONG,
             f"the item has {self._chars} characters of {MAX_RECORD_CHARS} at most",
         )

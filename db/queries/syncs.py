@@ -137,11 +137,14 @@ def deactivate_missing(
     *,
     allow_shrink: bool,
     complete: bool = True,
+    unnamed: int = 0,
     max_shrink: float = 0.20,
 ) -> int:
     """Makes products inactive that a snapshot did not name; returns how many.
 
-    What was still to be made of them is cancelled, but for renders that others need.
+    What was still to be made of them is cancelled, but for renders that others need. Where
+    `unnamed` rows were refused whose product is not known, none is made inactive: it may be theirs
+    (`allow_shrink` does it all the same).
 
     Raises ShrinkRefusedError when more than `max_shrink` of those active before would go, and when
     any would though nothing proves the snapshot `complete`.
@@ -160,9 +163,16 @@ def deactivate_missing(
             f"(more than {max_shrink:.0%} at once)",
             hint="check the feed, or pass --allow-shrink if they are really gone",
         )
+    if unnamed and not allow_shrink:
+        return 0
     gone = list(tx.execute(_DEACTIVATE, fence).scalars())
     cancelling.end_products(tx, gone)
     return len(gone)
+
+
+def count_missing(tx: Transaction, sync_id: int) -> int:
+    """How many active products a snapshot, read whole, did not name."""
+    return int(tx.execute(_SHRINK, {"sync": sync_id}).one().missing)
 
 
 def finish(

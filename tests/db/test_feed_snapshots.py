@@ -76,6 +76,64 @@ def test_an_end_that_nothing_proves_makes_no_product_inactive(
     assert sync(env, "f").counts.deactivated == 1
 
 
+WRONG: dict[str, tuple[bytes, bytes, dict[str, str]]] = {
+    "an unclosed quote": (b"title\tid\timage_link\n", b'Mug\t{}\t"https://h.example/a.jpg\n', {}),
+    "a delimiter too many": (b"title\tid\timage_link\n", b"A\tmug\t{}\thttps://h.example/a\n", {}),
+    "broken JSON": (
+        b'{"id": "x", "title": "x", "image_link": "https://h.example/x"}\n', b'{"id": "{}",\n', {}
+    ),
+    "an absurd number": (
+        b'{"item_id": "x", "title": "x", "image_url": "https://h.example/x"}\n',
+        b'{"item_id": "{}", "title": 1' + b"0" * 90 + b"}\n", {"mapping": "openai"},
+    ),
+    "a damaged id": (b"title\tid\timage_link\n\xc3\xa9\t0\thttps://h.example/0\n",
+                     b"Mug\t{}\xff\thttps://h.example/a.jpg\n", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_refused_row_keeps_its_product_wherever_its_id_stands(
+    env: Environment, tmp_path: Path, name: str
+) -> None:
+    head, wrong, options = WRONG[name]
+    if head.startswith(b"title"):
+        rows = [f"Mug\tp{n}\thttps://h.example/{n}.jpg\n".encode() for n in range(20)]
+    else:
+        key = "item_id" if options else "id"
+        link = "image_url" if options else "image_link"
+        rows = [
+            f'{{"{key}": "p{n}", "title": "Mug", "{link}": "https://h.example/{n}"}}\n'.encode()
+            for n in range(20)
+        ]
+    feed = tmp_path / "feed"
+    feed.write_bytes(head + b"".join(rows))
+    add_source(env, "f", "feed", str(feed), options=options)
+    before = sync(env, "f").counts.added
+    feed.write_bytes(head + b"".join([*rows[:18], wrong.replace(b"{}", b"p18"), rows[19]]))
+    report = sync(env, "f")
+    assert (report.counts.rejected, report.counts.deactivated) == (1, 0)
+    assert active(env, "f") == before
+
+
+def test_rows_that_name_no_product_make_none_inactive_unless_told_to(
+    env: Environment, tmp_path: Path
+) -> None:
+    feed = tmp_path / "feed.tsv"
+    feed.write_bytes(delimited(MANY))
+    add_source(env, "f", "feed", str(feed))
+    sync(env, "f")
+    feed.write_bytes(delimited([*MANY[:18], {**MANY[18], "id": ""}]))
+    report = sync(env, "f")
+    assert (report.counts.deactivated, active(env, "f")) == (0, 20)
+    assert report.problems[0].reason == "UNNAMED_ROWS"
+    assert report.problems[0].detail.startswith("2 products that it does not name")
+    feed.write_bytes(delimited([*MANY[:10], {**MANY[18], "id": ""}]))
+    with pytest.raises(ShrinkRefusedError):  # the 20 % hold as ever
+        sync(env, "f")
+    feed.write_bytes(delimited([*MANY[:18], {**MANY[18], "id": ""}]))
+    assert sync(env, "f", allow_shrink=True).counts.deactivated == 2
+
+
 @pytest.fixture
 def served() -> Iterator[tuple[str, dict[str, bytes]]]:
     """A server of one feed; its tag is its length."""
