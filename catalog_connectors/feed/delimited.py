@@ -19,6 +19,7 @@ def delimited_rows(
 ) -> Iterator[FeedRow | RejectedRow]:
     """The rows of a delimited text. Raises FeedError for a header that cannot be used, and
     FeedTruncatedError for a last row that breaks off."""
+    content.by_lines = True
     reader = RecordReader(lines, delimiter)
     head = reader.preamble()
     if head is None:

@@ -48,7 +48,7 @@ def json_rows(
 def _of_lines(
     chunks: Iterator[str], content: Content, mapping: FieldMapping
 ) -> Iterator[FeedRow | RejectedRow]:
-    good = 0
+    good, content.by_lines = 0, True
     for number, line in enumerate(lines(chunks, where=content.where), start=1):
         content.open_end = not line.endswith("\n")
         if not line.strip():

@@ -99,12 +99,14 @@ class FeedSource:
                 member=self._options.member,
             )
             content = unpacking.content(file, proven=got.proven)
+            content.downloaded = self._path is None
             for row in self._rows(content):
                 if isinstance(row, RejectedRow):
                     yield row
                 else:
                     yield product_record(row, mapping, self._resolve_photo)
-            cursor = {**got.validators, "reader": READER} if got.validators else {}
+            known = content.certain and got.validators  # what may be cut off is to be read again
+            cursor = {**got.validators, "reader": READER} if known else {}
             self._ending = Ending(certain=content.certain, cursor=cursor)
 
     def _opened(self, stack: ExitStack) -> BinaryIO:

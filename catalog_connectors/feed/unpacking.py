@@ -45,20 +45,23 @@ class FeedFormat(StrEnum):
 class Content:
     """A feed's content. `file` can be sought in where the format asks for it.
 
-    `proven`: its length is vouched for, by the server or by a checksum. `open_end` is set by who
-    reads a text that ends within a line.
+    `proven`: its length is vouched for, by the server or by a checksum. `downloaded`: it came over
+    a connection, which may have ended early. `by_lines` is set by who reads lines, which unlike XML
+    or a JSON list have no end of their own; `open_end` where such a text ends within a line.
     """
 
     file: BinaryIO
     format: FeedFormat
     where: str
     proven: bool
+    downloaded: bool = False
+    by_lines: bool = False
     open_end: bool = False
 
     @property
     def certain(self) -> bool:
         """Whether the end is known to be the end."""
-        return self.proven or not self.open_end
+        return self.proven or not (self.open_end or (self.downloaded and self.by_lines))
 
 
 def _spool() -> BinaryIO:

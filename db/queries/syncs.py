@@ -153,9 +153,10 @@ def deactivate_missing(
     before, missing = tx.execute(_SHRINK, {"sync": sync_id}).one()
     if not allow_shrink and missing and not complete:
         raise ShrinkRefusedError(
-            f"the snapshot lacks {missing} of {before} active products and ends within a line",
-            hint="it may be cut off: fetch it again; if it is whole, end it with a line break or "
-            "pass --allow-shrink",
+            f"the snapshot lacks {missing} of {before} active products, and nothing proves "
+            "that it is whole",
+            hint="it may be cut off: fetch it again; let the server send its length, end a file "
+            "with a line break, or pass --allow-shrink",
         )
     if not allow_shrink and missing > max_shrink * before:
         raise ShrinkRefusedError(

@@ -20,7 +20,7 @@ from adloom.errors import (
 )
 from catalog_connectors import open_source
 from catalog_connectors.feed.errors import FeedTooLargeError, FeedUnavailableError
-from tests.unit.intake.feeds import ROWS, delimited, outcomes, rss
+from tests.unit.intake.feeds import ROWS, delimited, json_lines, outcomes, rss
 
 BODY = rss(ROWS * 20)
 
@@ -166,8 +166,19 @@ def test_without_a_length_the_format_must_prove_the_end(feed: Feed) -> None:
     source = opened(feed)
     assert len(list(source.records())) == len(ROWS)
     assert not source.ending.certain
+    for content in (delimited(ROWS), json_lines(ROWS)):
+        feed.body = content
+        feed.cuts = [content.index(b"\n", len(content) // 2) + 1]  # between two lines
+        source = opened(feed)
+        assert len(list(source.records())) < len(ROWS)
+        assert not source.ending.certain
+        assert source.ending.cursor == {}  # so that the rest is not taken for known
+    feed.cuts, feed.body = [], gzip.compress(delimited(ROWS))
+    source = opened(feed)
+    assert len(list(source.records())) == len(ROWS)
+    assert source.ending.certain  # by its checksum
     feed.length = True
-    feed.body = feed.body.rstrip()
+    feed.body = delimited(ROWS).rstrip()
     source = opened(feed)
     assert len(list(source.records())) == len(ROWS)
     assert source.ending.certain  # its length was as declared
