@@ -99,6 +99,8 @@ def add_source(
         blob=blob,
     )
     with env.database.transaction() as tx:
+        if before is not None:
+            syncs.interrupt(tx, before.id, "the source was added anew before this sync ended")
         return catalog.add_source(
             tx,
             env.workspace_id,
@@ -137,7 +139,8 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
             blob=_blob(env, source.location),
             cursor=source.cursor,
         )
-        for done, rejected in _stored(env, sync_id, chunks(opened.records(), CHUNK)):
+        writer = _ChunkWriter(env, sync_id, forgets_cursor=source.kind == "feed")
+        for done, rejected in _stored(writer, chunks(opened.records(), CHUNK)):
             counts = replace(
                 counts,
                 rows=counts.rows + done.added + done.changed + done.unchanged + len(rejected),
@@ -162,7 +165,7 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
                 )
                 kept = syncs.count_missing(tx, sync_id) if unnamed else 0
             # What was kept is to be decided by the next sync, which must read the rows for it.
-            catalog.keep_cursor(tx, source.id, {} if kept else ending.cursor)
+            syncs.keep_cursor(tx, sync_id, {} if kept else ending.cursor)
         if kept:
             problems.insert(0, _kept(kept, unnamed))
         counts = replace(counts, deactivated=gone)
@@ -192,14 +195,14 @@ def finish_sync(
 
 
 def _stored(
-    env: Environment, sync_id: int, read: Iterator[list[ProductRecord | RejectedRow]]
+    writer: "_ChunkWriter", read: Iterator[list[ProductRecord | RejectedRow]]
 ) -> Iterator[tuple[UpsertCounts, list[RejectedRow]]]:
     """Stores chunk after chunk; Postgres takes one in while the next is read.
 
     An error of reading is raised after what was read before it is stored.
     """
     broken: AdloomError | None = None
-    with ThreadPoolExecutor(1, thread_name_prefix="store-chunk") as writer:
+    with ThreadPoolExecutor(1, thread_name_prefix="store-chunk") as pool:
         storing: Future[tuple[UpsertCounts, list[RejectedRow]]] | None = None
         while broken is None:
             try:
@@ -210,22 +213,34 @@ def _stored(
                 yield storing.result()
             if chunk is None:
                 break
-            storing = writer.submit(_store_chunk, env, sync_id, chunk)
+            storing = pool.submit(writer.store, chunk)
     if broken is not None:
         raise broken
 
 
-def _store_chunk(
-    env: Environment, sync_id: int, chunk: Sequence[ProductRecord | RejectedRow]
-) -> tuple[UpsertCounts, list[RejectedRow]]:
-    """Stores a chunk in a transaction of its own; returns what it did and the rows it refused."""
-    records = [r for r in chunk if isinstance(r, ProductRecord)]
-    rejected = [r for r in chunk if isinstance(r, RejectedRow)]
-    with env.database.transaction() as tx:
-        done = syncs.upsert_products(tx, sync_id, records) if records else UpsertCounts()
-        rejected = sorted([*rejected, *done.repeated], key=lambda r: r.line)
-        syncs.record_rejections(tx, sync_id, rejected)
-    return done, rejected
+@dataclass(slots=True)
+class _ChunkWriter:
+    """Stores a sync's chunks. `forgets_cursor`: the cursor says which content the products are of
+    (a feed's validators, not a watermark), which is no longer so from the first chunk on."""
+
+    env: Environment
+    sync_id: int
+    forgets_cursor: bool
+
+    def store(
+        self, chunk: Sequence[ProductRecord | RejectedRow]
+    ) -> tuple[UpsertCounts, list[RejectedRow]]:
+        """Stores a chunk in a transaction of its own; what it did, and the rows it refused."""
+        records = [r for r in chunk if isinstance(r, ProductRecord)]
+        rejected = [r for r in chunk if isinstance(r, RejectedRow)]
+        with self.env.database.transaction() as tx:
+            if self.forgets_cursor:
+                syncs.keep_cursor(tx, self.sync_id, {})
+            done = syncs.upsert_products(tx, self.sync_id, records) if records else UpsertCounts()
+            rejected = sorted([*rejected, *done.repeated], key=lambda r: r.line)
+            syncs.record_rejections(tx, self.sync_id, rejected)
+        self.forgets_cursor = False
+        return done, rejected
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -28,10 +28,6 @@ SELECT s.id, s.slug, s.kind, s.location, s.delivery, s.options, s.cursor,
 FROM catalog_source s WHERE s.workspace_id = :ws ORDER BY s.slug
 """)
 
-_KEEP_CURSOR = text("""
-UPDATE catalog_source SET cursor = CAST(:cursor AS jsonb) WHERE id = :source
-""")
-
 _SLUGS = text("SELECT slug FROM catalog_source WHERE workspace_id = :ws ORDER BY slug")
 
 _PRODUCT = schema.catalog.Product
@@ -64,11 +60,6 @@ def add_source(
     more = {"options": as_json(options or {}), "keeps_options": options is None}
     tx.execute(_ADD_SOURCE, {**values, **more})
     return get_source(tx, ws, slug)
-
-
-def keep_cursor(tx: Transaction, source_id: int, cursor: Mapping[str, Any]) -> None:
-    """What the next reading of the source is to be given; one that is added again has none."""
-    tx.execute(_KEEP_CURSOR, {"source": source_id, "cursor": as_json(cursor)})
 
 
 def list_sources(tx: Transaction, ws: int) -> tuple[StoredSource, ...]:

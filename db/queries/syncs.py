@@ -4,7 +4,7 @@ A sync that another has followed is fenced: its writes raise ConflictError and c
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,7 +23,7 @@ KEPT_REJECTIONS = 1000
 
 _INTERRUPT = text("""
 UPDATE catalog_sync SET state = 'failed', ended_at = now(), error_class = 'SyncInterrupted',
-    error_message = 'another sync of this source began before this one ended'
+    error_message = :why
 WHERE source_id = :source AND state = 'running'
 RETURNING id
 """)
@@ -36,6 +36,10 @@ RETURNING id
 # The row lock keeps a newer sync from starting before this chunk is committed.
 _RUNNING = text("""
 SELECT workspace_id, source_id FROM catalog_sync WHERE id = :sync AND state = 'running' FOR SHARE
+""")
+
+_KEEP_CURSOR = text("""
+UPDATE catalog_source SET cursor = CAST(:cursor AS jsonb) WHERE id = :source
 """)
 
 _COUNT_REJECTIONS = text("""
@@ -95,9 +99,22 @@ _LATEST = text(
 
 def begin(tx: Transaction, ws: int, source_id: int) -> int:
     """Begins a sync and ends a former one that was never finished."""
-    for interrupted in tx.execute(_INTERRUPT, {"source": source_id}).scalars().all():
-        tx.execute(_FORGET, {"sync": interrupted})
+    interrupt(tx, source_id, "another sync of this source began before this one ended")
     return int(tx.execute(_BEGIN, {"ws": ws, "source": source_id}).scalar_one())
+
+
+def interrupt(tx: Transaction, source_id: int, why: str) -> None:
+    """Ends the source's sync that is running, if any: what it still writes is refused."""
+    found = tx.execute(_INTERRUPT, {"source": source_id, "why": why})
+    for interrupted in found.scalars().all():
+        tx.execute(_FORGET, {"sync": interrupted})
+
+
+def keep_cursor(tx: Transaction, sync_id: int, cursor: Mapping[str, Any]) -> None:
+    """What the next reading of the sync's source is to be given; one that is added again has
+    none."""
+    fence = _fence(tx, sync_id)
+    tx.execute(_KEEP_CURSOR, {"source": fence["source"], "cursor": as_json(cursor)})
 
 
 def upsert_products(
@@ -227,7 +244,7 @@ def _fence(tx: Transaction, sync_id: int) -> dict[str, int]:
 def _interrupted(sync_id: int) -> ConflictError:
     return ConflictError(
         f"sync {sync_id} is no longer running",
-        hint="another sync of this source has begun; let it finish",
+        hint="another sync of this source has begun, or it was added anew: sync it again",
     )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adloom.errors import FeedError, ShrinkRefusedError
-from db.queries import catalog, variants
+from adloom.errors import ConflictError, FeedError, ShrinkRefusedError
+from db.queries import catalog, syncs, variants
 from db.queries.syncs import latest
 from storage.local import LocalStore
 from tasks.catalog import RowsReport, add_source, finish_sync, read_rows, show_products
@@ -191,6 +191,43 @@ def test_an_unchanged_feed_costs_one_question_and_changes_nothing(
     assert source.cursor["etag"] == f'"{len(content["feed"])}"'
     assert last is not None
     assert last.counts.unchanged == 19
+
+
+@pytest.mark.parametrize("tail", [b"", b"p1\tMug"], ids=["too few products", "cut off"])
+def test_a_feed_that_is_as_before_a_failed_sync_is_read_again(
+    env: Environment, served: tuple[str, dict[str, bytes]], tail: bytes
+) -> None:
+    url, content = served
+    env = replace(env, allow_private_addresses=True)
+    first = delimited(MANY)
+    content["feed"] = first
+    add_source(env, "f", "feed", url)
+    sync(env, "f")
+    content["feed"] = delimited([{**row, "title": "Wrong"} for row in MANY[:10]]) + tail
+    with pytest.raises(FeedError if tail else ShrinkRefusedError):
+        sync(env, "f")
+    content["feed"] = first
+    assert sync(env, "f").counts.changed == 10
+    assert "Wrong" not in {line.title for line in show_products(env, "f", limit=50)}
+    assert sync(env, "f").unchanged
+
+
+def test_a_source_added_anew_ends_its_sync_which_then_leaves_no_cursor(
+    env: Environment, tmp_path: Path
+) -> None:
+    feed = tmp_path / "feed.tsv"
+    feed.write_bytes(delimited(MANY))
+    source = add_source(env, "f", "feed", str(feed))
+    with env.database.transaction() as tx:
+        running = syncs.begin(tx, env.workspace_id, source.id)
+    add_source(env, "f", "feed", str(feed))
+    with pytest.raises(ConflictError, match="added anew"), env.database.transaction() as tx:
+        syncs.keep_cursor(tx, running, {"etag": "old"})
+    with env.database.transaction() as tx:
+        last = syncs.latest(tx, env.workspace_id, source.id)
+        assert catalog.get_source(tx, env.workspace_id, "f").cursor == {}
+    assert last is not None
+    assert last.error_message == "the source was added anew before this sync ended"
 
 
 def test_sizes_of_one_garment_that_share_a_photo_are_told(env: Environment, tmp_path: Path) -> None:
