@@ -13,7 +13,8 @@ from adloom.errors import AddressRefusedError, InvalidInputError
 from catalog_connectors.addresses import shown
 from catalog_connectors.connections import open_client, within
 from catalog_connectors.fanning import Hosts
-from catalog_connectors.http import attempts, declared_bytes, is_transient, open_once, retry_after_s
+from catalog_connectors.http import attempts, is_transient, open_once, retry_after_s
+from catalog_connectors.photo_body import read_body, too_large
 from catalog_connectors.photo_decoding import PhotoLimits, decode_photo
 from catalog_connectors.photo_errors import (
     PhotoAddressRefusedError,
@@ -173,17 +174,7 @@ class PhotoFetcher:
         ) as response:
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 return None
-            declared = declared_bytes(response)
-            if declared is not None and declared > limits.max_bytes:
-                raise _too_large(declared, limits, where)
-            data = bytearray()
-            for chunk in response.iter_bytes():
-                data += chunk
-                if len(data) > limits.max_bytes:
-                    raise _too_large(len(data), limits, where)
-            if declared is not None and response.num_bytes_downloaded < declared:
-                raise httpx.RemoteProtocolError(f"{len(data)} bytes came of {declared}")
-            return _Download(bytes(data), _validator(response))
+            return _Download(read_body(response, limits, where), _validator(response))
 
 
 def fetch_photo(
@@ -221,15 +212,6 @@ def _shown(location: str) -> str:
         ) from error
 
 
-def _too_large(size: int, limits: PhotoLimits, where: str) -> PhotoRefusedError:
-    return PhotoRefusedError(
-        PhotoReason.TOO_LARGE,
-        f"the photo has {size} bytes or more; {limits.max_bytes} are allowed",
-        where=where,
-        hint="give a smaller file",
-    )
-
-
 def _read(path: Path, where: str, limits: PhotoLimits, known: str) -> _Download | None:
     try:
         status = path.stat()
@@ -239,7 +221,7 @@ def _read(path: Path, where: str, limits: PhotoLimits, known: str) -> _Download 
         if validator == known:
             return None
         if status.st_size > limits.max_bytes:
-            raise _too_large(status.st_size, limits, where)
+            raise too_large(status.st_size, limits, where)
         return _Download(path.read_bytes(), validator)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PhotoRefusedError(

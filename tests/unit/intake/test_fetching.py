@@ -1,8 +1,10 @@
 """Many photos at once: whom the fetcher connects to, how long it waits, what it asks of a host."""
 
+import gzip
 import socket
 import threading
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -304,3 +306,32 @@ def test_what_work_raises_ends_it_all() -> None:
 )
 def test_hosts_are_told_apart_by_name_and_port(location: str, host: str) -> None:
     assert host_of(location) == host
+
+
+@pytest.mark.parametrize(
+    ("coding", "reason"),
+    [("gzip", PhotoReason.TOO_LARGE), ("br", PhotoReason.WRONG_TYPE), ("gzip, gzip", None)],
+)
+def test_a_coding_never_unpacks_beyond_the_limit(
+    site: Site, coding: str, reason: PhotoReason | None
+) -> None:
+    bomb = gzip.compress(bytes(64 << 20))
+    site.pages["/bomb"] = Page(bomb, headers={"Content-Encoding": coding})
+    limits = replace(LIMITS, max_bytes=1 << 20)
+    tracemalloc.start()
+    try:
+        error = refused(site.url + "/bomb", limits)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert error.reason is (reason or PhotoReason.WRONG_TYPE)
+
+
+def test_a_photo_that_comes_packed_is_unpacked_whole(site: Site, picture: Image.Image) -> None:
+    data = encoded(picture, "PNG")
+    site.pages["/p"] = Page(gzip.compress(data), headers={"Content-Encoding": "gzip"})
+    found = fetch_photo(site.url + "/p", limits=LIMITS, allow_private=True)
+    assert found is not None
+    assert found.content == data
+    site.pages["/cut"] = Page(gzip.compress(data)[:-9], headers={"Content-Encoding": "gzip"})
+    assert refused(site.url + "/cut").reason is PhotoReason.TRUNCATED
