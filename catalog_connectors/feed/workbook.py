@@ -15,6 +15,9 @@ from catalog_connectors.feed.errors import FeedDamagedError
 from catalog_connectors.feed.unpacking import Content
 from catalog_connectors.values import cells_of, id_of
 
+MAX_ROWS = 1_048_576
+"""The rows of a sheet in XLSX; blank ones among them cost next to nothing."""
+
 
 def workbook_rows(content: Content, mapping: FieldMapping) -> Iterator[FeedRow | RejectedRow]:
     """The rows of a workbook's first sheet, by their number. Raises FeedError, FeedDamagedError.
@@ -51,6 +54,12 @@ def _rows(content: Content, mapping: FieldMapping) -> Iterator[FeedRow | Rejecte
         sheet.reset_dimensions()  # some exporters write a wrong one, and rows would be left out
         columns: list[str] | None = None
         for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+            if number > MAX_ROWS:  # openpyxl makes up every row that a number skips
+                raise FeedError(
+                    f"the workbook has a row beyond {MAX_ROWS}, the last of a sheet",
+                    where=content.where,
+                    hint="save it again as XLSX, or as CSV",
+                )
             if all(value is None or value == "" for value in values):
                 continue
             if columns is None:

@@ -59,6 +59,16 @@ def bombed(book: bytes) -> bytes:
     return zipped(parts.pop(first), first, **parts)
 
 
+def skipping(book: bytes) -> bytes:
+    """A workbook whose second row has a number beyond any sheet's."""
+    with zipfile.ZipFile(io.BytesIO(book)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = next(name for name in parts if name.endswith("sheet1.xml"))
+    parts[sheet] = parts[sheet].replace(b'<row r="2"', b'<row r="1000000000000000"')
+    first = "[Content_Types].xml"
+    return zipped(parts.pop(first), first, **parts)
+
+
 BAD_FILES: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "is empty"),
     "blank lines": (b"\n \n\t\n", "is empty"),
@@ -96,6 +106,7 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
         zipped(b"<x/>", "[Content_Types].xml", **{"xl/workbook.xml": b"<x/>"}), "workbook"
     ),
     "a workbook with entities": (bombed(xlsx(ROWS)), "EntitiesForbidden"),
+    "a workbook that skips rows": (skipping(xlsx(ROWS)), "a row beyond 1048576"),
     "an empty workbook": (xlsx([{"": ""}]), "is empty"),
     "a workbook of other columns": (xlsx([{"a": 1, "b": 2}]), "no column 'id'"),
     "half a Parquet file": (parquet(ROWS)[:-300], "breaks off before its footer"),
