@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 
+def first_line(error: BaseException) -> str:
+    """What a library's error says, in a line; its class where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class AdloomError(Exception):
     """Something went wrong in adloom."""
 

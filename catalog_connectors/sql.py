@@ -22,6 +22,7 @@ from adloom.errors import (
     FeedError,
     FeedTruncatedError,
     UnavailableError,
+    first_line,
 )
 from adloom.feed_rows import FeedRow, RowRefusedError, product_record
 from adloom.field_mapping import column_name
@@ -116,7 +117,7 @@ class SqlSource:
             query = re.sub(r"(?<!:):(?=\w)", r"\\:", options.query)  # no parameters in there
             if self._since is None:
                 return text(query)
-            whole = select(text("*")).select_from(text(f"({query}) AS catalogue_rows"))
+            whole = select(text("*")).select_from(text(f"({query}\n) AS catalogue_rows"))
         else:
             schema, _, name = (options.table or "").rpartition(".")
             whole = select(text("*")).select_from(table(name, schema=schema or None))
@@ -184,8 +185,7 @@ class SqlSource:
     def _translated(self, error: exc.SQLAlchemyError, backend: str, count: int) -> AdloomError:
         """Without the statement's parameters, and without any secret that a driver repeats."""
         origin = getattr(error, "orig", None) or error
-        said = (str(origin).strip().splitlines() or [type(origin).__name__])[0][:500]
-        said = self._location.concealed(said)
+        said = self._location.concealed(first_line(origin)[:500])
         lost = isinstance(error, exc.OperationalError | exc.InterfaceError)
         if backend == "sqlite" and not _BUSY.search(said):
             lost = False

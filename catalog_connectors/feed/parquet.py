@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adloom.catalog import RejectedRow
-from adloom.errors import FeedError
+from adloom.errors import FeedError, first_line
 from adloom.feed_rows import FeedRow, RowRefusedError
 from adloom.field_mapping import FieldMapping, column_name
 from catalog_connectors.feed.delimited import header_columns
@@ -34,7 +34,7 @@ def parquet_rows(content: Content, mapping: FieldMapping) -> Iterator[FeedRow | 
                     yield RejectedRow(number, found, error.reason, error.message)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise FeedDamagedError(
-            f"the Parquet file cannot be read: {str(error).splitlines()[0][:200]}",
+            f"the Parquet file cannot be read: {first_line(error)[:200]}",
             where=content.where,
             hint="write it again",
         ) from error

@@ -2,7 +2,7 @@
 
 import torch
 
-from adloom.errors import ModelError
+from adloom.errors import ModelError, first_line
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -20,7 +20,7 @@ def check_device(name: str) -> None:
         torch.empty(0, device=name)
     except (AssertionError, RuntimeError) as error:  # CPU builds of torch assert
         raise ModelError(
-            f"device {name!r} cannot be used: {str(error).splitlines()[0]}",
+            f"device {name!r} cannot be used: {first_line(error)}",
             where="device",
             hint="use cpu, or install a build of torch for this device",
         ) from error

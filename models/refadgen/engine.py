@@ -9,7 +9,14 @@ import structlog
 import torch
 from torch import Tensor
 
-from adloom.errors import AdloomError, DeviceError, OutOfMemoryError, as_render_error, ends_the_work
+from adloom.errors import (
+    AdloomError,
+    DeviceError,
+    OutOfMemoryError,
+    as_render_error,
+    ends_the_work,
+    first_line,
+)
 from models.refadgen.cached_features import CachedFeatures, References
 from models.refadgen.caches import MB
 from models.refadgen.decoding import PartwiseDecoder
@@ -150,7 +157,7 @@ class BatchEngine:
             raise self._too_large(items) from error
         except torch.AcceleratorError as error:
             raise DeviceError(
-                f"it failed: {str(error).splitlines()[0]}",
+                f"it failed: {first_line(error)}",
                 where=str(self._pipeline.device),
                 hint="start this process again; what it had not stored is rendered again",
             ) from error

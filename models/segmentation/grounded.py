@@ -16,7 +16,7 @@ from PIL import Image
 from torch.nn import functional
 
 from adloom.cutouts import MaskOrigin
-from adloom.errors import ModelError
+from adloom.errors import ModelError, first_line
 from models.segmentation.extractor import (
     ExtractedMask,
     MaskReason,
@@ -93,7 +93,7 @@ class GroundedExtractor:
                 return kind.from_pretrained(name, local_files_only=offline)
             except (OSError, ValueError) as error:
                 raise ModelError(
-                    f"cannot be loaded: {str(error).splitlines()[0]}",
+                    f"cannot be loaded: {first_line(error)}",
                     where=name,
                     hint="name a folder or hub id of this kind of model",
                 ) from error

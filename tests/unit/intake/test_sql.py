@@ -217,3 +217,12 @@ def test_no_error_tells_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         assert "hunter2" not in str(caught.value)
         assert caught.value.retryable
         assert caught.value.__cause__ is None
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_query_that_ends_in_a_comment_is_read_from_its_mark_on(tmp_path: Path) -> None:
+    options = {"query": f"{SELECT} -- all", "watermark": "changed", "delivery": "delta"}
+    first = opened(tmp_path, **options)
+    assert outcomes(list(first.records())) == ["a", "b", "3"]
+    again = opened(tmp_path, first.ending.cursor, **options)
+    assert outcomes(list(again.records())) == ["b", "3"]
