@@ -7,10 +7,11 @@ from typing import Any
 from adloom.catalog import Blob, CatalogSource
 from adloom.errors import FeedError
 from catalog_connectors.feed import FeedOptions, FeedSource
+from catalog_connectors.references import Referenced
 from catalog_connectors.sql import SqlSource
 from catalog_connectors.sql_options import SqlOptions
 
-__all__ = ["KINDS", "open_source"]
+__all__ = ["KINDS", "open_source", "shown_location"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ def _open_sql(asked: _Opening) -> CatalogSource:
 
 
 KINDS: dict[str, Callable[[_Opening], CatalogSource]] = {"feed": _open_feed, "sql": _open_sql}
+
+
+def shown_location(location: str) -> str:
+    """A source's location as it may be told: an address without user, password and query."""
+    return Referenced(location).shown()
 
 
 def open_source(

@@ -15,7 +15,14 @@ from adloom.errors import ConfigurationError, InvalidInputError
 
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET_KEYS = re.compile(r"(?:password|passwd|pwd|sslpassword|secret)$", re.IGNORECASE)
+_SECRET_KEYS = re.compile(
+    r"(?:password|passwd|pwd|secret|token|(?:api|access)[_-]?key|signature)$|(?:^|[_-])sig$"
+    r"|^(?:x[_-])?auth(?:orization)?$",
+    re.IGNORECASE,
+)
+_WEB = ("http://", "https://")
+_SQL_PASSWORD = re.compile(r"[\w+]+://[^:/@]*:([^@]*)@")
+"""As SQLAlchemy reads it: unlike a web address's, it may hold a slash."""
 _MIN_SECRET_CHARS = 4
 _MAX_SECRET_BYTES = 64 << 10
 
@@ -58,8 +65,18 @@ class Referenced:
                     message = message.replace(written, "***")
         return message
 
+    def shown(self) -> str:
+        """The location as it may be told: an address without user, password and query."""
+        if self.text.startswith("${") or "://" not in self.text:
+            return self.text
+        plain = re.split(r"[?#]", self.without_references(), maxsplit=1)[0]
+        scheme, _, rest = plain.partition("://")
+        authority, slash, path = rest.partition("/")
+        return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
     def refuse_secrets(self) -> None:
-        """Raises InvalidInputError for a password that is written out instead of referred to."""
+        """Raises InvalidInputError for a password, key or token that is written out instead of
+        referred to; a web address's user alone is one."""
         try:
             parts = urlsplit(self.text)
             password = parts.password
@@ -67,9 +84,13 @@ class Referenced:
         except ValueError as error:
             raise InvalidInputError("the address cannot be read") from error
         written = [password or "", *(v for k, v in keys if _SECRET_KEYS.search(k))]
+        if self.text.lower().startswith(_WEB):
+            written.append("" if password else parts.username or "")
+        elif found := _SQL_PASSWORD.match(self.text):
+            written.append(found[1])
         if any(w and not _REFERENCE.fullmatch(w) for w in written):
             raise InvalidInputError(
-                "the address holds a password, which would be stored",
+                "the address holds a password, key or token, which would be stored",
                 hint="write ${NAME} in its place and set that environment variable, or "
                 "${file:/path}",
             )

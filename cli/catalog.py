@@ -1,5 +1,6 @@
 """`adloom catalog …`: sources, syncs, products, masks."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,6 +63,7 @@ def add(
     )
     with environment() as env:
         source = tasks.add_source(env, name, kind, location, delta=delta, options=options)
+    source = replace(source, location=tasks.shown_location(source.location))
     emit(source, as_json, lambda: stdout.print(f"source [b]{name}[/]: {source.location}"))
 
 

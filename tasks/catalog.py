@@ -10,11 +10,26 @@ from typing import TypeVar
 from adloom.catalog import Blob, Delivery, ProductRecord, RejectedRow, SyncCounts
 from adloom.errors import AdloomError, InvalidInputError
 from adloom.records import PhotoSharing, ProductView, StoredSource, UpsertCounts
-from catalog_connectors import open_source
+from catalog_connectors import open_source, shown_location
 from db.queries import catalog, cutouts, syncs, variants
 from storage import open_blob
 from tasks.environment import Environment
 from tasks.paths import user_file
+
+__all__ = [
+    "CHUNK",
+    "SHOWN_PROBLEMS",
+    "IntakeProblem",
+    "ProductLine",
+    "RowsReport",
+    "add_source",
+    "chunks",
+    "finish_sync",
+    "read_rows",
+    "require_source",
+    "show_products",
+    "shown_location",
+]
 
 CHUNK = 4000
 SHOWN_PROBLEMS = 50
