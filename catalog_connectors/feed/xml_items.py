@@ -125,12 +125,16 @@ class _Items:
         self._depth += 1
         if not self._item_depth:
             self._outside(tag, attributes)
+            return
+        self._chars += 1  # an empty element costs memory too
+        if self._chars > MAX_RECORD_CHARS:
+            self._parts = None
         elif self._depth == self._item_depth + 1:
             name, _ = self._column(tag)
             self._parts = [] if name in self._wanted else None
             if self._parts is not None and name == "link" and "href" in attributes:
                 if attributes.get("rel", "alternate") == "alternate":
-                    self._parts.append(attributes["href"])
+                    self._text(attributes["href"])
                 else:
                     self._parts = None
         elif self._parts:
@@ -162,7 +166,9 @@ class _Items:
     def _text(self, text: str) -> None:
         if self._parts is not None:
             self._chars += len(text)
-            if self._chars <= MAX_RECORD_CHARS:
+            if self._chars > MAX_RECORD_CHARS:
+                self._parts = None  # an element in part is none
+            else:
                 self._parts.append(text)
 
     def _end(self, tag: str) -> None:
@@ -185,6 +191,8 @@ class _Items:
         before = self._cells.get(name)
         if before is None or (google and name not in self._specific):
             self._cells[name] = value
+        elif isinstance(before, list) and google == (name in self._specific):
+            before.extend(_listed(value))  # in place: an item may hold thousands of them
         elif google == (name in self._specific):
             self._cells[name] = [*_listed(before), *_listed(value)]
         if google:

@@ -183,6 +183,13 @@ BAD_ROWS: dict[str, tuple[bytes, list[str]]] = {
     "an item too long": (
         item(f"<id>1</id><title>{'x' * 130_000}</title>") , [RowReason.ROW_TOO_LONG]
     ),
+    "an item of empty elements": (
+        item("<id>1</id>" + "<additional_image_link/>" * 130_000), [RowReason.ROW_TOO_LONG]
+    ),
+    "an item with a long link": (
+        item(f"<id>1</id><link href='https://h.example/{'x' * 130_000}'/>"),
+        [RowReason.ROW_TOO_LONG],
+    ),
     "a range of prices": (
         item(f"<id>1</id><title>x</title>{LINK}<price>5 - 9 EUR</price>"), [RowReason.BAD_PRICE]
     ),
