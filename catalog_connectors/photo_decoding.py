@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -42,6 +43,8 @@ _OURS_BOXED = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif")
 _FOREIGN = (b"<script", b"<?php", b"<html", b"<!DOCTYPE", b"%PDF-", b"PK\x03\x04", b"\x7fELF")
 """A picture that holds these may be read as something else; it is stored as pixels alone."""
 
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+"""Ends a JPEG's scan: not a stuffed 0xFF, a fill byte or a restart."""
 
 _OTHER_TYPES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "PDF"),
@@ -221,14 +224,15 @@ def _is_plain_jpeg(image: Image.Image, data: bytes) -> bool:
     return (
         image.format == "JPEG"
         and image.mode == "RGB"
-        and data.rstrip(b"\0\r\n").endswith(b"\xff\xd9")
+        and _ends_at(data, _jpeg_end(data))
         and orientation(image) == 1
         and is_srgb(image)
     )
 
 
 def _is_plain_png(image: Image.Image, data: bytes, mode: str) -> bool:
-    """Whether a PNG can be stored as it is: upright, sRGB, 8 bit, all of its alpha real or none."""
+    """Whether a PNG can be stored as it is: upright, sRGB, 8 bit, all of its alpha real or none,
+    nothing behind its end."""
     return (
         image.format == "PNG"
         and image.mode == mode
@@ -236,4 +240,43 @@ def _is_plain_png(image: Image.Image, data: bytes, mode: str) -> bool:
         and is_srgb(image)
         and data[24] == 8  # IHDR's bit depth
         and "transparency" not in image.info
+        and _ends_at(data, _png_end(data))
     )
+
+
+def _ends_at(data: bytes, end: int | None) -> bool:
+    """Whether nothing but padding follows the end of the picture: a decoder looks no further, and
+    what stands there may be any other file."""
+    return end is not None and not data[end:].strip(b"\0\r\n")
+
+
+def _jpeg_end(data: bytes) -> int | None:
+    """Where the picture's own EOI marker ends; None if its segments do not lead to one."""
+    at = 2
+    while at + 1 < len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xD9:
+            return at + 2
+        if marker == 0xFF:  # a fill byte
+            at += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # they stand alone
+            at += 2
+        else:
+            at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
+        if marker == 0xDA:
+            found = _MARKER.search(data, at)
+            if found is None:
+                return None
+            at = found.start()
+    return None
+
+
+def _png_end(data: bytes) -> int | None:
+    """Where the IEND chunk ends; None if the chunks do not lead to one."""
+    at = 8
+    while at + 12 <= len(data):
+        kind = data[at + 4 : at + 8]
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        if kind == b"IEND":
+            return at
+    return None

@@ -6,6 +6,7 @@ import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +76,27 @@ def test_exif_rotation_is_applied_and_metadata_stripped(
     array = pixels(fetched).astype(int)
     assert array[10, 40, 0] > 180 > array[80, 40, 0]  # red half on top
     assert array[80, 40, 2] > 150
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("JPEG", {"restart_marker_rows": 1}),
+        ("PNG", {}),
+    ],
+)
+@pytest.mark.parametrize("tail", [b"RIFF....", b"\xff\xd9", b"\0\0\0\0IEND\xaeB`\x82"])
+def test_what_stands_behind_a_photos_end_is_not_stored(
+    tmp_path: Path, picture: Image.Image, kind: str, options: dict[str, Any], tail: bytes
+) -> None:
+    data = encoded(picture, kind, **options)
+    assert fetch(stored(tmp_path, data)).content == data
+    assert fetch(stored(tmp_path, data + b"\r\n\0")).content == data + b"\r\n\0"
+    fetched = fetch(stored(tmp_path, data + b"hidden" + tail))
+    assert b"hidden" not in fetched.content
+    assert (pixels(fetched) == np.asarray(Image.open(io.BytesIO(data)))).all()
 
 
 @pytest.mark.parametrize(
