@@ -14,6 +14,7 @@ import stamina
 
 from adloom.catalog import Blob, BlobVersion
 from adloom.errors import AdloomError, FeedError, FeedTruncatedError
+from catalog_connectors.connections import within
 from catalog_connectors.feed.errors import FeedUnavailableError, too_large, truncated
 from catalog_connectors.http import declared_bytes, is_transient, open_once
 
@@ -79,12 +80,25 @@ class HttpDownload:
 
     def _attempts(self) -> Downloaded:
         for attempt in stamina.retry_context(
-            on=_may_go_on, attempts=ATTEMPTS, timeout=self._limits.max_seconds,
+            on=self._may_go_on, attempts=ATTEMPTS, timeout=self._limits.max_seconds,
             wait_initial=0.2, wait_max=5.0, wait_jitter=0.2,
         ):  # fmt: skip
-            with attempt:
+            with attempt, within(max(self._until - time.monotonic(), 0.0)):
                 return self._attempt()
         raise AssertionError("the last attempt returns or raises")
+
+    def _may_go_on(self, error: Exception) -> bool:
+        """Whether to try again. A server that has not the range any more is asked for the whole."""
+        if time.monotonic() >= self._until:
+            return False
+        if (
+            self._have
+            and isinstance(error, httpx.HTTPStatusError)
+            and (error.response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE)
+        ):
+            self._validators, self._have = {}, 0
+            return True
+        return isinstance(error, FeedTruncatedError) or is_transient(error)
 
     def _attempt(self) -> Downloaded:
         with open_once(
@@ -152,7 +166,7 @@ class HttpDownload:
             raise too_large(self._where, self._limits.max_bytes)
 
     def _check_time(self) -> None:
-        if time.monotonic() > self._until:
+        if time.monotonic() >= self._until:
             raise FeedUnavailableError(
                 f"the feed was not there after {self._limits.max_seconds:.0f} s "
                 f"({self._have} bytes)",
@@ -185,10 +199,6 @@ def _rest_of(blob: Blob, version: BlobVersion, file: BinaryIO) -> None:
         file.write(chunk)
     if file.tell() != version.bytes:
         raise truncated(blob.location, f"{file.tell()} bytes came of {version.bytes}")
-
-
-def _may_go_on(error: Exception) -> bool:
-    return isinstance(error, FeedTruncatedError) or is_transient(error)
 
 
 def _strong(validators: Mapping[str, str]) -> str | None:

@@ -1,9 +1,11 @@
 """A real HTTP server on loopback, and pictures to serve."""
 
 import io
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -81,6 +83,33 @@ def site() -> Iterator[Site]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def talking(say: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that says what it likes to whoever connects."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.05)
+        over = threading.Event()
+
+        def serve() -> None:
+            while not over.is_set():
+                try:
+                    caller, _ = listening.accept()
+                except TimeoutError:
+                    continue
+                with caller:
+                    caller.settimeout(5)
+                    with suppress(OSError):
+                        say(caller)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/a.png"
+        finally:
+            over.set()
+            thread.join()
 
 
 Encode = Callable[..., bytes]

@@ -1,8 +1,10 @@
 """Feeds over HTTP: whole or not at all, and not at all if they have not changed."""
 
 import gzip
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,6 +22,7 @@ from adloom.errors import (
 )
 from catalog_connectors import open_source
 from catalog_connectors.feed.errors import FeedTooLargeError, FeedUnavailableError
+from tests.unit.intake.conftest import talking
 from tests.unit.intake.feeds import ROWS, delimited, json_lines, outcomes, rss
 
 BODY = rss(ROWS * 20)
@@ -35,6 +38,7 @@ class Feed:
     modified: str | None = None
     cuts: list[int] = field(default_factory=list)
     ranges: bool = True
+    forgets: bool = False
     length: bool = True
     coding: str | None = None
     requests: list[dict[str, str]] = field(default_factory=list)
@@ -55,6 +59,10 @@ def feed() -> Iterator[Feed]:
                 return
             start, status = 0, 200
             fresh = asked.get("if-range") in (feed.etag, feed.modified)
+            if feed.forgets and "range" in asked:
+                self.send_response(416)
+                self.end_headers()
+                return
             if feed.ranges and "range" in asked and fresh:
                 start, status = int(asked["range"].removeprefix("bytes=").rstrip("-")), 206
             body = feed.body[start:]
@@ -200,6 +208,36 @@ def test_limits_of_size_and_time(feed: Feed) -> None:
     with pytest.raises(FeedTooLargeError):
         list(opened(feed, max_bytes=1000).records())
     assert FeedUnavailableError.retryable
+
+
+def test_a_server_that_has_not_the_range_any_more_is_asked_for_the_whole(feed: Feed) -> None:
+    feed.cuts, feed.forgets = [4000], True
+    assert len(list(opened(feed).records())) == len(ROWS) * 20
+    assert ["range" in asked for asked in feed.requests] == [False, True, False]
+
+
+def _drip_head(caller: socket.socket) -> None:
+    caller.sendall(b"HTTP/1.1 200 OK\r\n")
+    for n in range(100):
+        time.sleep(0.05)
+        caller.sendall(b"X-%d: y\r\n" % n)
+
+
+def _drip_chunk(caller: socket.socket) -> None:
+    caller.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(100):
+        time.sleep(0.05)
+        caller.sendall(b"0")
+
+
+@pytest.mark.parametrize("drip", [_drip_head, _drip_chunk])
+def test_a_server_that_drips_its_head_or_frames_is_given_up(
+    drip: Callable[[socket.socket], None],
+) -> None:
+    with talking(drip) as url:
+        source = open_source("feed", url, allow_private=True, options={"max_seconds": 1})
+        with pytest.raises(FeedUnavailableError, match="not there after 1 s"):
+            list(source.records())
 
 
 def test_a_password_is_referred_to_and_never_written(

@@ -6,8 +6,7 @@ import threading
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -29,36 +28,9 @@ from catalog_connectors.photos import (
     fetch_photo,
     host_of,
 )
-from tests.unit.intake.conftest import Page, Site, encoded
+from tests.unit.intake.conftest import Page, Site, encoded, talking
 
 LIMITS = PhotoLimits(max_bytes=1 << 20, timeout_s=2)
-
-
-@contextmanager
-def talking(say: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that says what it likes to whoever connects."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(0.05)
-        over = threading.Event()
-
-        def serve() -> None:
-            while not over.is_set():
-                try:
-                    caller, _ = listening.accept()
-                except TimeoutError:
-                    continue
-                with caller:
-                    caller.settimeout(5)
-                    with suppress(OSError):
-                        say(caller)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}/a.png"
-        finally:
-            over.set()
-            thread.join()
 
 
 def refused(url: str, limits: PhotoLimits = LIMITS) -> PhotoRefusedError:
