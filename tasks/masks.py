@@ -164,8 +164,10 @@ def _mask_files(folder: Path) -> Iterator[Path]:
 def _photo_named(env: Environment, source: str, name: str) -> str:
     if _SHA256.fullmatch(name):
         return name
-    external_id, _, role = name.partition("@")
-    return photo_of(env, source, external_id, role or "main")
+    external_id, _, role = name.rpartition("@")
+    if external_id and role in set(PhotoRole):
+        return photo_of(env, source, external_id, role)
+    return photo_of(env, source, name)  # an id may hold an @ of its own
 
 
 def _content(file: Path) -> bytes:

@@ -16,7 +16,7 @@ from db.queries import cutouts
 from storage.local import LocalStore
 from tasks import masks
 from tasks.environment import Environment, Rendering
-from tests.db.world import World, campaign, sha
+from tests.db.world import World, campaign, record, sha
 
 SPEC = replace(campaign(), refresh=Refresh.CHANGED)
 
@@ -133,6 +133,20 @@ def test_a_folder_of_masks_is_imported_and_what_is_bad_is_named(
         masks.import_masks(env, "shop", folder / "p0.png")
     with pytest.raises(NotFoundError):
         masks.import_masks(env, "shp", folder)
+
+
+def test_a_mask_is_given_to_a_product_whose_id_holds_an_at(
+    world: World, env: Environment, tmp_path: Path
+) -> None:
+    world.sync([record("mug@home")])
+    world.fetch_photos(lambda p: "/photos/p0.png" if "@" in p.location else p.location)
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    (folder / "mug@home.png").write_bytes(png(100, 300))
+    assert masks.import_masks(env, "shop", folder).new == 1
+    (folder / "mug@home.png").rename(folder / "mug@home@main.png")
+    again = masks.import_masks(env, "shop", folder)
+    assert (again.new, again.unchanged) == (0, 1)
 
 
 def test_a_mask_of_another_shape_is_refused(env: Environment) -> None:
