@@ -82,9 +82,9 @@ WRONG: dict[str, tuple[bytes, bytes, dict[str, str]]] = {
     "broken JSON": (
         b'{"id": "x", "title": "x", "image_link": "https://h.example/x"}\n', b'{"id": "{}",\n', {}
     ),
-    "an absurd number": (
+    "JSON too long": (
         b'{"item_id": "x", "title": "x", "image_url": "https://h.example/x"}\n',
-        b'{"item_id": "{}", "title": 1' + b"0" * 90 + b"}\n", {"mapping": "openai"},
+        b'{"title": "' + b"x" * 130_000 + b'", "item_id": "{}"}\n', {"mapping": "openai"},
     ),
     "a damaged id": (b"title\tid\timage_link\n\xc3\xa9\t0\thttps://h.example/0\n",
                      b"Mug\t{}\xff\thttps://h.example/a.jpg\n", {}),
