@@ -1,6 +1,7 @@
 """The second pass: SDEdit over one tile, MultiDiffusion over many, the product as it was."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultist
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 from torch import Tensor
 
-from adloom.errors import OutOfMemoryError, RenderArgumentError
+from adloom.errors import DeviceError, OutOfMemoryError, RenderArgumentError
 from models.refadgen import refine as refine_module
 from models.refadgen import refining
 from models.refadgen.pipeline import RefAdGenPipeline
@@ -246,3 +247,25 @@ def test_out_of_memory_halves_the_tiles_at_once(
     limit = 0
     with pytest.raises(OutOfMemoryError, match="9 tiles"):
         renderer.refine(request())
+
+
+def test_a_device_that_fails_is_not_the_pictures_fault(
+    pipeline: RefAdGenPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renderer = RefAdGenRenderer(pipeline, "hash", 2)
+
+    def fails(error: Exception) -> Callable[..., None]:
+        def raise_it(*_: object) -> None:
+            raise error
+
+        return raise_it
+
+    broken = torch.AcceleratorError("CUDA error: an illegal memory access was encountered", 700)
+    with monkeypatch.context() as patch:
+        patch.setattr(refining, "refine", fails(broken))
+        with pytest.raises(DeviceError, match="start this process again"):
+            renderer.refine(request())
+    with monkeypatch.context() as patch:  # before there is a tile to make
+        patch.setattr(renderer.engine.features, "of_prompts", fails(torch.OutOfMemoryError()))
+        with pytest.raises(OutOfMemoryError, match="128x192 px does not fit"):
+            renderer.refine(request())
