@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -285,13 +286,15 @@ def test_long_prompts_may_be_cut_by_consent(pipeline: RefAdGenPipeline) -> None:
     assert np.array_equal(pictures(long)["a"], pictures(short)["a"])
 
 
+@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize("network", ["unet.conv_out", "vae.to_picture"])
 def test_a_picture_that_became_nan_is_no_black_picture(
-    engine: BatchEngine, pipeline: RefAdGenPipeline
+    engine: BatchEngine, pipeline: RefAdGenPipeline, network: str, value: str
 ) -> None:
     def spoil(_: nn.Module, __: object, output: Tensor) -> Tensor:
-        return torch.full_like(output, float("nan"))
+        return torch.full_like(output, float(value))
 
-    handle = pipeline.unet.conv_out.register_forward_hook(spoil)
+    handle = attrgetter(network)(pipeline).register_forward_hook(spoil)
     try:
         made = render(engine, [item("a"), item("b")])
     finally:
