@@ -70,15 +70,19 @@ def refined(
     how = SecondPass(
         request.seed, request.steps, request.strength, request.guidance, request.reference_scale
     )
-    while True:
+
+    def tried() -> Tensor | None:
+        """None: out of memory. The error, and the tensors in its frames, end with this call."""
         try:
             references = _references(pipeline, request, tiling, canonical, at_once)
             seen = Seen(*texts, mask, torch.tensor(request.frame), references)
-            made = refine(pipeline, picture, seen, tiling, replace(how, tiles_at_once=at_once))
-            break
-        except torch.OutOfMemoryError as error:
-            if at_once == 1:
-                raise does_not_fit(pipeline, f"{len(tiling)} tiles") from error
+            return refine(pipeline, picture, seen, tiling, replace(how, tiles_at_once=at_once))
+        except torch.OutOfMemoryError:
+            return None
+
+    while (made := tried()) is None:
+        if at_once == 1:
+            raise does_not_fit(pipeline, f"{len(tiling)} tiles")
         at_once //= 2
         log.warning("out of memory in the second pass", tiles_at_once=at_once)
         free_unused(pipeline.device)
@@ -106,7 +110,7 @@ def _references(
 ) -> ReferenceFeatures:
     """One entry per tile."""
     if pipeline.reference_frame != "aligned":
-        return canonical().select([0] * len(tiling))
+        return canonical().expanded(len(tiling))
     reference = _tensor("reference", request.reference, 3)
     if request.reference.shape != request.picture.shape:
         raise refuse(

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -87,6 +88,32 @@ def test_as_many_tiles_at_once_as_one_likes(
     assert len(tiling) == 9
     assert by_one.shape == picture.shape
     assert torch.allclose(by_one, by_four, atol=1e-4)
+
+
+def test_memory_grows_with_the_tiles_at_once_alone(
+    pipeline: RefAdGenPipeline, picture: Tensor, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: WeakSet[object] = WeakSet()
+    most: list[int] = []
+    real = refine_module.guided_prediction
+
+    def watched(*args: object) -> object:
+        made = real(*args)  # pyright: ignore[reportArgumentType]
+        alive.add(made)
+        most.append(len(alive))
+        return made
+
+    monkeypatch.setattr(refine_module, "guided_prediction", watched)
+    one = seen.references.select([0])
+    whole = replace(seen, references=one.expanded(9))
+    made = refine(pipeline, picture, whole, tiling_of(pipeline, LARGE, TILE), HOW)
+    assert max(most) == 1
+    part = whole.references.part(slice(4, 8))
+    assert len(part) == 4
+    for name, keys in one.keys.items():
+        assert part.keys[name].untyped_storage().data_ptr() == keys.untyped_storage().data_ptr()
+    monkeypatch.undo()
+    assert torch.equal(made, refine(pipeline, picture, seen, tiling_of(pipeline, LARGE, TILE), HOW))
 
 
 def test_a_place_has_the_same_position_in_every_tile_that_shows_it(
