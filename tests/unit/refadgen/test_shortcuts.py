@@ -9,6 +9,7 @@ from torch import Tensor
 from adloom.errors import ModelError, RenderArgumentError
 from adloom.render_spec import SAMPLERS, Shortcuts
 from models.refadgen.attention import Fusion
+from models.refadgen.forward import Deep, Given, forward
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.product_tokens import product_area, product_only
 from models.refadgen.sampling import Conditions, Guidance, guided_prediction
@@ -19,6 +20,7 @@ from models.refadgen.schedules import (
     released_schedule,
     sampler_named,
 )
+from models.refadgen.unet import GenerationUNet
 from tests.unit.refadgen.conftest import Inputs, small_pipeline, small_unet
 
 EVERYWHERE = torch.ones(1, 1, 8, 8)
@@ -146,6 +148,29 @@ def test_deep_features_of_the_same_step_change_nothing(frequencies: int) -> None
         assert torch.equal(whole, again)
         other, _ = unet.predict_with(deep, z + 0.1, EVERYWHERE, 300, text, None)
         assert not torch.equal(other, unet.predict(z + 0.1, EVERYWHERE, 300, text, None))
+
+
+def test_deep_features_outlive_the_next_forward() -> None:
+    """A CUDA graph writes its next outputs over its last ones."""
+    unet, text = small_unet().eval(), torch.randn(2, 5, 32)
+    last: list[Tensor] = []
+
+    def graph(unet: GenerationUNet, x: Tensor, given: Given, deep: Deep | None) -> object:
+        for output in last:
+            output.fill_(torch.nan)
+        predicted, hidden = forward(unet, x, given, deep)
+        assert hidden is not None
+        last[:] = [predicted, hidden] if deep is None else [predicted]  # given ones are no outputs
+        return predicted, hidden
+
+    z = torch.randn(1, 4, 8, 8)
+    unet.run_by(graph)  # pyright: ignore[reportArgumentType]
+    deep = None
+    with torch.no_grad():
+        for _ in range(3):
+            predicted, deep = unet.predict_with(deep, z, EVERYWHERE, 500, text, None)
+            assert deep is not None
+            assert bool(torch.isfinite(predicted).all())
 
 
 def test_a_network_that_cannot_be_parted_says_so(pipeline: RefAdGenPipeline) -> None:
