@@ -57,6 +57,11 @@ class GenerationUNet(UNet2DConditionModel):
         """Has `predict` call `how` in place of `forward`: the same, compiled."""
         self._forward = how
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether `predict` runs code that is compiled for each shape of its arguments."""
+        return self._forward is not forward
+
     @staticmethod
     def _get_init_keys(input_class: type) -> set[str]:
         inherited = inspect.signature(UNet2DConditionModel.__init__).parameters
