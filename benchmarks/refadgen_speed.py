@@ -136,7 +136,8 @@ def counted_flops(
     """Of one picture: what the first step costs with all around it, plus the other steps. Where
     steps differ from one another (`every` one) all of them are counted."""
     if every or job.steps <= 2:
-        return flops(lambda: make(pipeline, job)(1))
+        render = make(pipeline, job)  # which encodes what is kept from render to render
+        return flops(lambda: render(1))
     renders = [make(pipeline, replace(job, steps=steps)) for steps in (1, 2)]
     one, two = (flops(lambda render=render: render(1)) for render in renders)
     return one + (job.steps - 1) * (two - one)

@@ -40,6 +40,7 @@ class Rendering:
     compile: str = "off"
     lora: Path | None = None
     lora_strength: float = 1.0
+    lora_licence: str | None = None
     upscaler_weights: Path | None = None
     upscaler_licence: str | None = None
     reference_cache_mb: int | None = None

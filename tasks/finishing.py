@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from adloom.errors import (
     AdloomError,
-    LeaseLostError,
     ObjectMissingError,
+    OutOfMemoryError,
     as_render_error,
+    ends_the_work,
 )
 from adloom.finishing_spec import FinishingSpec
 from adloom.geometry import Size, cover
@@ -194,9 +195,10 @@ class Finisher:
         caught: Exception,
         lease: Lease | RunLease,
     ) -> None:
-        """One picture that cannot be finished stops no other; an outage or a lost lease does."""
+        """One picture that cannot be finished stops no other; an outage or a lost lease does.
+        One that does not fit the device is retryable, elsewhere: it stops no other, either."""
         error = as_render_error(caught)
-        if error.retryable or error.of_installation or isinstance(error, LeaseLostError):
+        if ends_the_work(error) and not isinstance(error, OutOfMemoryError):
             raise error from caught
         for finishing in finishings:
             self._record(render_id, finishing, error, lease)

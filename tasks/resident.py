@@ -35,8 +35,8 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
     """The renderer of a campaign's `model`, loaded once.
 
     `model` is a folder's path, or the name of a folder below the weights' root. Raises
-    NotFoundError naming what is there, ModelError for weights that cannot be loaded, whose licence
-    the settings do not allow, or that are not those whose licence their bill states.
+    NotFoundError naming what is there, ModelError for weights or a LoRA that cannot be loaded or
+    whose licence the settings do not allow, and for weights that are not those whose licence their bill states.
     """
     from models.refadgen.acceleration import Acceleration
     from models.refadgen.lora import Lora
@@ -47,6 +47,7 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
     path = weights_path(model, rendering.weights_root)
     allowed = rendering.allow_noncommercial_weights
     check_licence(path, allowed)
+    _check_file_licence(rendering, rendering.lora, rendering.lora_licence, "ADLOOM_LORA_LICENCE")
     with _lock:
         acceleration = Acceleration(rendering.channels_last, cast(Any, rendering.compile))
         lora = None if rendering.lora is None else Lora(rendering.lora, rendering.lora_strength)
@@ -203,13 +204,22 @@ def upscaler(rendering: Rendering) -> "UpscalingNetwork":
 
 def _check_upscaler_licence(rendering: Rendering) -> None:
     """The installed network's is BSD-3-Clause; of a named one it has to be stated."""
-    weights, licence = rendering.upscaler_weights, rendering.upscaler_licence
+    _check_file_licence(
+        rendering, rendering.upscaler_weights, rendering.upscaler_licence, "ADLOOM_UPSCALER_LICENCE"
+    )
+
+
+def _check_file_licence(
+    rendering: Rendering, weights: Path | None, licence: str | None, setting: str
+) -> None:
+    """ModelError for weights without a bill whose `licence`, stated in `setting`, forbids
+    commercial use or is unstated, unless any is allowed."""
     if weights is None or rendering.allow_noncommercial_weights:
         return
     if not Part((weights.stem,), str(weights), licence).is_commercial:
         raise ModelError(
             f"not known to be free for commercial use: {licence or 'licence unstated'}",
             where=str(weights),
-            hint="state its SPDX name in ADLOOM_UPSCALER_LICENCE, or set "
+            hint=f"state its SPDX name in {setting}, or set "
             "ADLOOM_ALLOW_NONCOMMERCIAL_WEIGHTS=true for uses that are not commercial",
         )

@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     lora: FolderPath | None = None
     """A LoRA (safetensors) fused into the weights, such as one for few steps."""
     lora_strength: float = 1.0
+    lora_licence: str | None = None
+    """SPDX name of the licence of `lora`."""
     upscaler_weights: FolderPath | None = None
     """A super-resolution network for `upscaler: network`: an .onnx file, or an ncnn .param with its
     .bin; the default is the installed Real-ESRGAN."""
@@ -154,6 +156,7 @@ class Settings(BaseSettings):
             compile=self.compile,
             lora=self.lora,
             lora_strength=self.lora_strength,
+            lora_licence=self.lora_licence,
             upscaler_weights=self.upscaler_weights,
             upscaler_licence=self.upscaler_licence,
             reference_cache_mb=self.reference_cache_mb,

@@ -155,7 +155,7 @@ class RefAdGenComponents(DiffusionPipeline):
         return posterior.mode() * self.vae.config.scaling_factor
 
     def decode_picture(self, latents: Tensor) -> Tensor:
-        """Scaled latents -> (B, 3, H, W) in [0, 1].
+        """Scaled latents -> (B, 3, H, W) in [0, 1], NaN where the decoder overflowed.
 
         Beyond TILE_BEYOND_PX diffusers' autoencoders decode in overlapping tiles, blended into
         each other: slightly other pixels, in the memory of one tile. The native size alone decides,
@@ -164,7 +164,8 @@ class RefAdGenComponents(DiffusionPipeline):
         area_px = latents.shape[-2] * latents.shape[-1] * self.latent_px**2
         with _tiling(self.vae) if area_px > TILE_BEYOND_PX else nullcontext():
             decoded = self.vae.decode(latents / self.vae.config.scaling_factor).sample
-        return (decoded / 2 + 0.5).clamp(0, 1)
+        shown = (decoded / 2 + 0.5).clamp(0, 1)  # which would make white of an infinite value
+        return torch.where(torch.isfinite(decoded), shown, torch.nan)
 
     def encoder_pixels(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> what the image encoder takes."""

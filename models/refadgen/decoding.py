@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.refadgen.microbatches import FittingSizes
-from models.refadgen.render_items import Picture, to_pictures
+from models.refadgen.render_items import Picture, check_finite, to_pictures
 
 
 class PartwiseDecoder:
@@ -25,7 +25,8 @@ class PartwiseDecoder:
         self._out_of_memory = on_out_of_memory
 
     def pictures(self, latents: Tensor) -> list[Picture | None]:
-        """(H, W, 3) each; None where one does not fit even alone."""
+        """(H, W, 3) each; None where one does not fit even alone. RenderError where one became
+        NaN or infinite in the decoder."""
         size_px = tuple(latents.shape[-2:])
         made: list[Picture | None] = []
         while len(made) < len(latents):
@@ -44,6 +45,8 @@ class PartwiseDecoder:
     def _at_once(self, latents: Tensor) -> list[Picture] | None:
         """None: out of memory. The error, and the tensors in its frames, end with this call."""
         try:
-            return to_pictures(self._decode(latents))
+            decoded = self._decode(latents)
+            check_finite(decoded)
+            return to_pictures(decoded)
         except torch.OutOfMemoryError:
             return None

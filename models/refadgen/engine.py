@@ -9,14 +9,8 @@ import structlog
 import torch
 from torch import Tensor
 
-from adloom.errors import (
-    AdloomError,
-    DeviceError,
-    OutOfMemoryError,
-    as_render_error,
-    ends_the_work,
-    first_line,
-)
+from adloom.errors import AdloomError, OutOfMemoryError, as_render_error, ends_the_work
+from models.device import device_errors, free_unused
 from models.refadgen.cached_features import CachedFeatures, References
 from models.refadgen.caches import MB
 from models.refadgen.decoding import PartwiseDecoder
@@ -150,17 +144,9 @@ class BatchEngine:
         """None: of a picture that does not fit the device even when it is decoded alone."""
         if not items:
             return []
-        try:
-            with self.in_use:
-                return self.decoder.pictures(self._latents(items, references))
-        except torch.OutOfMemoryError as error:
-            raise self._too_large(items) from error
-        except torch.AcceleratorError as error:
-            raise DeviceError(
-                f"it failed: {first_line(error)}",
-                where=str(self._pipeline.device),
-                hint="start this process again; what it had not stored is rendered again",
-            ) from error
+        device = self._pipeline.device
+        with device_errors(device, lambda: self._too_large(items)), self.in_use:
+            return self.decoder.pictures(self._latents(items, references))
 
     def _latents(self, items: Sequence[RenderItem], references: References) -> Tensor:
         """(B, C, h, w)."""
@@ -189,12 +175,12 @@ class BatchEngine:
         log.warning(
             "out of memory", native=f"{width}x{height}", at_once=len(batch), from_now_on=then
         )
-        self._free()
+        free_unused(self._pipeline.device)
 
     def _decoding_did_not_fit(self, size: int, then: int) -> None:
         log.warning("out of memory in decoding", at_once=size, from_now_on=then)
         if then:
-            self._free()
+            free_unused(self._pipeline.device)
         else:
             self._drop_caches()
 
@@ -203,12 +189,7 @@ class BatchEngine:
         log.warning("caches dropped: not one picture fits", mb=kept.held_bytes // MB)
         with self.in_use:
             self.features.clear()
-        self._free()
-
-    def _free(self) -> None:
-        """Gives back what torch holds unused, in pieces too small for the next try."""
-        if self._pipeline.device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_unused(self._pipeline.device)
 
     def _too_large(self, items: Sequence[RenderItem]) -> OutOfMemoryError:
         height, width = items[0].mask.shape[:2]

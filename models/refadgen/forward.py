@@ -94,14 +94,16 @@ class _Pass:
         else:
             after = block.resnets[0](self.repeated(hidden), self.embedded)
         if isinstance(block, CrossAttnDownBlock2D):
-            after = self.attend(block.attentions[0], after, same=self.one_embedding)
+            first = block.attentions[0]
+            alone = len(first.transformer_blocks) == 1  # a second one's halves have read their text
+            after = self.attend(first, after, same=self.one_embedding and alone)
         return FirstLayer(self.repeated(hidden), after)
 
     def repeated(self, x: Tensor) -> Tensor:
         return x.repeat(self.repeats, 1, 1, 1) if self.repeats > 1 else x
 
     def attend(self, attention: Any, hidden: Tensor, *, same: bool = False) -> Tensor:
-        """same: whether the halves of `hidden` are equal, which the first AFM makes use of."""
+        """same: whether the halves of `hidden` are equal, which the only AFM makes use of."""
         fusion = self.given.fusion
         if fusion is not None and same and self.repeats > 1:
             fusion = replace(fusion, repeats=self.repeats)

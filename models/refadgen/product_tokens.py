@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from models.refadgen.attention import Fusion
 
 WHITE = 1 - 2 / 255  # in [0, 1]; what is darker in any colour belongs to the product
+EIGHTHS = 8  # so many shapes a layer at most: torch.compile gives up beyond a limit
 
 
 def product_area(pictures: Tensor) -> Tensor:
@@ -37,11 +38,14 @@ def covered_tokens(area: Tensor, tokens: Mapping[str, tuple[int, int]]) -> dict[
     return {name: by_size[size] for name, size in tokens.items()}
 
 
-def product_only(fusion: Fusion, product: Mapping[str, Tensor]) -> Fusion:
+def product_only(
+    fusion: Fusion, product: Mapping[str, Tensor], *, few_shapes: bool = False
+) -> Fusion:
     """`fusion` with keys and values of the tokens of `product` alone: by layer (B, N_ref), bool.
 
     Samples with fewer tokens than others are filled up, and what fills them is masked. A batch of
-    one product needs no mask, which is what the quickest kernels want.
+    one product needs no mask, which is what the quickest kernels want. few_shapes: all are filled
+    up to an eighth of N_ref and masked, for code that is compiled anew for each shape.
     """
     keys: dict[str, Tensor] = {}
     values: dict[str, Tensor] = {}
@@ -49,9 +53,12 @@ def product_only(fusion: Fusion, product: Mapping[str, Tensor]) -> Fusion:
     for name, taken in product.items():
         counts = taken.sum(dim=1)
         most = int(counts.max())
+        if few_shapes:
+            step = -(-taken.shape[1] // EIGHTHS)
+            most = min(taken.shape[1], -(-most // step) * step)
         order = taken.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
         keys[name], values[name] = (_gathered(x[name], order) for x in (fusion.keys, fusion.values))
-        if int(counts.min()) < most:
+        if few_shapes or int(counts.min()) < most:
             filled = torch.arange(most, device=taken.device) >= counts[:, None]
             mask = torch.zeros(filled.shape, dtype=keys[name].dtype, device=taken.device)
             logits[name] = mask.masked_fill(filled, float("-inf"))[:, None, None]

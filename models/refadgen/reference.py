@@ -6,7 +6,7 @@ the scene, the placement, the seed or the step.
 
 import contextlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,11 +182,22 @@ class ReferenceFeatures:
     def select(self, products: Sequence[int]) -> "ReferenceFeatures":
         """The features of these products, in this order; an index may come more than once."""
         index = list(products)
+        return self._each(lambda x: x[index])
+
+    def part(self, which: slice) -> "ReferenceFeatures":
+        """The features of some products that follow each other, without a copy."""
+        return self._each(lambda x: x[which])
+
+    def expanded(self, count: int) -> "ReferenceFeatures":
+        """The features of the one product for `count` samples, without a copy."""
+        return self._each(lambda x: x.expand(count, *x.shape[1:]))
+
+    def _each(self, of: Callable[[Tensor], Tensor]) -> "ReferenceFeatures":
         return ReferenceFeatures(
-            {n: k[index] for n, k in self.keys.items()},
-            {n: v[index] for n, v in self.values.items()},
+            {n: of(k) for n, k in self.keys.items()},
+            {n: of(v) for n, v in self.values.items()},
             self.native,
-            {n: p[index] for n, p in self.product.items()},
+            {n: of(p) for n, p in self.product.items()},
         )
 
     def half(self, which: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -32,6 +32,7 @@ from models.refadgen.sampling import (
 from models.refadgen.schedules import check_schedule
 from models.refadgen.text import TextFeatures
 from models.refadgen.tiles import Tiling
+from models.refadgen.unet import GenerationUNet
 
 TILES_AT_ONCE = 4
 Prediction = Callable[[Tensor, Tensor], Tensor]
@@ -40,7 +41,8 @@ Prediction = Callable[[Tensor, Tensor], Tensor]
 @dataclass(frozen=True, slots=True)
 class SecondPass:
     """How an enlarged render is refined. strength: the share of the `steps` that is taken again,
-    in (0, 1]; 0.2 to 0.35 keeps what the picture shows. tiles_at_once bounds the memory."""
+    in (0, 1]; 0.2 to 0.35 keeps what the picture shows. tiles_at_once bounds the memory, but for
+    the picture and an aligned model's references, one per tile."""
 
     seed: int
     steps: int
@@ -101,11 +103,7 @@ def refine(
     check_schedule(pipeline.scheduler, pipeline.trained_schedule)
     conditions = _conditions(pipeline, seen, tiling, how)
     guidance = Guidance(how.guidance_scale, float(pipeline.config["guidance_rescale"]))
-    predict = _tiled(
-        [guided_prediction(pipeline.unet, c, guidance) for c in _chunks(conditions, how)],
-        tiling,
-        how.tiles_at_once,
-    )
+    predict = _tiled(pipeline.unet, _chunks(conditions, how), guidance, tiling)
     device, dtype = pipeline.device, pipeline.unet.dtype
     in_pixels = tiling.times(pipeline.latent_px)
     tiles = in_pixels.cut(picture.to(device, dtype))
@@ -152,12 +150,20 @@ def _denoised(
     )
 
 
-def _tiled(predictions: list[Prediction], tiling: Tiling, at_once: int) -> Prediction:
-    """The network as a function of the whole (z_t, t), from its functions of `at_once` tiles."""
+def _tiled(
+    unet: GenerationUNet, chunks: list[Conditions], guidance: Guidance, tiling: Tiling
+) -> Prediction:
+    """The network as a function of the whole (z_t, t), from that of each chunk of tiles.
+
+    What a chunk is given beside z_t is made anew in each step, at little cost: kept, it would be
+    K_ref and V_ref of both guidance halves for every tile of the canvas.
+    """
+    sizes = [len(chunk.mask) for chunk in chunks]
 
     def predict(z: Tensor, t: Tensor) -> Tensor:
-        parts = zip(predictions, tiling.cut(z).split(at_once), strict=True)
-        return tiling.blend(torch.cat([one(tiles, t) for one, tiles in parts]))
+        parts = zip(chunks, tiling.cut(z).split(sizes), strict=True)
+        made = [guided_prediction(unet, chunk, guidance)(tiles, t) for chunk, tiles in parts]
+        return tiling.blend(torch.cat(made))
 
     return predict
 
@@ -226,7 +232,7 @@ def _some(conditions: Conditions, which: slice) -> Conditions:
         text=c.text[which],
         negative_text=c.negative_text[which],
         mask=c.mask[which],
-        references=c.references.select(range(which.start, which.stop)),
+        references=c.references.part(which),
         positions={n: p[which] for n, p in c.positions.items()},
         added=added(c.added),
         negative_added=added(c.negative_added),

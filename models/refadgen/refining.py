@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adloom.errors import OutOfMemoryError, RenderError
+from models.device import free_unused
 from models.refadgen.checks import refuse
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceFeatures
@@ -69,28 +70,35 @@ def refined(
     how = SecondPass(
         request.seed, request.steps, request.strength, request.guidance, request.reference_scale
     )
-    while True:
+
+    def tried() -> Tensor | None:
+        """None: out of memory. The error, and the tensors in its frames, end with this call."""
         try:
             references = _references(pipeline, request, tiling, canonical, at_once)
             seen = Seen(*texts, mask, torch.tensor(request.frame), references)
-            made = refine(pipeline, picture, seen, tiling, replace(how, tiles_at_once=at_once))
-            break
-        except torch.OutOfMemoryError as error:
-            if at_once == 1:
-                raise OutOfMemoryError(
-                    f"the second pass over {len(tiling)} tiles does not fit",
-                    where=str(pipeline.device),
-                    hint="finish with `upscaler: lanczos`, or on a larger device",
-                ) from error
+            return refine(pipeline, picture, seen, tiling, replace(how, tiles_at_once=at_once))
+        except torch.OutOfMemoryError:
+            return None
+
+    while (made := tried()) is None:
+        if at_once == 1:
+            raise does_not_fit(pipeline, f"{len(tiling)} tiles")
         at_once //= 2
         log.warning("out of memory in the second pass", tiles_at_once=at_once)
-        if pipeline.device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_unused(pipeline.device)
     if not bool(torch.isfinite(made).all()):
         raise RenderError(
             "the second pass became NaN or infinite", hint="render in float32 or bfloat16"
         )
     return (made[0].float() * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+
+def does_not_fit(pipeline: RefAdGenPipeline, what: str) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"the second pass over {what} does not fit",
+        where=str(pipeline.device),
+        hint="finish with `upscaler: lanczos`, or on a larger device",
+    )
 
 
 def _references(
@@ -102,7 +110,7 @@ def _references(
 ) -> ReferenceFeatures:
     """One entry per tile."""
     if pipeline.reference_frame != "aligned":
-        return canonical().select([0] * len(tiling))
+        return canonical().expanded(len(tiling))
     reference = _tensor("reference", request.reference, 3)
     if request.reference.shape != request.picture.shape:
         raise refuse(

@@ -130,11 +130,11 @@ def to_pictures(decoded: Tensor) -> list[Picture]:
     return list(scaled.permute(0, 2, 3, 1).cpu().numpy())
 
 
-def check_finite(latents: Tensor) -> None:
-    """RenderError where a latent (B, C, h, w) is spoilt: it would become a black picture."""
-    spoilt = int((~torch.isfinite(latents).flatten(1).all(dim=1)).sum())
+def check_finite(made: Tensor) -> None:
+    """RenderError where a latent or picture (B, C, h, w) is spoilt: it would become black."""
+    spoilt = int((~torch.isfinite(made).flatten(1).all(dim=1)).sum())
     if spoilt:
         raise RenderError(
-            f"{spoilt} of {len(latents)} pictures became NaN or infinite",
+            f"{spoilt} of {len(made)} pictures became NaN or infinite",
             hint="render in float32 or bfloat16; lower guidance or reference_scale",
         )

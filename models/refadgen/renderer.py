@@ -8,7 +8,8 @@ import torch
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from adloom.errors import ModelError
+from adloom.errors import ModelError, OutOfMemoryError
+from models.device import device_errors
 from models.refadgen.acceleration import NONE, Acceleration, check_acceleration
 from models.refadgen.caches import MB
 from models.refadgen.checks import refuse
@@ -16,7 +17,7 @@ from models.refadgen.dtypes import check_device, dtype_named
 from models.refadgen.engine import BatchEngine
 from models.refadgen.lora import Lora, fuse
 from models.refadgen.pipeline import RefAdGenPipeline
-from models.refadgen.refining import RefineRequest, refined
+from models.refadgen.refining import RefineRequest, does_not_fit, refined
 from models.refadgen.render_items import Picture, RenderItem
 from models.refadgen.weights import check_safetensors, weights_hash
 
@@ -161,9 +162,15 @@ class RefAdGenRenderer:
         """(H, W, 3), an enlarged render with its background drawn again: see `refining.refined`.
 
         It may be called beside the thread that renders, and waits for the micro-batch at work.
+        DeviceError where the device failed.
         """
-        features = self.engine.features
-        with self.engine.in_use, torch.no_grad():
+        features, device = self.engine.features, self._pipeline.device
+
+        def too_large() -> OutOfMemoryError:
+            height, width = request.picture.shape[:2]
+            return does_not_fit(self._pipeline, f"{width}x{height} px")
+
+        with device_errors(device, too_large), self.engine.in_use, torch.no_grad():
             negative = request.negative_prompt or None
             texts = (
                 features.of_prompts([request.prompt], "prompt"),

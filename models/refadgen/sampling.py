@@ -105,8 +105,9 @@ class Conditions:
     negative_added: TextTime | None = None
     product_only: bool = False
 
-    def fusion(self, *halves: int) -> Fusion:
-        """The AFMs' argument for these guidance halves, stacked along the batch."""
+    def fusion(self, *halves: int, few_shapes: bool = False) -> Fusion:
+        """The AFMs' argument for these guidance halves, stacked along the batch; few_shapes: see
+        `product_only`."""
         parts = [self.references.half(h) for h in halves]
         fusion = Fusion(
             keys={n: torch.cat([k[n] for k, _ in parts]) for n in parts[0][0]},
@@ -116,8 +117,8 @@ class Conditions:
         )
         if not self.product_only:
             return fusion
-        product = self.references.product
-        return product_only(fusion, {n: p.repeat(len(halves), 1) for n, p in product.items()})
+        product = {n: p.repeat(len(halves), 1) for n, p in self.references.product.items()}
+        return product_only(fusion, product, few_shapes=few_shapes)
 
     def halves(self, unet: GenerationUNet, *which: int) -> "Halves":
         """What the network is given for these guidance halves, in every step."""
@@ -125,7 +126,7 @@ class Conditions:
         added = {UNCONDITIONAL: self.negative_added, CONDITIONAL: self.added}
         text = torch.cat([texts[h] for h in which])
         extra = [a for a in (added[h] for h in which) if a is not None]
-        fusion = prepared(unet, self.fusion(*which), text)
+        fusion = prepared(unet, self.fusion(*which, few_shapes=unet.is_compiled), text)
         return Halves(text, fusion, TextTime.concatenate(extra) if extra else None)
 
 

@@ -121,6 +121,8 @@ def _known_part(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
 
 
 def _unknown_spans(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[tuple[int, int]]:
-    encoded = tokenizer(prompt, truncation=False, return_offsets_mapping=True)
-    pairs = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)  # pyright: ignore[reportArgumentType]
+    """Asked of the core's copy: a call of the tokenizer sets how its own cuts and pads, which other
+    threads may be about to rely on."""
+    encoded = _core_of(tokenizer).encode(prompt)
+    pairs = zip(encoded.ids, encoded.offsets, strict=True)
     return [span for token, span in pairs if token == tokenizer.unk_token_id]

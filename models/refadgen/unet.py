@@ -57,6 +57,11 @@ class GenerationUNet(UNet2DConditionModel):
         """Has `predict` call `how` in place of `forward`: the same, compiled."""
         self._forward = how
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether `predict` runs code that is compiled for each shape of its arguments."""
+        return self._forward is not forward
+
     @staticmethod
     def _get_init_keys(input_class: type) -> set[str]:
         inherited = inspect.signature(UNet2DConditionModel.__init__).parameters
@@ -130,7 +135,8 @@ class GenerationUNet(UNet2DConditionModel):
 
         added: what SDXL-shaped U-Nets need (`added`), refused by all others.
         """
-        return self.predict_with(None, z, mask, t, text, fusion, added)[0]
+        given = Given(t, text, fusion, added_arguments(self.config, added, len(text)))
+        return self._forward(self, torch.cat([z, mask], dim=1), given, None)[0]
 
     def predict_with(
         self,
@@ -145,7 +151,9 @@ class GenerationUNet(UNet2DConditionModel):
         """`predict` and its deep features; given those of an earlier step, they are used again."""
         given = Given(t, text, fusion, added_arguments(self.config, added, len(text)))
         predicted, hidden = self._forward(self, torch.cat([z, mask], dim=1), given, deep)
-        return predicted, None if hidden is None else Deep(hidden)
+        if deep is not None or hidden is None:
+            return predicted, deep
+        return predicted, Deep(hidden.clone())  # CUDA graphs use their outputs' memory again
 
     def _reference_phi(self, hidden: Tensor) -> Tensor | None:
         count = self.config["position_frequencies"]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from adloom.errors import ModelError
+from adloom.errors import ModelError, OutOfMemoryError
 from adloom.imaging.arrays import Rgb
+from models.device import device_errors, free_unused
 
 VIEW_PX = 128
 """Side of the views compared. At the 40–90 px that `mini` draws a product with, 128 px part a
@@ -48,8 +49,30 @@ class IdentityNetwork(nn.Module):
         return F.normalize(features.mean((2, 3)), dim=1)
 
     def features(self, views: Sequence[Rgb]) -> NDArray[np.float32]:
-        """(B, 1280) features of B views of one size."""
+        """(B, 1280) features of B views of one size.
+
+        OutOfMemoryError where they do not fit at the second try either, DeviceError.
+        """
         device = next(self.parameters()).device
-        batch = torch.from_numpy(np.stack(views)).to(device)
-        with torch.inference_mode():
-            return self(batch.permute(0, 3, 1, 2).float()).cpu().numpy()
+        batch = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
+        with device_errors(device, lambda: _does_not_fit(views, device)), torch.inference_mode():
+            made = self._if_it_fits(batch, device)
+            if made is None:  # the renderer's cache may hold what is lacking
+                free_unused(device)
+                made = self(batch.to(device).float())
+            return made.cpu().numpy()
+
+    def _if_it_fits(self, batch: Tensor, device: torch.device) -> Tensor | None:
+        """The error, and the tensors in its frames, end with this call."""
+        try:
+            return self(batch.to(device).float())
+        except torch.OutOfMemoryError:
+            return None
+
+
+def _does_not_fit(views: Sequence[Rgb], device: torch.device) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"scoring {len(views)} views at once does not fit",
+        where=str(device),
+        hint="lower ADLOOM_REFERENCE_CACHE_MB, or take a device with more memory",
+    )

@@ -5,17 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from sqlalchemy import text
 
 from adloom.finishing_spec import ImageFormat
 from adloom.imaging.encode import encode
 from adloom.records import FinishWork, Rendition, RunLease
 from db.queries import renditions, scores
+from models.scoring.identity import IdentityNetwork
+from models.scoring.safety import SafetyClassifier
 from models.scoring.scorer import Scorer
 from storage.local import LocalStore
 from tasks.environment import Environment, Rendering
 from tasks.finishing import Finisher
 from tests.db.drawn import drawn_run
 from tests.db.world import World, campaign
+
+FAILURES = text("SELECT error_class, error_retryable FROM finishing_failure")
 
 pytestmark = pytest.mark.xdist_group("models")
 
@@ -114,3 +120,19 @@ def test_a_finished_file_that_is_gone_is_made_again_from_the_render(
 
     assert rendition_of(world, work) == made
     assert env.store.exists(made.object_key)
+
+
+def test_a_picture_that_does_not_fit_the_device_is_recorded_and_stops_no_other(
+    world: World, finisher: Finisher, held: RunLease
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    (work,) = unfinished(world, held.run_id, finisher.scorer)
+    network = IdentityNetwork()
+    network.register_forward_pre_hook(full)
+    small = replace(finisher, scorer=Scorer(network, SafetyClassifier(1)))
+    small.finish_stored(work, lease=held)
+    with world.database.transaction() as tx:
+        failures = tx.execute(FAILURES).all()
+    assert [tuple(f) for f in failures] == [("OutOfMemoryError", True)]

@@ -158,3 +158,24 @@ def test_configuration_survives_saving(tmp_path: object) -> None:
         unet.state_dict().items(), again.state_dict().values(), strict=True
     ):
         assert torch.equal(ours, theirs), name
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_halves_are_one_only_until_they_have_read_their_text(layers: int) -> None:
+    unet = small_unet(transformer_layers_per_block=layers).eval()
+    randomise(unet)
+    generator = torch.Generator().manual_seed(4)
+
+    def drawn(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    hidden = {
+        n: drawn(4, 64 // 4 ** unet.level(n), p.to_k_ref.in_features)
+        for n, p in unet.fusion_processors.items()
+    }
+    z, mask, text = drawn(2, 4, 8, 8), drawn(2, 1, 8, 8), drawn(4, 5, 32)
+    with torch.no_grad():
+        fusion = Fusion(*unet.project_references(hidden), {}, 1.0)
+        together = unet.predict(z, mask, 500, text, fusion)
+        apart = unet.predict(torch.cat([z, z]), torch.cat([mask, mask]), 500, text, fusion)
+    assert float((together - apart).abs().max()) <= 1e-5

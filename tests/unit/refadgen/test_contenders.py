@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from benchmarks import refadgen_contenders as contenders
 from benchmarks.gpu_session import parts
-from benchmarks.refadgen_contenders import Job
+from benchmarks.refadgen_contenders import Job, Lever
 from benchmarks.refadgen_shapes import SD15, Shapes
 from benchmarks.refadgen_speed import (
     COLD,
@@ -18,6 +18,7 @@ from benchmarks.refadgen_speed import (
     PLAIN,
     RELEASED,
     chosen_levers,
+    counted_flops,
     measure,
     print_rows,
 )
@@ -61,6 +62,15 @@ def test_a_lever_is_ours_with_one_thing_changed(pipeline: RefAdGenPipeline) -> N
     assert pipeline.unet.conv_in.weight.is_contiguous()  # the other contenders' is untouched
     for name in ("product tokens only", "deep features every 2nd step"):
         assert not torch.allclose(contenders.pulled(LEVERS[name])(pipeline, job)(2), exact)
+
+
+def test_a_levers_work_is_counted_as_ours_is(pipeline: RefAdGenPipeline) -> None:
+    """What is kept from render to render, the references, is no part of either."""
+    job = Job(CANONICAL, steps=3, guidance=4.0)
+    lever = contenders.pulled(Lever())
+    assert counted_flops(lever, pipeline, job, every=True) == pytest.approx(
+        counted_flops(contenders.ours, pipeline, job), rel=1e-6
+    )
 
 
 def test_levers_are_chosen_by_name() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -179,12 +180,12 @@ def test_out_of_memory_halves_the_micro_batch_and_the_size_is_remembered(
 ) -> None:
     items = [item(n) for n in "abcdefg"]
     expected = pictures(render(engine, items, at_most=7))
-    with holding_at_most(pipeline.unet.conv_in, 2 * 3) as tried:  # both guidance halves of three
+    with holding_at_most(pipeline.unet.conv_out, 2 * 3) as tried:  # both guidance halves of three
         made = pictures(render(engine, items, at_most=7))
     assert list(made) == list("abcdefg")
     assert min(psnr_db(made[n], expected[n]) for n in made) >= 50
     assert tried == [14, 6, 6, 6, 6, 2, 2], "7 at once, then 3, 3 and 1, two steps each"
-    with holding_at_most(pipeline.unet.conv_in, 2 * 3) as tried:
+    with holding_at_most(pipeline.unet.conv_out, 2 * 3) as tried:
         render(engine, items, at_most=7)
         assert max(tried) == 6, "what did not fit was tried again"
         render(engine, [item(n, size=(96, 64)) for n in "abcd"])
@@ -223,7 +224,7 @@ def test_decoding_that_does_not_fit_goes_by_halves_and_renders_nothing_again(
     expected = pictures(render(engine, items, at_most=5))
     steps: list[int] = []
     with (
-        watched(pipeline.unet.conv_in, steps.append),
+        watched(pipeline.unet.conv_out, steps.append),
         holding_at_most(pipeline.vae.to_picture, 2) as tried,
     ):
         made = pictures(render(engine, items, at_most=5))
@@ -239,7 +240,7 @@ def test_one_that_cannot_be_decoded_alone_has_an_error(
 ) -> None:
     steps: list[int] = []
     with (
-        watched(pipeline.unet.conv_in, steps.append),
+        watched(pipeline.unet.conv_out, steps.append),
         holding_at_most(pipeline.vae.to_picture, 0),
     ):
         made = render(engine, [item("a"), item("b")])
@@ -285,13 +286,15 @@ def test_long_prompts_may_be_cut_by_consent(pipeline: RefAdGenPipeline) -> None:
     assert np.array_equal(pictures(long)["a"], pictures(short)["a"])
 
 
+@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize("network", ["unet.conv_out", "vae.to_picture"])
 def test_a_picture_that_became_nan_is_no_black_picture(
-    engine: BatchEngine, pipeline: RefAdGenPipeline
+    engine: BatchEngine, pipeline: RefAdGenPipeline, network: str, value: str
 ) -> None:
     def spoil(_: nn.Module, __: object, output: Tensor) -> Tensor:
-        return torch.full_like(output, float("nan"))
+        return torch.full_like(output, float(value))
 
-    handle = pipeline.unet.conv_out.register_forward_hook(spoil)
+    handle = attrgetter(network)(pipeline).register_forward_hook(spoil)
     try:
         made = render(engine, [item("a"), item("b")])
     finally:

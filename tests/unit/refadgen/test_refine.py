@@ -1,7 +1,9 @@
 """The second pass: SDEdit over one tile, MultiDiffusion over many, the product as it was."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultist
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 from torch import Tensor
 
-from adloom.errors import OutOfMemoryError, RenderArgumentError
+from adloom.errors import DeviceError, OutOfMemoryError, RenderArgumentError
 from models.refadgen import refine as refine_module
 from models.refadgen import refining
 from models.refadgen.pipeline import RefAdGenPipeline
@@ -86,6 +88,32 @@ def test_as_many_tiles_at_once_as_one_likes(
     assert len(tiling) == 9
     assert by_one.shape == picture.shape
     assert torch.allclose(by_one, by_four, atol=1e-4)
+
+
+def test_memory_grows_with_the_tiles_at_once_alone(
+    pipeline: RefAdGenPipeline, picture: Tensor, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: WeakSet[object] = WeakSet()
+    most: list[int] = []
+    real = refine_module.guided_prediction
+
+    def watched(*args: object) -> object:
+        made = real(*args)  # pyright: ignore[reportArgumentType]
+        alive.add(made)
+        most.append(len(alive))
+        return made
+
+    monkeypatch.setattr(refine_module, "guided_prediction", watched)
+    one = seen.references.select([0])
+    whole = replace(seen, references=one.expanded(9))
+    made = refine(pipeline, picture, whole, tiling_of(pipeline, LARGE, TILE), HOW)
+    assert max(most) == 1
+    part = whole.references.part(slice(4, 8))
+    assert len(part) == 4
+    for name, keys in one.keys.items():
+        assert part.keys[name].untyped_storage().data_ptr() == keys.untyped_storage().data_ptr()
+    monkeypatch.undo()
+    assert torch.equal(made, refine(pipeline, picture, seen, tiling_of(pipeline, LARGE, TILE), HOW))
 
 
 def test_a_place_has_the_same_position_in_every_tile_that_shows_it(
@@ -246,3 +274,25 @@ def test_out_of_memory_halves_the_tiles_at_once(
     limit = 0
     with pytest.raises(OutOfMemoryError, match="9 tiles"):
         renderer.refine(request())
+
+
+def test_a_device_that_fails_is_not_the_pictures_fault(
+    pipeline: RefAdGenPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renderer = RefAdGenRenderer(pipeline, "hash", 2)
+
+    def fails(error: Exception) -> Callable[..., None]:
+        def raise_it(*_: object) -> None:
+            raise error
+
+        return raise_it
+
+    broken = torch.AcceleratorError("CUDA error: an illegal memory access was encountered", 700)
+    with monkeypatch.context() as patch:
+        patch.setattr(refining, "refine", fails(broken))
+        with pytest.raises(DeviceError, match="start this process again"):
+            renderer.refine(request())
+    with monkeypatch.context() as patch:  # before there is a tile to make
+        patch.setattr(renderer.engine.features, "of_prompts", fails(torch.OutOfMemoryError()))
+        with pytest.raises(OutOfMemoryError, match="128x192 px does not fit"):
+            renderer.refine(request())

@@ -9,6 +9,7 @@ from torch import Tensor
 from adloom.errors import ModelError, RenderArgumentError
 from adloom.render_spec import SAMPLERS, Shortcuts
 from models.refadgen.attention import Fusion
+from models.refadgen.forward import Deep, Given, forward
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.product_tokens import product_area, product_only
 from models.refadgen.sampling import Conditions, Guidance, guided_prediction
@@ -19,6 +20,7 @@ from models.refadgen.schedules import (
     released_schedule,
     sampler_named,
 )
+from models.refadgen.unet import GenerationUNet
 from tests.unit.refadgen.conftest import Inputs, small_pipeline, small_unet
 
 EVERYWHERE = torch.ones(1, 1, 8, 8)
@@ -52,8 +54,11 @@ def test_the_product_is_what_is_not_white_and_what_that_surrounds() -> None:
     assert bool(area[1].all())  # all white: nothing tells product from background
 
 
+@pytest.mark.parametrize("few_shapes", [False, True])
 @pytest.mark.parametrize("frequencies", [0, 3])
-def test_product_tokens_only_equals_the_others_masked_out(frequencies: int) -> None:
+def test_product_tokens_only_equals_the_others_masked_out(
+    frequencies: int, *, few_shapes: bool
+) -> None:
     """Against -inf on the logits of every other token, on all layers."""
     unet = small_unet(frequencies).eval()
     torch.manual_seed(0)
@@ -73,7 +78,11 @@ def test_product_tokens_only_equals_the_others_masked_out(frequencies: int) -> N
             for n, t in taken.items()
         }
         expected = unet.predict(z, mask, 500, text, replace(whole, logits=out))
-        made = unet.predict(z, mask, 500, text, product_only(whole, taken))
+        only = product_only(whole, taken, few_shapes=few_shapes)
+        if few_shapes:
+            eighths = {only.keys[n].shape[2] / (h.shape[1] / 8) for n, h in hidden.items()}
+            assert eighths <= set(range(1, 9))
+        made = unet.predict(z, mask, 500, text, only)
         assert torch.allclose(made, expected, atol=1e-5)
         assert not torch.allclose(made, unet.predict(z, mask, 500, text, whole), atol=1e-3)
 
@@ -146,6 +155,49 @@ def test_deep_features_of_the_same_step_change_nothing(frequencies: int) -> None
         assert torch.equal(whole, again)
         other, _ = unet.predict_with(deep, z + 0.1, EVERYWHERE, 300, text, None)
         assert not torch.equal(other, unet.predict(z + 0.1, EVERYWHERE, 300, text, None))
+
+
+def test_compiled_code_sees_few_numbers_of_product_tokens(inputs: Inputs) -> None:
+    pipeline = small_pipeline(position_frequencies=0)
+    few = Shortcuts(product_tokens_only=True)
+    only, exact = render(pipeline, inputs, shortcuts=few), render(pipeline, inputs)
+    shapes: set[tuple[int, ...]] = set()
+
+    def compiled(unet: GenerationUNet, x: Tensor, given: Given, deep: Deep | None) -> object:
+        assert given.fusion is not None
+        for name, keys in given.fusion.keys.items():
+            assert name in given.fusion.logits
+            shapes.add((64 // 4 ** unet.level(name), keys.shape[-2]))
+        return forward(unet, x, given, deep)
+
+    pipeline.unet.run_by(compiled)  # pyright: ignore[reportArgumentType]
+    made = [render(pipeline, inputs, samples=[i], shortcuts=few) for i in range(4)]
+    assert torch.allclose(torch.cat(made), only, atol=1e-4)
+    assert not torch.allclose(only, exact, atol=1e-4)
+    assert all(tokens % -(-whole // 8) == 0 for whole, tokens in shapes)
+
+
+def test_deep_features_outlive_the_next_forward() -> None:
+    """A CUDA graph writes its next outputs over its last ones."""
+    unet, text = small_unet().eval(), torch.randn(2, 5, 32)
+    last: list[Tensor] = []
+
+    def graph(unet: GenerationUNet, x: Tensor, given: Given, deep: Deep | None) -> object:
+        for output in last:
+            output.fill_(torch.nan)
+        predicted, hidden = forward(unet, x, given, deep)
+        assert hidden is not None
+        last[:] = [predicted, hidden] if deep is None else [predicted]  # given ones are no outputs
+        return predicted, hidden
+
+    z = torch.randn(1, 4, 8, 8)
+    unet.run_by(graph)  # pyright: ignore[reportArgumentType]
+    deep = None
+    with torch.no_grad():
+        for _ in range(3):
+            predicted, deep = unet.predict_with(deep, z, EVERYWHERE, 500, text, None)
+            assert deep is not None
+            assert bool(torch.isfinite(predicted).all())
 
 
 def test_a_network_that_cannot_be_parted_says_so(pipeline: RefAdGenPipeline) -> None:

@@ -40,6 +40,17 @@ def test_unknown_words_are_named_once_in_order(tokenizer: PreTrainedTokenizerFas
     assert unknown_words(tokenizer, "a Plumbus on red plush, plush") == ("Plumbus", "plush")
 
 
+def test_naming_unknown_words_leaves_the_tokenizer_as_it_is(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    token_ids(tokenizer, ["a"])
+    core = tokenizer.backend_tokenizer
+    before = core.truncation, core.padding
+    assert unknown_words(tokenizer, "a Plumbus " * 9) == ("Plumbus",)
+    assert (core.truncation, core.padding) == before
+    assert before != (None, None)
+
+
 def test_unknown_words_are_left_out_of_the_ids(tokenizer: PreTrainedTokenizerFast) -> None:
     ids = token_ids(tokenizer, ["a Plumbus red, sand", "blurry text, watermark", ""])
     words = tokenizer.convert_ids_to_tokens(ids[0].tolist())

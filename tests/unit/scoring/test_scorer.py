@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from adloom.errors import MaskError, ModelError
+from adloom.errors import DeviceError, MaskError, ModelError, OutOfMemoryError
 from adloom.geometry import Box, Size
 from adloom.imaging.views import GREY, own_mask, product_views, square_crop
 from adloom.imaging.warp import placed_photo
@@ -143,3 +143,30 @@ def test_a_renders_own_mask_is_looked_for_around_the_product_alone() -> None:
     assert found.shape == own.shape
     assert not found[:12, :12].any()
     assert np.mean((found >= 128) != (own >= 128)) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "tries"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), OutOfMemoryError, 2),
+        (torch.AcceleratorError("CUDA error: unspecified launch failure", 719), DeviceError, 1),
+    ],
+)
+def test_a_device_that_fails_in_scoring_is_not_the_pictures_fault(
+    error: Exception, raised: type[Exception], tries: int
+) -> None:
+    network, failing = IdentityNetwork(), [error, error]
+    tried: list[int] = []
+
+    def device(_: object, args: tuple[torch.Tensor, ...]) -> None:
+        tried.append(len(args[0]))
+        if failing:
+            raise failing.pop()
+
+    network.register_forward_pre_hook(device)
+    views = [np.zeros((VIEW_PX, VIEW_PX, 3), np.uint8)]
+    with pytest.raises(raised):
+        network.features(views)
+    assert tried == [1] * tries
+    failing[:] = [torch.OutOfMemoryError()]
+    assert network.features(views).shape == (1, 1280)  # fits at the second try

@@ -63,9 +63,11 @@ def test_acceleration_and_a_lora_reach_the_renderer(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("ADLOOM_COMPILE", "reduce-overhead")
     monkeypatch.setenv("ADLOOM_LORA", "/weights/lcm.safetensors")
     monkeypatch.setenv("ADLOOM_LORA_STRENGTH", "0.5")
+    monkeypatch.setenv("ADLOOM_LORA_LICENCE", "MIT")
     rendering = Settings.load().rendering()
     assert (rendering.channels_last, rendering.compile) == (True, "reduce-overhead")
-    assert (rendering.lora, rendering.lora_strength) == (Path("/weights/lcm.safetensors"), 0.5)
+    lora = rendering.lora, rendering.lora_strength, rendering.lora_licence
+    assert lora == (Path("/weights/lcm.safetensors"), 0.5, "MIT")
 
 
 def test_a_relative_home_does_not_move_with_the_working_folder(

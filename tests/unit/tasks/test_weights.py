@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from adloom.errors import CheckpointError, ConflictError, ModelError, NotFoundError
@@ -53,6 +54,21 @@ def test_weights_that_forbid_commercial_use_are_refused_by_name(root: Path) -> N
     declare_weights("tiny", root, origin="them", licence="CC-BY-NC-4.0", only=["vae"])
     with pytest.raises(ModelError, match=r"vae: CC-BY-NC-4\.0 \(them\)"):
         resident.renderer("tiny", Rendering(root))
+
+
+def test_a_lora_must_be_free_for_commercial_use_too(root: Path, tmp_path: Path) -> None:
+    declare_weights("tiny", root, origin="us", licence="Apache-2.0")
+    lora = tmp_path / "lora.safetensors"
+    save_file({"lora_unet_conv_out.lora_down.weight": torch.ones(2, 16, 3, 3),
+               "lora_unet_conv_out.lora_up.weight": torch.ones(4, 2, 1, 1)}, lora)  # fmt: skip
+    for licence in (None, "CC-BY-NC-4.0"):
+        with pytest.raises(ModelError, match=r"lora\.safetensors.*ADLOOM_LORA_LICENCE"):
+            resident.renderer("tiny", Rendering(root, lora=lora, lora_licence=licence))
+    stated = resident.renderer("tiny", Rendering(root, lora=lora, lora_licence="MIT"))
+    assert stated.weights_hash != resident.renderer("tiny", Rendering(root)).weights_hash
+    declare_weights("tiny", root, origin="us", licence="CC-BY-NC-4.0")
+    with pytest.raises(ModelError, match="adloom weights declare"):
+        resident.renderer("tiny", Rendering(root, lora=lora, lora_licence="MIT"))
 
 
 def test_a_declaration_of_some_components_leaves_the_others(root: Path) -> None:
