@@ -31,7 +31,7 @@ from tasks.device import DeviceHold, device
 from tasks.environment import Environment
 from tasks.finishing import Finisher
 from tasks.heartbeat import Heartbeat
-from tasks.patience import IN_BATCH_S, is_database_outage, outlasting
+from tasks.patience import IN_BATCH_S, Outlasting, is_database_outage
 from tasks.preparing import PreparedBatch, prepare
 from tasks.render_output import RenderOutput
 from tasks.rendering import SpecItems
@@ -65,7 +65,7 @@ def generate(
     database or the store go away, or the lease is lost, the batch is left to whoever claims it.
     """
     stop = stopping.current()
-    db = outlasting(is_database_outage, IN_BATCH_S)
+    db = Outlasting(is_database_outage, IN_BATCH_S)
     prepared = db(prepare, env, batch_id, model)
     started = time.perf_counter()
     with device().held(stop) as turn:

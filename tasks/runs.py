@@ -30,7 +30,7 @@ from db.queries import batches, campaigns, cancelling, run_leases, runs
 from tasks import resident
 from tasks.environment import Environment
 from tasks.heartbeat import Heartbeat
-from tasks.patience import OUTAGE_S, is_database_outage, outlasting
+from tasks.patience import OUTAGE_S, Outlasting, is_database_outage
 
 ENDED = (RunState.COMPLETE, RunState.FAILED, RunState.CANCELLED)
 
@@ -141,7 +141,7 @@ def held(env: Environment, run_id: int) -> Iterator[Heartbeat[RunLease]]:
 def _claimed(env: Environment, run_id: int) -> RunLease:
     """The run's lease, waiting as long as that of a process that was killed can last."""
     deadline = time.monotonic() + env.rendering.lease_s + 1
-    claim = outlasting(is_database_outage, OUTAGE_S)
+    claim = Outlasting(is_database_outage, OUTAGE_S)
     while True:
         lease = claim(_claim, env, run_id)
         if lease is not None:

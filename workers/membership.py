@@ -14,7 +14,7 @@ from adloom.records import WorkerRecord
 from adloom.states import WorkerState
 from db.queries import reaping, submissions, workers
 from tasks.environment import Environment
-from tasks.patience import OUTAGE_S, is_outage, outlasting
+from tasks.patience import OUTAGE_S, Outlasting, is_outage
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Membership:
         self._thread = threading.Thread(target=self._beat, name="membership", daemon=True)
 
     def __enter__(self) -> Self:
-        outlasting(is_outage, OUTAGE_S)(self._register)
+        Outlasting(is_outage, OUTAGE_S)(self._register)
         self._thread.start()
         return self
 

@@ -20,7 +20,7 @@ from adloom.states import WorkerState
 from tasks.device import device
 from tasks.environment import Environment, use
 from tasks.opening import open_from_settings
-from tasks.patience import OUTAGE_S, PatientStore, is_outage, outlast, outlasting
+from tasks.patience import OUTAGE_S, Outlasting, PatientStore, is_outage, outlast
 from tasks.stopping import StopReason
 from workers.health import health_page
 from workers.membership import Membership, Place
@@ -73,7 +73,7 @@ def _work(options: argparse.Namespace) -> int:
     from workers.deployments import CONTROL_POOL, require_pool  # imports Prefect
     from workers.resident import ResidentWorker
 
-    opened = outlasting(is_outage, OUTAGE_S)(open_from_settings)
+    opened = Outlasting(is_outage, OUTAGE_S)(open_from_settings)
     asyncio.run(outlast(require_pool, options.pool))
     host = socket.gethostname()
     env = replace(
