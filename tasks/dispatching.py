@@ -63,11 +63,11 @@ class Dispatcher:
         """Has lost submissions made again; returns how many.
 
         Lost is one that was never made; whose taker has died; whose flow run has ended or is gone,
-        or was claimed by a worker that never got as far as to say so.
+        taken or not, or was claimed by a worker that never got as far as to say so.
         """
         waiting = await asyncio.to_thread(self._waiting, run_id)
         lost = [s for s in waiting if _is_lost(s)]
-        doubted = [s for s in waiting if s not in lost and s.age_s > DOUBTED_S and not s.taken_by]
+        doubted = [s for s in waiting if s not in lost and s.age_s > DOUBTED_S and s.flow_run_id]
         if doubted:
             found = await _flow_runs([s.flow_run_id for s in doubted if s.flow_run_id])
             lost += [s for s in doubted if not _is_on_its_way(found.get(s.flow_run_id or ""), s)]
@@ -110,6 +110,8 @@ def _is_on_its_way(flow_run: FlowRun | None, one: Submission) -> bool:
     """Whether a worker may yet begin the batch by this flow run."""
     if flow_run is None or flow_run.state is None or flow_run.state.type in _ENDED:
         return False
+    if one.taken_by:
+        return True
     return not (flow_run.state.type in _UNDER_WAY and one.age_s > 2 * DOUBTED_S)
 
 

@@ -6,11 +6,12 @@ that waits behind a slow one is not held from a worker that is free. The text en
 reference U-Net run on the device, and wait for their turn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from adloom.errors import AdloomError, ModelError
+from adloom.errors import AdloomError, DatabaseUnavailableError, ModelError
 from adloom.keys import render_key
 from adloom.records import PendingBatch
 from db.queries import batches, submissions
@@ -36,7 +37,23 @@ class PreparedBatch:
         return self.absent if epoch == self.epoch + 1 else frozenset()
 
 
-def prepare(env: Environment, batch_id: int, model: str) -> PreparedBatch:
+@contextmanager
+def let_go_unless_begun(env: Environment, batch_id: int) -> Iterator[None]:
+    """If the block fails before the batch was claimed, the batch is submitted again.
+
+    Where the database is away as well, the flow run's end says the same (tasks/dispatching.py).
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(DatabaseUnavailableError), env.database.transaction() as tx:
+            submissions.let_go(tx, batch_id, env.owner)
+        raise
+
+
+def prepare(
+    env: Environment, batch_id: int, model: str, flow_run_id: str | None = None
+) -> PreparedBatch:
     """Loads models and pictures for a batch, and notes who will begin it.
 
     Raises ModelError if the models of this process are not those that the batch was planned with.
@@ -44,7 +61,7 @@ def prepare(env: Environment, batch_id: int, model: str) -> PreparedBatch:
     """
     with env.database.transaction() as tx:
         batch = batches.pending(tx, batch_id)
-        submissions.take(tx, batch_id, env.owner)
+        submissions.take(tx, batch_id, env.owner, flow_run_id)
     pictures = ProductPictures(env.store, env.workspace)
     if not batch.renders:
         return PreparedBatch(batch_id, batch.epoch, pictures, frozenset())

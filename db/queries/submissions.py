@@ -57,7 +57,16 @@ UPDATE batch SET prefect_flow_run_id = :flow_run
 WHERE id = :batch AND submissions = :submissions AND submitted_at IS NOT NULL
 """)
 
-_TAKE = text("UPDATE batch SET taken_by = :owner WHERE id = :batch AND state = 'pending'")
+_TAKE = text("""
+UPDATE batch SET taken_by = :owner,
+    prefect_flow_run_id = coalesce(CAST(:flow_run AS text), prefect_flow_run_id)
+WHERE id = :batch AND state = 'pending'
+""")
+
+_LET_GO = text("""
+UPDATE batch SET submitted_at = NULL, taken_by = NULL
+WHERE id = :batch AND state = 'pending' AND taken_by = :owner
+""")
 
 _WITHDRAW = text("""
 UPDATE batch SET submitted_at = NULL, taken_by = NULL
@@ -96,9 +105,14 @@ def note_flow_run(tx: Transaction, submission: Submission, flow_run_id: str) -> 
     tx.execute(_FLOW_RUN, {**values, "flow_run": flow_run_id})
 
 
-def take(tx: Transaction, batch_id: int, owner: str) -> None:
-    """Notes the process that has taken a batch's flow run and will begin it."""
-    tx.execute(_TAKE, {"batch": batch_id, "owner": owner})
+def take(tx: Transaction, batch_id: int, owner: str, flow_run_id: str | None = None) -> None:
+    """Notes the process that has taken a batch, by which flow run, and will begin it."""
+    tx.execute(_TAKE, {"batch": batch_id, "owner": owner, "flow_run": flow_run_id})
+
+
+def let_go(tx: Transaction, batch_id: int, owner: str) -> None:
+    """Has a batch that its taker will not begin after all submitted again."""
+    tx.execute(_LET_GO, {"batch": batch_id, "owner": owner})
 
 
 def withdraw(tx: Transaction, lost: Sequence[Submission]) -> None:
