@@ -17,6 +17,8 @@ from services.processes import Process, is_alive, log_tail, start_detached, stop
 HOST = "127.0.0.1"
 _START_S = 240.0  # 4-7 s where nothing else runs; the first start makes its tables
 _STOP_S = 15.0
+_LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
+"""They outlive a restart: Prefect ends the flow runs whose leases it has forgotten."""
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -51,6 +53,7 @@ class PrefectServer:
             "PREFECT_SERVER_API_PORT": str(port),
             "PREFECT_SERVER_METRICS_ENABLED": "true",
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES_ON_DISK,
         }
         if self.auth:
             env["PREFECT_SERVER_API_AUTH_STRING"] = self.auth

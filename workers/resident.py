@@ -230,7 +230,11 @@ def flow_at(entrypoint: str) -> Flow[..., Any]:
 
 
 def _carry_out(flow: Flow[..., Any], flow_run: FlowRun, stop: Stop) -> BaseException | None:
-    """Runs the flow to its end; returns what it failed with."""
+    """Runs the flow to its end; returns what it failed with.
+
+    Prefect cancels a flow whose concurrency lease it cannot renew, say after a restart of its
+    server: that ends the flow run, which is handed back, and not the worker.
+    """
 
     async def carry_out() -> BaseException | None:
         state = await run_flow_async(
@@ -243,8 +247,11 @@ def _carry_out(flow: Flow[..., Any], flow_run: FlowRun, stop: Stop) -> BaseExcep
         said = await state.aresult(raise_on_failure=False)
         return said if isinstance(said, BaseException) else None
 
-    with heeded(stop):
-        return asyncio.run(carry_out())
+    try:
+        with heeded(stop):
+            return asyncio.run(carry_out())
+    except asyncio.CancelledError:
+        return HandedBackError("Prefect cancelled the flow from within", where=flow.name)
 
 
 def _ends_process(error: AdloomError) -> bool:
