@@ -71,6 +71,7 @@ WHERE id = :batch AND state = 'pending' AND taken_by = :owner
 _WITHDRAW = text("""
 UPDATE batch SET submitted_at = NULL, taken_by = NULL
 WHERE id = :batch AND submissions = :submissions AND state = 'pending'
+    AND taken_by IS NOT DISTINCT FROM CAST(:taken_by AS text)
 """)
 
 _TAKEN_AWAY = text("""
@@ -116,9 +117,10 @@ def let_go(tx: Transaction, batch_id: int, owner: str) -> None:
 
 
 def withdraw(tx: Transaction, lost: Sequence[Submission]) -> None:
-    """Has batches submitted again, under another key."""
+    """Has batches submitted again, under another key, unless someone took them meanwhile."""
     for one in lost:
-        tx.execute(_WITHDRAW, {"batch": one.batch_id, "submissions": one.number})
+        values = {"batch": one.batch_id, "submissions": one.number, "taken_by": one.taken_by}
+        tx.execute(_WITHDRAW, values)
 
 
 def withdraw_taken(tx: Transaction, ws: int, owner: str) -> None:

@@ -198,7 +198,10 @@ def test_a_submission_that_got_lost_is_made_again_under_another_key(world: World
             ("flow-run", None, False),
             (None, "w0:1", True),
         ]
-        submissions.withdraw(tx, [lost])
+        submissions.take(tx, lost.batch_id, "w1:1")
+        submissions.withdraw(tx, [lost])  # looked at before it was taken: no longer lost
+        assert submissions.mark(tx, run_id, limit=2) == ()
+        submissions.let_go(tx, lost.batch_id, "w1:1")
         [again] = submissions.mark(tx, run_id, limit=2)
     assert (again.batch_id, again.number) == (batch_ids[0], 2)
     assert again.key != lost.key
