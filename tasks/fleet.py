@@ -31,7 +31,6 @@ def cut(env: Environment, lease: RunLease) -> None:
     """Cuts what the run needs and nobody has cut. Raises LeaseLostError."""
     with env.database.transaction() as tx:
         run_leases.hold(tx, lease)
-        batches.fail_exhausted(tx, env.workspace_id, max_attempts=MAX_ATTEMPTS)
         batches.cut(tx, lease.run_id, size=env.rendering.batch_size)
 
 
@@ -57,11 +56,12 @@ def to_submit(
 
 
 def reap(env: Environment, lease: RunLease) -> None:
-    """Hands back what lost its worker. Raises LeaseLostError."""
+    """Hands back what lost its worker, fails what did so too often. Raises LeaseLostError."""
     with env.database.transaction() as tx:
         run_leases.hold(tx, lease)
         counts = reaping.reap(tx, env.workspace_id, grace_s=env.rendering.lease_s)
         reaping.close_empty(tx, lease.run_id)
+        batches.fail_exhausted(tx, env.workspace_id, max_attempts=MAX_ATTEMPTS)
     if counts.handed_back or counts.split or counts.failed:
         log.warning("batches lost their worker", handed_back=counts.handed_back,
                     split=counts.split, renders_failed=counts.failed)  # fmt: skip

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from adloom.errors import AdloomError, ConfigurationError
 from adloom.states import WorkerState
 from tasks.device import device
 from tasks.environment import Environment, use
+from tasks.fleet import CONTROL_POOL
 from tasks.opening import open_from_settings
 from tasks.patience import OUTAGE_S, Outlasting, PatientStore, is_outage, outlast
 from tasks.stopping import StopReason
@@ -70,7 +72,7 @@ def _end_with_supervisor() -> None:
 
 
 def _work(options: argparse.Namespace) -> int:
-    from workers.deployments import CONTROL_POOL, require_pool  # imports Prefect
+    from workers.deployments import require_pool  # imports Prefect
     from workers.resident import ResidentWorker
 
     opened = Outlasting(is_outage, OUTAGE_S)(open_from_settings)
@@ -111,6 +113,9 @@ async def _serve(env: Environment, place: Place, worker: Any, options: argparse.
             "uptime_s": round(time.monotonic() - started, 1),
         }
 
+    def work_done() -> int:
+        return worker.ended_runs if place.pool == CONTROL_POOL else device().use.batches
+
     def report() -> tuple[bool, dict[str, Any]]:
         silent_s = time.monotonic() - worker.polled_at
         healthy = worker.draining or worker.active > 0 or silent_s < _SILENT_S
@@ -129,7 +134,7 @@ async def _serve(env: Environment, place: Place, worker: Any, options: argparse.
 
         _heed_signals(lambda: drain(StopReason.DRAINING, options.hand_back))
         watching = asyncio.create_task(
-            _watch_memory(bound, lambda: drain(StopReason.REPLACED, False))
+            _watch_memory(bound, work_done, lambda: drain(StopReason.REPLACED, False))
         )
         await worker.start(printer=lambda line: log.info(line, health=f"127.0.0.1:{port}/health"))
         watching.cancel()
@@ -157,10 +162,12 @@ def _heed_signals(drain: Any) -> None:
         loop.add_signal_handler(number, on_signal)
 
 
-async def _watch_memory(bound: MemoryBound, replace_process: Any) -> None:
+async def _watch_memory(
+    bound: MemoryBound, work_done: Callable[[], int], replace_process: Callable[[], None]
+) -> None:
     while True:
         await asyncio.sleep(_LOOK_S)
-        if bound.is_exceeded(device().use.batches):
+        if bound.is_exceeded(work_done()):
             log.warning("memory has grown beyond its bound: the process is replaced",
                         rss_mb=round(bound.rss_mb()), bound_mb=bound.limit_mb)  # fmt: skip
             replace_process()

@@ -55,6 +55,7 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         options["prefetch_seconds"] = 0
         super().__init__(*arguments, **options)
         self.polled_at = time.monotonic()
+        self.ended_runs = 0
         self.ended_by: AdloomError | None = None
         """What makes this process unfit for more work: its device, weights, settings."""
         self._draining = False
@@ -174,6 +175,7 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             self.get_flow_run_logger(flow_run).exception("not carried out: %s", error)
         finally:
             del self._active[flow_run.id]
+            self.ended_runs += 1
             if self._cancelling_observer is not None:
                 self._cancelling_observer.remove_in_flight_flow_run_id(flow_run.id)
             self._wake.set()

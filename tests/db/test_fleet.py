@@ -1,5 +1,7 @@
 """Attempts are kept; batches that lose their workers are handed back, split, or failed."""
 
+import uuid
+
 import pytest
 from sqlalchemy import text
 
@@ -19,9 +21,10 @@ def cut(world: World, size: int = 50) -> tuple[int, list[int]]:
 
 
 def die(world: World, batch_id: int, worker: str) -> Lease:
-    """A worker claims the batch and is never heard of again."""
+    """A process of a worker claims the batch and is never heard of again."""
+    owner = f"{worker}:{uuid.uuid4()}"
     with world.database.transaction() as tx:
-        lease = leases.claim(tx, batch_id, f"{worker}:1", 60, worker=worker)
+        lease = leases.claim(tx, batch_id, owner, 60, worker=worker)
     assert lease is not None
     world.expire(batch_id)
     return lease
@@ -136,6 +139,14 @@ def test_one_worker_alone_condemns_no_render(world: World) -> None:
         assert reap(world) == (1, 0, 0)
     die(world, batch_ids[0], "w1")
     assert reap(world) == (1, 0, 1)
+
+
+def test_a_process_that_loses_its_lease_again_and_again_has_not_died(world: World) -> None:
+    _, [batch_id] = cut(world)
+    for _ in range(3):
+        world.claimed(batch_id, "cut-off:1")
+        world.expire(batch_id)
+        assert reap(world) == (1, 0, 0)
 
 
 def test_the_end_of_a_draining_worker_is_no_fault_of_its_batch(world: World) -> None:
