@@ -17,7 +17,7 @@ from prefect.states import Scheduled
 from prefect.types._datetime import now
 
 from adloom.errors import ConfigurationError
-from adloom.records import Submission
+from adloom.records import OrphanedRun, Submission
 from db.queries import submissions
 from tasks.environment import Environment
 
@@ -92,15 +92,20 @@ class Dispatcher:
             submissions.withdraw(tx, lost)
 
 
-async def resume(campaign: str, key: str) -> None:
-    """Has the run-campaign deployment go on with a campaign's interrupted run."""
+async def resume(orphan: OrphanedRun, key: str) -> str:
+    """Has the run-campaign deployment go on with an interrupted run; returns the flow run's id."""
     async with get_client() as client:
-        await client.create_flow_run_from_deployment(
+        made = await client.create_flow_run_from_deployment(
             await _deployment_id(_CAMPAIGNS),
-            parameters={"campaign": campaign, "trigger": "schedule"},
+            parameters={
+                "campaign": orphan.campaign,
+                "trigger": orphan.trigger.value,
+                "run": orphan.run_id,
+            },
             state=Scheduled(),
             idempotency_key=key,
         )
+    return str(made.id)
 
 
 def _is_lost(one: Submission) -> bool:

@@ -26,5 +26,5 @@ async def resume_orphans(env: Environment) -> int:
     for orphan in orphans:
         log.warning("a run has lost its coordinator", run=orphan.run_id, campaign=orphan.campaign)
         made = int(orphan.created_at.timestamp())
-        await dispatching.resume(orphan.campaign, f"resume-{orphan.run_id}:{orphan.epoch}:{made}")
+        await dispatching.resume(orphan, f"resume-{orphan.run_id}:{orphan.epoch}:{made}")
     return len(orphans)

@@ -111,6 +111,7 @@ class OrphanedRun:
 
     run_id: int
     campaign: str
+    trigger: Trigger
     epoch: int
     created_at: datetime
 

@@ -86,7 +86,7 @@ _NEWEST = text(
 )
 
 _ORPHANED = text("""
-SELECT r.id, c.slug AS campaign, r.lease_epoch, r.created_at FROM run r
+SELECT r.id, c.slug AS campaign, r.trigger, r.lease_epoch, r.created_at FROM run r
 JOIN campaign c ON c.id = r.campaign_id
 WHERE r.workspace_id = :ws AND r.state IN ('planning', 'rendering', 'judging')
     AND r.trigger = 'schedule' AND r.paused_at IS NULL
@@ -227,7 +227,9 @@ def led_by(tx: Transaction, ws: int, owner: str) -> RunSummary | None:
 def orphaned(tx: Transaction, ws: int) -> tuple[OrphanedRun, ...]:
     """Live runs of a schedule that nobody coordinates and that are not paused."""
     rows = tx.execute(_ORPHANED, {"ws": ws})
-    return tuple(OrphanedRun(r.id, r.campaign, r.lease_epoch, r.created_at) for r in rows)
+    return tuple(
+        OrphanedRun(r.id, r.campaign, Trigger(r.trigger), r.lease_epoch, r.created_at) for r in rows
+    )
 
 
 def summary(tx: Transaction, ws: int, run_id: int) -> RunSummary:
