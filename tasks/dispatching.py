@@ -18,6 +18,7 @@ from prefect.types._datetime import now
 
 from adloom.errors import ConfigurationError
 from adloom.records import OrphanedRun, Submission
+from adloom.states import Trigger
 from db.queries import submissions
 from tasks.environment import Environment
 
@@ -106,6 +107,20 @@ async def resume(orphan: OrphanedRun, key: str) -> str:
             idempotency_key=key,
         )
     return str(made.id)
+
+
+async def to_resume(orphans: Sequence[OrphanedRun]) -> list[OrphanedRun]:
+    """Those that a schedule or a deployment began, and no flow run that waits will go on with."""
+    found = await _flow_runs([o.flow_run_id for o in orphans if o.flow_run_id])
+    return [o for o in orphans if is_to_resume(found.get(o.flow_run_id or ""), o)]
+
+
+def is_to_resume(flow_run: FlowRun | None, orphan: OrphanedRun) -> bool:
+    if flow_run is None:
+        return orphan.trigger is Trigger.SCHEDULE
+    if flow_run.state is not None and flow_run.state.type is StateType.SCHEDULED:
+        return False
+    return orphan.trigger is Trigger.SCHEDULE or flow_run.deployment_id is not None
 
 
 def _is_lost(one: Submission) -> bool:
