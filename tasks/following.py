@@ -43,7 +43,7 @@ class Following:
 
     async def has_fleet(self) -> bool:
         """Whether the run's batches are for a fleet. A process that may not render has no other."""
-        self._crew = await in_thread(fleet.size, self._env)
+        self._crew = await in_thread(fleet.size, self._env, self._run)
         now = time.monotonic()
         if self._crew:
             self._seen_at = now

@@ -18,6 +18,7 @@ from db.queries import batches, submissions
 from tasks import resident
 from tasks.environment import Environment
 from tasks.pictures import ProductPictures
+from tasks.refusals import refusals
 
 _AT_ONCE = 8
 
@@ -78,16 +79,23 @@ def prepare(
 
 
 def _require_models(env: Environment, model: str, batch: PendingBatch) -> None:
+    planned = batch.renders[0].weights_hash
+    refusals().check(model, planned)
     try:
         at_hand = resident.renderer(model, env.rendering).weights_hash
+        resident.extractor(env.rendering)
+        resident.scorer(env.rendering)
+        resident.require_pinned(planned, at_hand, where=f"batch {batch.id}")
     except AdloomError as error:
-        if error.of_installation:
+        if error.retryable:
             raise
-        raise ModelError(f"cannot render here: {error}", where=f"batch {batch.id}") from error
-    resident.extractor(env.rendering)
-    resident.scorer(env.rendering)
-    planned = batch.renders[0].weights_hash
-    resident.require_pinned(planned, at_hand, where=f"batch {batch.id}")
+        cannot = (
+            error
+            if isinstance(error, ModelError)
+            else ModelError(f"cannot render here: {error}", where=f"batch {batch.id}")
+        )
+        refusals().add(model, planned, cannot)
+        raise cannot from error
 
 
 def _absent(env: Environment, fingerprints: Sequence[str]) -> frozenset[str]:

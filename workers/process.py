@@ -16,13 +16,14 @@ from typing import Any
 import psutil
 import structlog
 
-from adloom.errors import AdloomError, ConfigurationError
+from adloom.errors import AdloomError
 from adloom.states import WorkerState
 from tasks.device import device
 from tasks.environment import Environment, use
 from tasks.fleet import CONTROL_POOL
 from tasks.opening import open_from_settings
 from tasks.patience import OUTAGE_S, Outlasting, PatientStore, is_outage, outlast
+from tasks.refusals import refusals
 from tasks.stopping import StopReason
 from workers.health import health_page
 from workers.membership import Membership, Place
@@ -111,6 +112,7 @@ async def _serve(env: Environment, place: Place, worker: Any, options: argparse.
             "gap_ms": [round(1000 * g, 1) for g in list(used.gaps_s)[-20:]],
             "rss_mb": round(bound.rss_mb()),
             "uptime_s": round(time.monotonic() - started, 1),
+            "refuses": refusals().listed(),
         }
 
     def work_done() -> int:
@@ -139,9 +141,8 @@ async def _serve(env: Environment, place: Place, worker: Any, options: argparse.
         await worker.start(printer=lambda line: log.info(line, health=f"127.0.0.1:{port}/health"))
         watching.cancel()
     if worker.ended_by is not None:
-        unfit = isinstance(worker.ended_by, ConfigurationError) or not worker.ended_by.retryable
         sys.stderr.write(f"worker '{place.name}' ends: {worker.ended_by}\n")
-        return EXIT_UNFIT if unfit else EXIT_REPLACE
+        return EXIT_REPLACE
     return EXIT_REPLACE if bound.exceeded else EXIT_DRAINED
 
 

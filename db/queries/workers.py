@@ -43,6 +43,13 @@ SELECT count(*) FROM worker WHERE workspace_id = :ws AND pool = :pool AND state 
     AND expires_at > clock_timestamp()
 """)
 
+_REFUSALS = text("""
+SELECT one->>'reason' AS reason FROM worker CROSS JOIN jsonb_array_elements(stats->'refuses') AS one
+WHERE workspace_id = :ws AND pool = :pool AND state = 'working'
+    AND expires_at > clock_timestamp() AND one->>'model' = :model AND one->>'weights' = :weights
+ORDER BY name
+""")
+
 
 def bearer(tx: Transaction, ws: int, name: str) -> str | None:
     """The process that bears a worker's name, or bore it last; locked until the commit."""
@@ -103,3 +110,9 @@ def listed(tx: Transaction, ws: int, pool: str | None = None) -> tuple[WorkerRec
 def working(tx: Transaction, ws: int, pool: str) -> int:
     """How many workers of a pool take work at the moment."""
     return int(tx.execute(_WORKING, {"ws": ws, "pool": pool}).scalar_one())
+
+
+def refusals(tx: Transaction, ws: int, pool: str, model: str, weights_hash: str) -> tuple[str, ...]:
+    """Why workers of a pool that take work make none of a model's, one reason a worker."""
+    values = {"ws": ws, "pool": pool, "model": model, "weights": weights_hash}
+    return tuple(tx.execute(_REFUSALS, values).scalars())

@@ -1,14 +1,18 @@
 """Attempts are kept; batches that lose their workers are handed back, split, or failed."""
 
 import uuid
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from adloom.errors import LeaseLostError
+from adloom.errors import LeaseLostError, ModelError
 from adloom.records import FailureFilter, Lease, WorkerRecord
 from adloom.states import AttemptEnding, BatchState, RenderState, WorkerState
-from db.queries import attempts, batches, leases, reaping, retrying, submissions, workers
+from db.queries import attempts, batches, leases, reaping, retrying, runs, submissions, workers
+from storage.local import LocalStore
+from tasks import fleet
+from tasks.environment import Environment, Rendering
 from tests.db.world import World, campaign, stored
 
 ONE_SIZE = campaign(formats=("1:1",))
@@ -262,3 +266,27 @@ def test_only_workers_that_take_work_count(world: World) -> None:
         assert [(w.name, w.alive) for w in workers.listed(tx, world.ws)] == [
             ("c", True), ("a", True), ("b", False),
         ]  # fmt: skip
+
+
+def test_workers_that_refuse_a_model_do_not_count_and_all_of_them_end_the_wait(
+    world: World, tmp_path: Path
+) -> None:
+    run_id, _ = cut(world)
+    with world.database.transaction() as tx:
+        run = runs.get(tx, world.ws, run_id)
+    env = Environment(
+        world.database, LocalStore(tmp_path), "w", world.ws, Rendering(weights_root=tmp_path), "c"
+    )
+    refuses = [{"model": run.spec.model, "weights": run.weights_hash, "reason": "no weights"}]
+    for name in ("a", "b"):
+        register(world, name, f"{name}:1")
+    for owner, left in (("a:1", 1), ("b:1", None)):
+        with world.database.transaction() as tx:
+            workers.beat(
+                tx, world.ws, owner, state=WorkerState.WORKING, stats={"refuses": refuses}, ttl_s=60
+            )
+        if left is None:
+            with pytest.raises(ModelError, match=r"none of the 2 workers.*no weights"):
+                fleet.size(env, run)
+        else:
+            assert fleet.size(env, run) == left

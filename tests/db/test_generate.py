@@ -29,6 +29,7 @@ from storage.protocol import PutResult
 from tasks import resident
 from tasks.environment import Environment, Rendering
 from tasks.generate import BatchReport, generate
+from tasks.refusals import refusals
 from tasks.stopping import Stop, StopReason, heeded
 from tests.db.world import World, campaign, record, sha
 from tests.unit.imaging.pictures import drawn_cutout
@@ -303,6 +304,12 @@ def test_a_batch_prepared_for_another_s_weights_is_left_alone(night: Night) -> N
         submissions.mark(tx, night.run, limit=1)
     with pytest.raises(ModelError, match="pinned to weights other"):
         night.generate()
+    refused = [r for r in refusals().listed() if r["weights"] == "other"]
+    assert [(r["model"], "pinned to weights other" in r["reason"]) for r in refused] == [
+        ("tiny", True)
+    ]
+    with pytest.raises(ModelError, match="pinned to weights other"):
+        refusals().check("tiny", "other")
     with night.world.database.transaction() as tx:
         assert batches.get(tx, night.batch).state is BatchState.PENDING
         assert attempts.of_run(tx, night.run) == ()
