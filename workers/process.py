@@ -98,18 +98,13 @@ def _work(options: argparse.Namespace) -> int:
 
 
 async def _serve(env: Environment, place: Place, worker: Any, options: argparse.Namespace) -> int:
-    started = time.monotonic()
+    started, loop = time.monotonic(), asyncio.get_running_loop()
     bound = MemoryBound(psutil.Process(), env.rendering.device, options.max_growth_mb)
 
     def stats() -> dict[str, Any]:
-        used = device().use
         return {
             "active": worker.active,
-            "batches": used.batches,
-            "renders": used.renders,
-            "busy_s": round(used.busy_s, 3),
-            "busy_share": round(used.busy_share, 4),
-            "gap_ms": [round(1000 * g, 1) for g in list(used.gaps_s)[-20:]],
+            **_device_use(),
             "rss_mb": round(bound.rss_mb()),
             "uptime_s": round(time.monotonic() - started, 1),
             "refuses": refusals().listed(),
@@ -127,7 +122,12 @@ async def _serve(env: Environment, place: Place, worker: Any, options: argparse.
 
     with (
         health_page(options.health_port, report) as port,
-        Membership(env, place, lambda: {**stats(), "health_port": port}) as member,
+        Membership(
+            env,
+            place,
+            lambda: {**stats(), "health_port": port},
+            lambda: loop.call_soon_threadsafe(lambda: drain(StopReason.REPLACED, True)),
+        ) as member,
     ):
 
         def drain(reason: StopReason, hand_back: bool) -> None:
@@ -140,10 +140,23 @@ async def _serve(env: Environment, place: Place, worker: Any, options: argparse.
         )
         await worker.start(printer=lambda line: log.info(line, health=f"127.0.0.1:{port}/health"))
         watching.cancel()
+    if member.displaced:
+        return EXIT_UNFIT  # a new one would take the name back, and so on
     if worker.ended_by is not None:
         sys.stderr.write(f"worker '{place.name}' ends: {worker.ended_by}\n")
         return EXIT_REPLACE
     return EXIT_REPLACE if bound.exceeded else EXIT_DRAINED
+
+
+def _device_use() -> dict[str, Any]:
+    used = device().use
+    return {
+        "batches": used.batches,
+        "renders": used.renders,
+        "busy_s": round(used.busy_s, 3),
+        "busy_share": round(used.busy_share, 4),
+        "gap_ms": [round(1000 * g, 1) for g in list(used.gaps_s)[-20:]],
+    }
 
 
 def _heed_signals(drain: Any) -> None:

@@ -29,6 +29,7 @@ _BEAT = text("""
 UPDATE worker SET expires_at = clock_timestamp() + make_interval(secs => :ttl),
     state = CAST(:state AS worker_state), stats = CAST(:stats AS jsonb)
 WHERE workspace_id = :ws AND owner = :owner
+RETURNING name
 """)
 
 _ALL = text("""
@@ -81,10 +82,10 @@ def beat(
     state: WorkerState,
     stats: Mapping[str, Any],
     ttl_s: float,
-) -> None:
-    """Says that the process is alive for `ttl_s` more; nothing if another bears its name."""
+) -> bool:
+    """Says that the process is alive for `ttl_s` more; False if another bears its name by now."""
     values = {"ws": ws, "owner": owner, "state": state.value, "stats": as_json(stats)}
-    tx.execute(_BEAT, {**values, "ttl": ttl_s})
+    return tx.execute(_BEAT, {**values, "ttl": ttl_s}).one_or_none() is not None
 
 
 def listed(tx: Transaction, ws: int, pool: str | None = None) -> tuple[WorkerRecord, ...]:

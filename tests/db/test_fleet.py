@@ -181,6 +181,11 @@ def test_a_worker_that_follows_another_under_its_name_frees_what_that_one_held(
         assert reaping.hand_back_of(tx, world.ws, "w0:1") == 1
     register(world, "w0", "w0:2")
     with world.database.transaction() as tx:
+        beats = [
+            workers.beat(tx, world.ws, owner, state=WorkerState.WORKING, stats={}, ttl_s=60)
+            for owner in ("w0:1", "w0:2")
+        ]
+        assert beats == [False, True]  # the first one learns that its name is another's
         assert workers.bearer(tx, world.ws, "w0") == "w0:2"
         assert attempts.endings(tx, run_id) == {"lost": 1}
         assert batches.get(tx, batch_id).state is BatchState.PENDING
