@@ -43,7 +43,7 @@ class Membership:
         env: Environment,
         place: Place,
         stats: Callable[[], dict[str, Any]],
-        on_displaced: Callable[[], None] = lambda: None,
+        on_displaced: Callable[[], object] = lambda: None,
     ) -> None:
         self._env, self._place, self._stats = env, place, stats
         self._on_displaced = on_displaced
