@@ -199,6 +199,12 @@ def test_batches_are_submitted_once_within_the_window(world: World) -> None:
         assert submissions.under_way(tx, run_id) == 2
         assert submissions.mark(tx, other, limit=9) == ()
         theirs = submissions.mark_others(tx, world.ws, other, limit=9)
+        # Each run looks after all that it waits for, whichever run cut and submitted it.
+        for one in (run_id, other):
+            assert submissions.under_way(tx, one) == 6
+            assert [s.batch_id for s in submissions.waiting(tx, one)] == batch_ids
+        submissions.withdraw(tx, first)
+        assert submissions.mark_others(tx, world.ws, other, limit=9) != ()
     assert [s.batch_id for s in (*first, *theirs)] == batch_ids
     assert len({s.key for s in (*first, *theirs)}) == 6
     with world.database.transaction() as tx:
