@@ -17,18 +17,26 @@ from tasks.stopping import StopReason
 
 
 @flow(name="run-campaign", flow_run_name="{campaign}")
-async def run_campaign(campaign: str, trigger: str = "manual") -> int:
+async def run_campaign(campaign: str, trigger: str = "manual", run: int | None = None) -> int:
     """Plans, renders what is missing, judges, reports. Returns the run's number.
 
-    An interrupted run of the same campaign is gone on with. Calling it again is always safe.
+    An interrupted run of the same campaign is gone on with. Calling it again is always safe. Given
+    the number of the `run` to go on with, it begins no other where that one has ended.
     """
     env = current()
-    run = await in_thread(
-        runs.begin, env, campaign, trigger=Trigger(trigger), flow_run_id=flow_run.id or None
+    begun = await in_thread(
+        runs.begin,
+        env,
+        campaign,
+        trigger=Trigger(trigger),
+        flow_run_id=flow_run.id or None,
+        resumed=run,
     )
-    with runs.held(env, run.id) as lease:
+    if begun.state in runs.ENDED:
+        return begun.id
+    with runs.held(env, begun.id) as lease:
         await carry_out(lease)
-    return run.id
+    return begun.id
 
 
 async def carry_out(lease: Heartbeat[RunLease]) -> None:

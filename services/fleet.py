@@ -1,6 +1,7 @@
 """The workers of one machine, started by `adloom up --workers N` and stopped by `adloom down`."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def start_workers(
     """
     recorded = load(settings.home) or State()
     alive = {w.name for w in recorded.workers if is_alive(w)}
-    wanted = [f"{pool}-{number}" for number in range(1, count + 1)]
+    host = socket.gethostname()  # machines may share one Postgres: a name is one worker's there
+    wanted = [f"{host}-{pool}-{number}" for number in range(1, count + 1)]
     started: list[Process] = []
     for number, name in enumerate(wanted):
         if _title(name) in alive:

@@ -17,6 +17,8 @@ from services.processes import Process, is_alive, log_tail, start_detached, stop
 HOST = "127.0.0.1"
 _START_S = 240.0  # 4-7 s where nothing else runs; the first start makes its tables
 _STOP_S = 15.0
+_LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
+"""They outlive a restart: Prefect ends the flow runs whose leases it has forgotten."""
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -45,12 +47,13 @@ class PrefectServer:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         env = {
             **_without_prefect(os.environ),
-            **client_environment(api_url(port), self.home, self.auth),
+            **client_environment(self.api_url(port), self.home, self.auth),
             "PREFECT_API_DATABASE_CONNECTION_URL": database_url,
             "PREFECT_SERVER_API_HOST": self.host,
             "PREFECT_SERVER_API_PORT": str(port),
             "PREFECT_SERVER_METRICS_ENABLED": "true",
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES_ON_DISK,
         }
         if self.auth:
             env["PREFECT_SERVER_API_AUTH_STRING"] = self.auth
@@ -59,6 +62,11 @@ class PrefectServer:
             "prefect", [*argv, "--host", self.host, "--port", str(port)], log=self.log, env=env,
             cwd=self.home,
         )  # fmt: skip
+
+    def api_url(self, port: int) -> str:
+        """The API's address as this machine reaches it."""
+        host = reachable(self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/api"
 
     def _require_password(self) -> None:
         if not self.auth and not _is_loopback(self.host):
@@ -71,7 +79,7 @@ class PrefectServer:
     def wait_until_healthy(self, process: Process, port: int) -> None:
         """Returns when this very process answers. Raises UnavailableError with its log's end."""
         if not wait_until(
-            lambda: not is_alive(process) or is_healthy(process, port), _START_S, every_s=0.1
+            lambda: not is_alive(process) or self.is_healthy(process, port), _START_S, every_s=0.1
         ):
             raise UnavailableError(
                 f"the Prefect server does not answer after {_START_S:.0f} s",
@@ -84,14 +92,43 @@ class PrefectServer:
                 where=str(self.log),
             )
 
+    def is_healthy(self, process: Process, port: int) -> bool:
+        """Whether the process listens on the port and its API answers."""
+        with contextlib.suppress(psutil.Error):
+            listening = {
+                c.laddr.port
+                for c in psutil.Process(process.pid).net_connections("tcp")
+                if c.status == psutil.CONN_LISTEN
+            }
+            return port in listening and answers(self.api_url(port))
+        return False
+
+    def free_port(self, preferred: int | None) -> int:
+        """A port of the host that nothing listens on: the preferred one if possible.
+
+        Raises UnavailableError, also for a host that is not this machine's.
+        """
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        for port in (preferred, 0):
+            if port is None:
+                continue
+            with socket.socket(family) as probe, contextlib.suppress(OSError):
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((self.host, port))
+                return int(probe.getsockname()[1])
+        raise UnavailableError(
+            "there is no free port", where=self.host, hint="check ADLOOM_PREFECT_HOST"
+        )
+
 
 def stop_server(process: Process) -> bool:
     """True if the server went by itself."""
     return stop(process, grace_s=_STOP_S)
 
 
-def api_url(port: int) -> str:
-    return f"http://{HOST}:{port}/api"
+def reachable(host: str) -> str:
+    """Where a server that listens on `host` is found from its own machine."""
+    return {"0.0.0.0": HOST, "": HOST, "::": "::1"}.get(host, host)
 
 
 def client_environment(prefect_api_url: str, home: Path, auth: str | None = None) -> dict[str, str]:
@@ -107,36 +144,12 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def is_healthy(process: Process, port: int) -> bool:
-    """Whether the process listens on the port and its API answers."""
-    with contextlib.suppress(psutil.Error):
-        listening = {
-            c.laddr.port
-            for c in psutil.Process(process.pid).net_connections("tcp")
-            if c.status == psutil.CONN_LISTEN
-        }
-        return port in listening and answers(api_url(port))
-    return False
-
-
 def answers(prefect_api_url: str) -> bool:
     """Whether a Prefect API is there."""
     try:
         return httpx.get(f"{prefect_api_url}/health", timeout=5.0).status_code == 200
     except (httpx.HTTPError, httpx.InvalidURL):
         return False
-
-
-def free_port(preferred: int | None) -> int:
-    """A port that nothing listens on: the preferred one if possible."""
-    for port in (preferred, 0):
-        if port is None:
-            continue
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
-            return int(probe.getsockname()[1])
-    raise UnavailableError("there is no free port", where=HOST)
 
 
 def _without_prefect(environment: "os._Environ[str]") -> dict[str, str]:

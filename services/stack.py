@@ -116,7 +116,7 @@ def connect(settings: Settings) -> Running:
             raise UnavailableError(
                 "adloom's Prefect server has ended", where=str(recorded.prefect.log), hint=_UP
             )
-        api = prefect_server.api_url(recorded.prefect_port)
+        api = _prefect(settings).api_url(recorded.prefect_port)
     return _running(settings, database_url, api)
 
 
@@ -166,7 +166,8 @@ def _prefect_launched(
         return None
     if recorded.prefect and recorded.prefect_port and is_alive(recorded.prefect):
         return recorded.prefect, recorded.prefect_port
-    server, port = _prefect(settings), prefect_server.free_port(recorded.prefect_port)
+    server = _prefect(settings)
+    port = server.free_port(recorded.prefect_port)
     address = databases.for_asyncpg(database_url, _prefect_database(settings))
     process = server.launch(address, port)
     state.save(settings.home, replace(recorded, prefect=process, prefect_port=port))
@@ -178,7 +179,7 @@ def _prefect_ready(settings: Settings, launched: tuple[Process, int] | None) -> 
     if launched:
         process, port = launched
         _prefect(settings).wait_until_healthy(process, port)
-        return prefect_server.api_url(port)
+        return _prefect(settings).api_url(port)
     given = settings.prefect_api_url or ""
     if not prefect_server.answers(given):
         raise UnavailableError(
@@ -209,10 +210,10 @@ def _prefect_status(settings: Settings, recorded: State) -> ServiceStatus:
     log = _prefect(settings).log
     if recorded.prefect is None or recorded.prefect_port is None:
         return ServiceStatus("prefect", ServiceState.STOPPED, "", log=log)
-    address = prefect_server.api_url(recorded.prefect_port)
+    address = _prefect(settings).api_url(recorded.prefect_port)
     if not is_alive(recorded.prefect):
         return ServiceStatus("prefect", ServiceState.FAILING, address, log=log)
-    healthy = prefect_server.is_healthy(recorded.prefect, recorded.prefect_port)
+    healthy = _prefect(settings).is_healthy(recorded.prefect, recorded.prefect_port)
     found = ServiceState.RUNNING if healthy else ServiceState.FAILING
     return ServiceStatus("prefect", found, address, recorded.prefect.pid, log)
 

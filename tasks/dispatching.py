@@ -14,9 +14,11 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Scheduled
+from prefect.types._datetime import now
 
 from adloom.errors import ConfigurationError
-from adloom.records import Submission
+from adloom.records import OrphanedRun, Submission
+from adloom.states import Trigger
 from db.queries import submissions
 from tasks.environment import Environment
 
@@ -26,6 +28,8 @@ UNNOTED_S = 10.0
 """A submission without a flow run for this long was never made."""
 DOUBTED_S = 20.0
 """Prefect is asked about a submission that nobody has begun for this long."""
+_PAGE = 200
+"""The server answers with no more flow runs at a time."""
 _BATCHES, _CAMPAIGNS = "generate-batch/generate-batch", "run-campaign/run-campaign"
 _ENDED = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}
 _UNDER_WAY = {StateType.PENDING, StateType.RUNNING}
@@ -63,14 +67,14 @@ class Dispatcher:
         """Has lost submissions made again; returns how many.
 
         Lost is one that was never made; whose taker has died; whose flow run has ended or is gone,
-        or was claimed by a worker that never got as far as to say so.
+        taken or not, or was claimed by a worker that never got as far as to say so.
         """
         waiting = await asyncio.to_thread(self._waiting, run_id)
         lost = [s for s in waiting if _is_lost(s)]
-        doubted = [s for s in waiting if s not in lost and s.age_s > DOUBTED_S and not s.taken_by]
+        doubted = [s for s in waiting if s not in lost and s.age_s > DOUBTED_S and s.flow_run_id]
         if doubted:
             found = await _flow_runs([s.flow_run_id for s in doubted if s.flow_run_id])
-            lost += [s for s in doubted if not _is_on_its_way(found.get(s.flow_run_id or ""), s)]
+            lost += [s for s in doubted if not is_on_its_way(found.get(s.flow_run_id or ""), s)]
         if lost:
             log.warning("submissions got lost", batches=[s.batch_id for s in lost])
             await asyncio.to_thread(self._withdraw, lost)
@@ -89,15 +93,34 @@ class Dispatcher:
             submissions.withdraw(tx, lost)
 
 
-async def resume(campaign: str, key: str) -> None:
-    """Has the run-campaign deployment go on with a campaign's interrupted run."""
+async def resume(orphan: OrphanedRun, key: str) -> str:
+    """Has the run-campaign deployment go on with an interrupted run; returns the flow run's id."""
     async with get_client() as client:
-        await client.create_flow_run_from_deployment(
+        made = await client.create_flow_run_from_deployment(
             await _deployment_id(_CAMPAIGNS),
-            parameters={"campaign": campaign, "trigger": "schedule"},
+            parameters={
+                "campaign": orphan.campaign,
+                "trigger": orphan.trigger.value,
+                "run": orphan.run_id,
+            },
             state=Scheduled(),
             idempotency_key=key,
         )
+    return str(made.id)
+
+
+async def to_resume(orphans: Sequence[OrphanedRun]) -> list[OrphanedRun]:
+    """Those that a schedule or a deployment began, and no flow run that waits will go on with."""
+    found = await _flow_runs([o.flow_run_id for o in orphans if o.flow_run_id])
+    return [o for o in orphans if is_to_resume(found.get(o.flow_run_id or ""), o)]
+
+
+def is_to_resume(flow_run: FlowRun | None, orphan: OrphanedRun) -> bool:
+    if flow_run is None:
+        return orphan.trigger is Trigger.SCHEDULE
+    if flow_run.state is not None and flow_run.state.type is StateType.SCHEDULED:
+        return False
+    return orphan.trigger is Trigger.SCHEDULE or flow_run.deployment_id is not None
 
 
 def _is_lost(one: Submission) -> bool:
@@ -106,17 +129,29 @@ def _is_lost(one: Submission) -> bool:
     return one.flow_run_id is None and one.age_s > UNNOTED_S
 
 
-def _is_on_its_way(flow_run: FlowRun | None, one: Submission) -> bool:
-    """Whether a worker may yet begin the batch by this flow run."""
-    if flow_run is None or flow_run.state is None or flow_run.state.type in _ENDED:
+def is_on_its_way(flow_run: FlowRun | None, one: Submission) -> bool:
+    """Whether a worker may yet begin the batch by this flow run.
+
+    Who claims it says so at once, loading no model first: one that is under way for long and has
+    not is of a worker that died.
+    """
+    state = flow_run.state if flow_run is not None else None
+    if state is None or state.type in _ENDED:
         return False
-    return not (flow_run.state.type in _UNDER_WAY and one.age_s > 2 * DOUBTED_S)
+    if one.taken_by or state.type not in _UNDER_WAY:
+        return True
+    return (now("UTC") - state.timestamp).total_seconds() < 2 * DOUBTED_S
 
 
 async def _flow_runs(ids: Sequence[str]) -> dict[str, FlowRun]:
+    found: dict[str, FlowRun] = {}
     async with get_client() as client:
-        chosen = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(i) for i in ids]))
-        return {str(r.id): r for r in await client.read_flow_runs(flow_run_filter=chosen)}
+        for start in range(0, len(ids), _PAGE):
+            some = [UUID(i) for i in ids[start : start + _PAGE]]
+            chosen = FlowRunFilter(id=FlowRunFilterId(any_=some))
+            page = await client.read_flow_runs(flow_run_filter=chosen, limit=_PAGE)
+            found |= {str(r.id): r for r in page}
+    return found
 
 
 async def _deployment_id(name: str) -> UUID:

@@ -2,7 +2,8 @@
 
 import structlog
 
-from adloom.records import RunLease, Submission, WorkerRecord
+from adloom.errors import ModelError
+from adloom.records import RunLease, RunRecord, Submission, WorkerRecord
 from db.queries import batches, reaping, run_leases, submissions, workers
 from tasks.environment import Environment
 
@@ -15,10 +16,22 @@ MAX_ATTEMPTS = 5
 """A batch that was claimed this often and never finished is failed, so that a run always ends."""
 
 
-def size(env: Environment) -> int:
-    """How many workers take batches at the moment."""
+def size(env: Environment, run: RunRecord) -> int:
+    """How many workers take batches of the run at the moment.
+
+    Raises ModelError if there are workers and each of them has refused its model.
+    """
+    model, weights_hash = run.spec.model, run.weights_hash or ""
     with env.database.transaction() as tx:
-        return workers.working(tx, env.workspace_id, GPU_POOL)
+        there = workers.working(tx, env.workspace_id, GPU_POOL)
+        refused = workers.refusals(tx, env.workspace_id, GPU_POOL, model, weights_hash)
+    if refused and len(refused) >= there:
+        raise ModelError(
+            f"none of the {there} workers can render with it: {refused[0]}",
+            where=f"model '{model}'",
+            hint="give a worker these weights and restart it; the run is then gone on with",
+        )
+    return there - len(refused)
 
 
 def listed(env: Environment) -> tuple[WorkerRecord, ...]:
@@ -31,7 +44,6 @@ def cut(env: Environment, lease: RunLease) -> None:
     """Cuts what the run needs and nobody has cut. Raises LeaseLostError."""
     with env.database.transaction() as tx:
         run_leases.hold(tx, lease)
-        batches.fail_exhausted(tx, env.workspace_id, max_attempts=MAX_ATTEMPTS)
         batches.cut(tx, lease.run_id, size=env.rendering.batch_size)
 
 
@@ -57,11 +69,12 @@ def to_submit(
 
 
 def reap(env: Environment, lease: RunLease) -> None:
-    """Hands back what lost its worker. Raises LeaseLostError."""
+    """Hands back what lost its worker, fails what did so too often. Raises LeaseLostError."""
     with env.database.transaction() as tx:
         run_leases.hold(tx, lease)
         counts = reaping.reap(tx, env.workspace_id, grace_s=env.rendering.lease_s)
         reaping.close_empty(tx, lease.run_id)
+        batches.fail_exhausted(tx, env.workspace_id, max_attempts=MAX_ATTEMPTS)
     if counts.handed_back or counts.split or counts.failed:
         log.warning("batches lost their worker", handed_back=counts.handed_back,
                     split=counts.split, renders_failed=counts.failed)  # fmt: skip

@@ -43,7 +43,7 @@ class Following:
 
     async def has_fleet(self) -> bool:
         """Whether the run's batches are for a fleet. A process that may not render has no other."""
-        self._crew = await in_thread(fleet.size, self._env)
+        self._crew = await in_thread(fleet.size, self._env, self._run)
         now = time.monotonic()
         if self._crew:
             self._seen_at = now
@@ -54,11 +54,11 @@ class Following:
         """One look at the run: hands over what the window has room for, finds what got lost, waits
         a moment. False when no render is to come."""
         env, lease = self._env, self._lease.lease
+        if self._is_due("reap", REAP_EVERY_S):
+            await in_thread(fleet.reap, env, lease)
         cut = self._is_due("cut", CUT_EVERY_S)
         if cut:
             await in_thread(fleet.cut, env, lease)
-        if self._is_due("reap", REAP_EVERY_S):
-            await in_thread(fleet.reap, env, lease)
         if self._is_due("lost", LOST_EVERY_S):
             await outlast(self._dispatcher.find_lost, self._run.id)
         chosen = await in_thread(fleet.to_submit, env, lease, self._crew, of_others=cut)

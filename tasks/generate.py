@@ -7,7 +7,7 @@ rendered is encoded, stored, committed, finished and scored (`render_output`).
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, replace
 
 from adloom.errors import (
@@ -31,8 +31,8 @@ from tasks.device import DeviceHold, device
 from tasks.environment import Environment
 from tasks.finishing import Finisher
 from tasks.heartbeat import Heartbeat
-from tasks.patience import IN_BATCH_S, is_database_outage, outlasting
-from tasks.preparing import PreparedBatch, prepare
+from tasks.patience import IN_BATCH_S, Outlasting, is_database_outage
+from tasks.preparing import PreparedBatch, let_go_unless_begun, prepare
 from tasks.render_output import RenderOutput
 from tasks.rendering import SpecItems
 
@@ -65,11 +65,13 @@ def generate(
     database or the store go away, or the lease is lost, the batch is left to whoever claims it.
     """
     stop = stopping.current()
-    db = outlasting(is_database_outage, IN_BATCH_S)
-    prepared = db(prepare, env, batch_id, model)
-    started = time.perf_counter()
-    with device().held(stop) as turn:
-        lease = db(_claimed, env, batch_id, flow_run_id)
+    db = Outlasting(is_database_outage, IN_BATCH_S)
+    with ExitStack() as turns:
+        with let_go_unless_begun(env, batch_id):
+            prepared = db(prepare, env, batch_id, model, flow_run_id)
+            started = time.perf_counter()
+            turn = turns.enter_context(device().held(stop))
+            lease = db(_claimed, env, batch_id, flow_run_id)
         with Heartbeat(lease, _beat(env), every_s=env.rendering.lease_s / 3) as heartbeat:
             # What was absent before an outage may be stored since, by this very process.
             known = iter([prepared])

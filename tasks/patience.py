@@ -5,6 +5,7 @@ that is safe to repeat waits for it. What lasts longer is raised, and the run is
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import ParamSpec, TypeVar
 
@@ -43,11 +44,46 @@ def is_database_outage(error: Exception) -> bool:
     return isinstance(error, DatabaseUnavailableError)
 
 
-def waits(on: Callable[[Exception], bool], timeout_s: float) -> stamina.BoundAsyncRetryingCaller:
-    """A caller that repeats what fails `on` such errors for at most `timeout_s`."""
-    return stamina.AsyncRetryingCaller(
-        attempts=None, timeout=timeout_s, wait_initial=0.3, wait_max=10.0, wait_jitter=1.0
-    ).on(on)
+class Outage:
+    """Says after each failure whether to try again: for `timeout_s` since the outage began.
+
+    Work may go well for hours before a service goes away: only failures count. What went on for a
+    third of `timeout_s` before it failed again had an answer in between: another outage began.
+    """
+
+    def __init__(
+        self,
+        on: Callable[[Exception], bool],
+        timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on, self._timeout_s, self._clock = on, timeout_s, clock
+        self._began_at = self._failed_at = float("-inf")
+
+    def __call__(self, error: Exception) -> bool:
+        if not self._on(error):
+            return False
+        now = self._clock()
+        if now - self._failed_at > self._timeout_s / 3:
+            self._began_at = now
+        self._failed_at = now
+        return now - self._began_at < self._timeout_s
+
+
+class Outlasting:
+    """A caller, for work in a thread, that repeats what fails `on` such errors: for at most
+    `timeout_s` an outage."""
+
+    def __init__(self, on: Callable[[Exception], bool], timeout_s: float) -> None:
+        self._on, self._timeout_s = on, timeout_s
+
+    def __call__(
+        self, work: Callable[Arguments, Result], *given: Arguments.args, **named: Arguments.kwargs
+    ) -> Result:
+        call = stamina.RetryingCaller(
+            attempts=None, timeout=None, wait_initial=0.2, wait_max=5.0, wait_jitter=0.5
+        ).on(Outage(self._on, self._timeout_s))
+        return call(work, *given, **named)
 
 
 async def outlast(
@@ -55,21 +91,17 @@ async def outlast(
 ) -> Result:
     """The work's result, the work repeated while a service does not answer, for OUTAGE_S at most.
     It must be safe to repeat."""
-    return await waits(is_outage, OUTAGE_S)(work, *given, **named)
+    call = stamina.AsyncRetryingCaller(
+        attempts=None, timeout=None, wait_initial=0.3, wait_max=10.0, wait_jitter=1.0
+    ).on(Outage(is_outage, OUTAGE_S))
+    return await call(work, *given, **named)
 
 
 async def in_thread(
     work: Callable[Arguments, Result], *given: Arguments.args, **named: Arguments.kwargs
 ) -> Result:
     """The same for work that blocks."""
-    return await waits(is_outage, OUTAGE_S)(asyncio.to_thread, work, *given, **named)
-
-
-def outlasting(on: Callable[[Exception], bool], timeout_s: float) -> stamina.BoundRetryingCaller:
-    """The same for work in a thread."""
-    return stamina.RetryingCaller(
-        attempts=None, timeout=timeout_s, wait_initial=0.2, wait_max=5.0, wait_jitter=0.5
-    ).on(on)
+    return await outlast(asyncio.to_thread, work, *given, **named)
 
 
 class PatientStore:
@@ -80,7 +112,7 @@ class PatientStore:
 
     def __init__(self, store: ObjectStore, timeout_s: float = IN_BATCH_S) -> None:
         self._store = store
-        self._call = outlasting(lambda e: isinstance(e, StorageUnavailableError), timeout_s)
+        self._call = Outlasting(lambda e: isinstance(e, StorageUnavailableError), timeout_s)
 
     def put(self, key: str, data: bytes, *, content_type: str) -> PutResult:
         return self._call(self._store.put, key, data, content_type=content_type)

@@ -6,17 +6,19 @@ that waits behind a slow one is not held from a worker that is free. The text en
 reference U-Net run on the device, and wait for their turn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from adloom.errors import AdloomError, ModelError
+from adloom.errors import AdloomError, DatabaseUnavailableError, ModelError
 from adloom.keys import render_key
 from adloom.records import PendingBatch
 from db.queries import batches, submissions
 from tasks import resident
 from tasks.environment import Environment
 from tasks.pictures import ProductPictures
+from tasks.refusals import refusals
 
 _AT_ONCE = 8
 
@@ -36,7 +38,23 @@ class PreparedBatch:
         return self.absent if epoch == self.epoch + 1 else frozenset()
 
 
-def prepare(env: Environment, batch_id: int, model: str) -> PreparedBatch:
+@contextmanager
+def let_go_unless_begun(env: Environment, batch_id: int) -> Iterator[None]:
+    """If the block fails before the batch was claimed, the batch is submitted again.
+
+    Where the database is away as well, the flow run's end says the same (tasks/dispatching.py).
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(DatabaseUnavailableError), env.database.transaction() as tx:
+            submissions.let_go(tx, batch_id, env.owner)
+        raise
+
+
+def prepare(
+    env: Environment, batch_id: int, model: str, flow_run_id: str | None = None
+) -> PreparedBatch:
     """Loads models and pictures for a batch, and notes who will begin it.
 
     Raises ModelError if the models of this process are not those that the batch was planned with.
@@ -44,7 +62,7 @@ def prepare(env: Environment, batch_id: int, model: str) -> PreparedBatch:
     """
     with env.database.transaction() as tx:
         batch = batches.pending(tx, batch_id)
-        submissions.take(tx, batch_id, env.owner)
+        submissions.take(tx, batch_id, env.owner, flow_run_id)
     pictures = ProductPictures(env.store, env.workspace)
     if not batch.renders:
         return PreparedBatch(batch_id, batch.epoch, pictures, frozenset())
@@ -61,16 +79,23 @@ def prepare(env: Environment, batch_id: int, model: str) -> PreparedBatch:
 
 
 def _require_models(env: Environment, model: str, batch: PendingBatch) -> None:
+    planned = batch.renders[0].weights_hash
+    refusals().check(model, planned)
     try:
         at_hand = resident.renderer(model, env.rendering).weights_hash
+        resident.extractor(env.rendering)
+        resident.scorer(env.rendering)
+        resident.require_pinned(planned, at_hand, where=f"batch {batch.id}")
     except AdloomError as error:
-        if error.of_installation:
+        if error.retryable:
             raise
-        raise ModelError(f"cannot render here: {error}", where=f"batch {batch.id}") from error
-    resident.extractor(env.rendering)
-    resident.scorer(env.rendering)
-    planned = batch.renders[0].weights_hash
-    resident.require_pinned(planned, at_hand, where=f"batch {batch.id}")
+        cannot = (
+            error
+            if isinstance(error, ModelError)
+            else ModelError(f"cannot render here: {error}", where=f"batch {batch.id}")
+        )
+        refusals().add(model, planned, cannot)
+        raise cannot from error
 
 
 def _absent(env: Environment, fingerprints: Sequence[str]) -> frozenset[str]:

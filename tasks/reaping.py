@@ -1,5 +1,7 @@
 """What the reaper does for runs that have nobody else to do it."""
 
+from datetime import UTC, datetime
+
 import structlog
 
 from adloom.records import ReapCounts
@@ -17,14 +19,17 @@ def reap(env: Environment) -> ReapCounts:
 
 
 async def resume_orphans(env: Environment) -> int:
-    """Has scheduled runs gone on with whose coordinator has died; returns how many.
+    """Has runs gone on with whose coordinator has died; returns how many.
 
-    A run that a person started by hand is that person's to go on with.
+    These are the runs of a schedule and those that a deployment's flow run began. What a person
+    started in a terminal is that person's to go on with.
     """
     with env.database.transaction() as tx:
-        orphans = runs.orphaned(tx, env.workspace_id)
+        found = runs.orphaned(tx, env.workspace_id)
+    orphans = await dispatching.to_resume(found)
     for orphan in orphans:
         log.warning("a run has lost its coordinator", run=orphan.run_id, campaign=orphan.campaign)
-        made = int(orphan.created_at.timestamp())
-        await dispatching.resume(orphan.campaign, f"resume-{orphan.run_id}:{orphan.epoch}:{made}")
+        flow_run_id = await dispatching.resume(orphan, orphan.key(datetime.now(UTC)))
+        with env.database.transaction() as tx:
+            runs.set_flow_run(tx, orphan.run_id, flow_run_id)
     return len(orphans)

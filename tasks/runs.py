@@ -30,7 +30,7 @@ from db.queries import batches, campaigns, cancelling, run_leases, runs
 from tasks import resident
 from tasks.environment import Environment
 from tasks.heartbeat import Heartbeat
-from tasks.patience import OUTAGE_S, is_database_outage, outlasting
+from tasks.patience import OUTAGE_S, Outlasting, is_database_outage
 
 ENDED = (RunState.COMPLETE, RunState.FAILED, RunState.CANCELLED)
 
@@ -69,17 +69,29 @@ def require_run(env: Environment, run_id: int) -> RunRecord:
         return runs.get(tx, env.workspace_id, run_id)
 
 
-def begin(env: Environment, slug: str, *, trigger: Trigger, flow_run_id: str | None) -> RunRecord:
+def begin(
+    env: Environment,
+    slug: str,
+    *,
+    trigger: Trigger,
+    flow_run_id: str | None,
+    resumed: int | None = None,
+) -> RunRecord:
     """A new run of a campaign, or its last one if that was interrupted and nothing has changed.
+
+    A flow run that goes on with a run (`resumed`, or one it began itself) which has ended meanwhile
+    begins no other: it gets that run as it is.
 
     An interrupted run whose campaign or weights changed since is cancelled first: what it stored
     stays and is reused. The first run since a campaign was applied pins it to the weights at hand:
     raises ModelError if they are not those it is pinned to, and ConflictError while another process
     executes a run of the campaign.
     """
+    last = require_run(env, resumed) if resumed is not None else _latest(env, slug)
+    ours = last is not None and (last.id == resumed or last.flow_run_id == (flow_run_id or ""))
+    if last is not None and ours and last.state in ENDED:
+        return last
     spec, weights_hash = _pinned(env, slug)
-    with env.database.transaction() as tx:
-        last = runs.latest(tx, env.workspace_id, slug)
     lease = _claimed(env, last.id) if last is not None and last.state not in ENDED else None
     with env.database.transaction() as tx:
         if lease is not None:
@@ -92,6 +104,8 @@ def begin(env: Environment, slug: str, *, trigger: Trigger, flow_run_id: str | N
                         runs.set_flow_run(tx, now.id, flow_run_id)
                     return now
                 cancelling.cancel(tx, now.id)
+            elif ours:
+                return now
         run_id = runs.create(
             tx,
             env.workspace_id,
@@ -102,6 +116,11 @@ def begin(env: Environment, slug: str, *, trigger: Trigger, flow_run_id: str | N
             spec=spec,
         )
         return runs.get(tx, env.workspace_id, run_id)
+
+
+def _latest(env: Environment, slug: str) -> RunRecord | None:
+    with env.database.transaction() as tx:
+        return runs.latest(tx, env.workspace_id, slug)
 
 
 def _pinned(env: Environment, slug: str) -> tuple[CampaignSpec, str]:
@@ -141,7 +160,7 @@ def held(env: Environment, run_id: int) -> Iterator[Heartbeat[RunLease]]:
 def _claimed(env: Environment, run_id: int) -> RunLease:
     """The run's lease, waiting as long as that of a process that was killed can last."""
     deadline = time.monotonic() + env.rendering.lease_s + 1
-    claim = outlasting(is_database_outage, OUTAGE_S)
+    claim = Outlasting(is_database_outage, OUTAGE_S)
     while True:
         lease = claim(_claim, env, run_id)
         if lease is not None:

@@ -14,7 +14,7 @@ from adloom.records import WorkerRecord
 from adloom.states import WorkerState
 from db.queries import reaping, submissions, workers
 from tasks.environment import Environment
-from tasks.patience import OUTAGE_S, is_outage, outlasting
+from tasks.patience import OUTAGE_S, Outlasting, is_outage
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +34,20 @@ class Membership:
     """Makes the process a member of the fleet for the duration of the block.
 
     Whatever the process before it under the same name still held is handed back first: that one
-    has ended, since a name belongs to one supervisor. `stats` is asked at each beat.
+    has ended, since a name belongs to one supervisor. `stats` is asked at each beat. When another
+    process has taken the name nevertheless, `on_displaced` is called, once and in a thread.
     """
 
-    def __init__(self, env: Environment, place: Place, stats: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        place: Place,
+        stats: Callable[[], dict[str, Any]],
+        on_displaced: Callable[[], object] = lambda: None,
+    ) -> None:
         self._env, self._place, self._stats = env, place, stats
+        self._on_displaced = on_displaced
+        self.displaced = False
         self._state = WorkerState.WORKING
         self._every_s = env.rendering.lease_s / 3
         self._ended = threading.Event()
@@ -46,7 +55,7 @@ class Membership:
         self._thread = threading.Thread(target=self._beat, name="membership", daemon=True)
 
     def __enter__(self) -> Self:
-        outlasting(is_outage, OUTAGE_S)(self._register)
+        Outlasting(is_outage, OUTAGE_S)(self._register)
         self._thread.start()
         return self
 
@@ -85,7 +94,7 @@ class Membership:
             last = self._ended.is_set()
             try:
                 with self._env.database.transaction() as tx:
-                    workers.beat(
+                    ours = workers.beat(
                         tx,
                         self._env.workspace_id,
                         self._env.owner,
@@ -95,6 +104,12 @@ class Membership:
                     )
             except AdloomError as error:
                 log.warning("heartbeat of the worker failed", error=str(error))
+            else:
+                if not ours and not self.displaced:
+                    self.displaced = True
+                    log.error("another process works under this worker's name; this one ends",
+                              name=self._place.name)  # fmt: skip
+                    self._on_displaced()
             if last:
                 return
             self._now.wait(self._every_s)

@@ -29,7 +29,7 @@ class MemoryBound:
         return float(self._process.memory_info().rss) / _MB
 
     def is_exceeded(self, batches: int) -> bool:
-        """Whether the process is to be replaced, after so many batches."""
+        """Whether the process is to be replaced, after so many batches (or other flow runs)."""
         if not self._growth_mb or batches < _SETTLED_BATCHES:
             return False
         now = (self.rss_mb(), self._on_device_mb())

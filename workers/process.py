@@ -9,18 +9,21 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import psutil
 import structlog
 
-from adloom.errors import AdloomError, ConfigurationError
+from adloom.errors import AdloomError
 from adloom.states import WorkerState
 from tasks.device import device
 from tasks.environment import Environment, use
+from tasks.fleet import CONTROL_POOL
 from tasks.opening import open_from_settings
-from tasks.patience import OUTAGE_S, PatientStore, is_outage, outlast, outlasting
+from tasks.patience import OUTAGE_S, Outlasting, PatientStore, is_outage, outlast
+from tasks.refusals import refusals
 from tasks.stopping import StopReason
 from workers.health import health_page
 from workers.membership import Membership, Place
@@ -70,10 +73,10 @@ def _end_with_supervisor() -> None:
 
 
 def _work(options: argparse.Namespace) -> int:
-    from workers.deployments import CONTROL_POOL, require_pool  # imports Prefect
+    from workers.deployments import require_pool  # imports Prefect
     from workers.resident import ResidentWorker
 
-    opened = outlasting(is_outage, OUTAGE_S)(open_from_settings)
+    opened = Outlasting(is_outage, OUTAGE_S)(open_from_settings)
     asyncio.run(outlast(require_pool, options.pool))
     host = socket.gethostname()
     env = replace(
@@ -95,21 +98,20 @@ def _work(options: argparse.Namespace) -> int:
 
 
 async def _serve(env: Environment, place: Place, worker: Any, options: argparse.Namespace) -> int:
-    started = time.monotonic()
+    started, loop = time.monotonic(), asyncio.get_running_loop()
     bound = MemoryBound(psutil.Process(), env.rendering.device, options.max_growth_mb)
 
     def stats() -> dict[str, Any]:
-        used = device().use
         return {
             "active": worker.active,
-            "batches": used.batches,
-            "renders": used.renders,
-            "busy_s": round(used.busy_s, 3),
-            "busy_share": round(used.busy_share, 4),
-            "gap_ms": [round(1000 * g, 1) for g in list(used.gaps_s)[-20:]],
+            **_device_use(),
             "rss_mb": round(bound.rss_mb()),
             "uptime_s": round(time.monotonic() - started, 1),
+            "refuses": refusals().listed(),
         }
+
+    def work_done() -> int:
+        return worker.ended_runs if place.pool == CONTROL_POOL else device().use.batches
 
     def report() -> tuple[bool, dict[str, Any]]:
         silent_s = time.monotonic() - worker.polled_at
@@ -120,7 +122,12 @@ async def _serve(env: Environment, place: Place, worker: Any, options: argparse.
 
     with (
         health_page(options.health_port, report) as port,
-        Membership(env, place, lambda: {**stats(), "health_port": port}) as member,
+        Membership(
+            env,
+            place,
+            lambda: {**stats(), "health_port": port},
+            lambda: loop.call_soon_threadsafe(lambda: drain(StopReason.REPLACED, True)),
+        ) as member,
     ):
 
         def drain(reason: StopReason, hand_back: bool) -> None:
@@ -129,15 +136,27 @@ async def _serve(env: Environment, place: Place, worker: Any, options: argparse.
 
         _heed_signals(lambda: drain(StopReason.DRAINING, options.hand_back))
         watching = asyncio.create_task(
-            _watch_memory(bound, lambda: drain(StopReason.REPLACED, False))
+            _watch_memory(bound, work_done, lambda: drain(StopReason.REPLACED, False))
         )
         await worker.start(printer=lambda line: log.info(line, health=f"127.0.0.1:{port}/health"))
         watching.cancel()
+    if member.displaced:
+        return EXIT_UNFIT  # a new one would take the name back, and so on
     if worker.ended_by is not None:
-        unfit = isinstance(worker.ended_by, ConfigurationError) or not worker.ended_by.retryable
         sys.stderr.write(f"worker '{place.name}' ends: {worker.ended_by}\n")
-        return EXIT_UNFIT if unfit else EXIT_REPLACE
+        return EXIT_REPLACE
     return EXIT_REPLACE if bound.exceeded else EXIT_DRAINED
+
+
+def _device_use() -> dict[str, Any]:
+    used = device().use
+    return {
+        "batches": used.batches,
+        "renders": used.renders,
+        "busy_s": round(used.busy_s, 3),
+        "busy_share": round(used.busy_share, 4),
+        "gap_ms": [round(1000 * g, 1) for g in list(used.gaps_s)[-20:]],
+    }
 
 
 def _heed_signals(drain: Any) -> None:
@@ -157,10 +176,12 @@ def _heed_signals(drain: Any) -> None:
         loop.add_signal_handler(number, on_signal)
 
 
-async def _watch_memory(bound: MemoryBound, replace_process: Any) -> None:
+async def _watch_memory(
+    bound: MemoryBound, work_done: Callable[[], int], replace_process: Callable[[], None]
+) -> None:
     while True:
         await asyncio.sleep(_LOOK_S)
-        if bound.is_exceeded(device().use.batches):
+        if bound.is_exceeded(work_done()):
             log.warning("memory has grown beyond its bound: the process is replaced",
                         rss_mb=round(bound.rss_mb()), bound_mb=bound.limit_mb)  # fmt: skip
             replace_process()

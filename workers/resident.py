@@ -9,6 +9,7 @@ import asyncio
 import os
 import random
 import time
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, ClassVar
 from uuid import UUID
@@ -34,6 +35,7 @@ from adloom.errors import AdloomError, ConfigurationError, DeviceError, HandedBa
 from tasks.stopping import Stop, StopReason, heeded
 
 BUSY_POLL_S, IDLE_POLL_S = 0.25, 2.0
+PAUSE_S = 5.0
 _FLOWS = "flows."
 _SERVER_AWAY = (httpx.HTTPError, PrefectException, OSError)
 
@@ -55,9 +57,11 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         options["prefetch_seconds"] = 0
         super().__init__(*arguments, **options)
         self.polled_at = time.monotonic()
-        self.ended_by: AdloomError | None = None
-        """What makes this process unfit for more work: its device, weights, settings."""
+        self.ended_runs = 0
+        self.ended_by: DeviceError | None = None
+        """What makes this process unfit for more work: its device."""
         self._draining = False
+        self._told_to_drain = asyncio.Event()
         self._active: dict[UUID, Stop] = {}
         self._flows: dict[UUID, Flow[..., Any]] = {}
         self._wake = asyncio.Event()
@@ -78,6 +82,7 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         only with `hand_back`, between two micro-batches. Call it in the worker's event loop.
         """
         self._draining = True
+        self._told_to_drain.set()
         for stop in self._active.values():
             stop.request(reason, gently=not hand_back)
         self._wake.set()
@@ -110,10 +115,12 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         )
         if isinstance(error, HandedBackError):
             await self._after_handing_back(flow_run, stop)
-        elif isinstance(error, AdloomError) and _ends_process(error):
+        elif isinstance(error, DeviceError):
             self._logger.error("%s", error)
             self.ended_by = self.ended_by or error
             self.drain(StopReason.REPLACED, hand_back=True)
+        elif isinstance(error, AdloomError) and error.of_installation and not error.retryable:
+            await self._pause()
         return ResidentResult(status_code=0, identifier=str(os.getpid()))
 
     async def _work(self) -> None:
@@ -174,6 +181,7 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             self.get_flow_run_logger(flow_run).exception("not carried out: %s", error)
         finally:
             del self._active[flow_run.id]
+            self.ended_runs += 1
             if self._cancelling_observer is not None:
                 self._cancelling_observer.remove_in_flight_flow_run_id(flow_run.id)
             self._wake.set()
@@ -193,6 +201,12 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             await self.client.set_flow_run_state(flow_run.id, state, force=True)
         except _SERVER_AWAY as error:
             self._logger.warning("flow run %s: %s", flow_run.id, error)
+
+    async def _pause(self) -> None:
+        """Keeps a place free of work after a fault of the installation (weights, keys, settings)
+        that one flow run met: it may be another's as well, who will be handed back at once."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._told_to_drain.wait(), PAUSE_S)
 
     async def _flow_of(self, flow_run: FlowRun) -> Flow[..., Any]:
         """The flow of a flow run's deployment, imported once."""
@@ -230,7 +244,11 @@ def flow_at(entrypoint: str) -> Flow[..., Any]:
 
 
 def _carry_out(flow: Flow[..., Any], flow_run: FlowRun, stop: Stop) -> BaseException | None:
-    """Runs the flow to its end; returns what it failed with."""
+    """Runs the flow to its end; returns what it failed with.
+
+    Prefect cancels a flow whose concurrency lease it cannot renew, say after a restart of its
+    server: that ends the flow run, which is handed back, and not the worker.
+    """
 
     async def carry_out() -> BaseException | None:
         state = await run_flow_async(
@@ -243,13 +261,8 @@ def _carry_out(flow: Flow[..., Any], flow_run: FlowRun, stop: Stop) -> BaseExcep
         said = await state.aresult(raise_on_failure=False)
         return said if isinstance(said, BaseException) else None
 
-    with heeded(stop):
-        return asyncio.run(carry_out())
-
-
-def _ends_process(error: AdloomError) -> bool:
-    """Whether this process can do no more of the kind: its device or its installation is at fault.
-
-    A service that does not answer is no fault of the process.
-    """
-    return isinstance(error, DeviceError) or (error.of_installation and not error.retryable)
+    try:
+        with heeded(stop):
+            return asyncio.run(carry_out())
+    except asyncio.CancelledError:
+        return HandedBackError("Prefect cancelled the flow from within", where=flow.name)

@@ -22,8 +22,8 @@ from adloom.errors import ConfigurationError
 log = structlog.get_logger(__name__)
 
 EXIT_DRAINED, EXIT_UNFIT, EXIT_REPLACE = 0, 4, 75
-"""How the working process ends: as asked; for a reason that a new one would meet again; for one
-that a new one would not meet."""
+"""How the working process ends: as asked, or replaced where nobody asked the supervisor; for a
+reason that a new one would meet again; for one that a new one would not meet."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 STEADY_S = 60.0
 """A process that worked this long is replaced without waiting."""
@@ -60,8 +60,8 @@ class Supervisor:
         self._stops = 0
 
     def run(self) -> int:
-        """Returns the exit code: 0 after a drain, that of the process if a new one would fail the
-        same way."""
+        """Returns the exit code: 0 when told to stop, that of the process if a new one would fail
+        the same way."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._told_to_stop)
         failures = 0
@@ -69,8 +69,10 @@ class Supervisor:
             started = time.monotonic()
             code = self._one_process()
             lived_s = time.monotonic() - started
-            if self._stops or code in (EXIT_DRAINED, EXIT_UNFIT):
-                return EXIT_DRAINED if self._stops and code != EXIT_UNFIT else code
+            if code == EXIT_UNFIT:
+                return code
+            if self._stops:
+                return EXIT_DRAINED
             failures = 1 if lived_s >= STEADY_S else failures + 1
             wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (failures - 1))
             log.warning("the working process ended", code=code, again_in_s=wait_s)

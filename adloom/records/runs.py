@@ -105,14 +105,25 @@ class RunLease:
     expires_at: datetime
 
 
+RESUME_EVERY_S = 300
+"""A run whose coordinator fails before it takes the run's lease is resumed again this often."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrphanedRun:
     """A live run without a coordinator; `epoch` is that of the last one's lease."""
 
     run_id: int
     campaign: str
+    trigger: Trigger
     epoch: int
     created_at: datetime
+    flow_run_id: str | None = None
+
+    def key(self, at: datetime) -> str:
+        """What makes resuming it twice within RESUME_EVERY_S one flow run."""
+        made, part = int(self.created_at.timestamp()), int(at.timestamp() / RESUME_EVERY_S)
+        return f"resume-{self.run_id}:{self.epoch}:{made}:{part}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from adloom.records import BatchRecord, PendingBatch, PendingRender
 from adloom.states import BatchState, RenderState
 from db.copying import stage
 from db.engine import Transaction
-from db.queries import attempts
 
 _BATCH = """
 SELECT b.id, b.run_id, b.state, b.size, b.lease_owner, b.lease_epoch,
@@ -104,8 +103,7 @@ _EXHAUSTED = text("""
 UPDATE batch SET state = 'failed', ended_at = now(), lease_epoch = lease_epoch + 1,
     lease_owner = NULL, lease_expires_at = NULL, error_class = 'LeaseLostError',
     error_message = 'claimed ' || attempts || ' times and never finished'
-WHERE workspace_id = :ws AND attempts >= :max_attempts
-    AND (state = 'pending' OR (state = 'leased' AND lease_expires_at < clock_timestamp()))
+WHERE workspace_id = :ws AND attempts >= :max_attempts AND state = 'pending'
 RETURNING id
 """)
 
@@ -183,9 +181,11 @@ def is_awaited(tx: Transaction, run_id: int) -> bool:
 
 
 def fail_exhausted(tx: Transaction, ws: int, *, max_attempts: int) -> int:
-    """Fails batches that were claimed `max_attempts` times and never ended; returns how many."""
+    """Fails batches that were claimed `max_attempts` times and never ended; returns how many.
+
+    Call it after `reaping.reap`, which says which leases have run out, and splits first.
+    """
     batches = list(tx.execute(_EXHAUSTED, {"ws": ws, "max_attempts": max_attempts}).scalars())
-    attempts.lose(tx, batches)
     tx.execute(_FAIL_RENDERS, {"batches": batches})
     return len(batches)
 

@@ -42,15 +42,17 @@ WHERE b.run_id = :run AND b.state = 'pending' AND NOT EXISTS (
 RETURNING b.id
 """)
 
-# Splitting forgets the deaths: each half has to lose its worker as often again.
+# Splitting forgets the deaths: each half has to lose its worker as often again. A process that
+# lost its lease and lived, cut off for a while, has died once at most.
 _SUSPECTS = text("""
-SELECT b.id, b.run_id, count(*) AS deaths, count(*) FILTER (WHERE a.renders = 1) AS alone,
+SELECT b.id, b.run_id, count(DISTINCT a.owner) AS deaths,
+    count(DISTINCT a.owner) FILTER (WHERE a.renders = 1) AS alone,
     count(DISTINCT a.worker) FILTER (WHERE a.renders = 1) AS workers_alone,
     string_agg(DISTINCT a.worker, ', ') FILTER (WHERE a.renders = 1) AS names,
     (SELECT count(*) FROM render r WHERE r.batch_id = b.id AND r.state = 'pending') AS renders
 FROM batch b JOIN batch_attempt a ON a.batch_id = b.id AND a.ending IN ('lost', 'crashed')
 WHERE b.workspace_id = :ws AND b.state = 'pending' AND b.attempts >= :split_after
-GROUP BY b.id HAVING count(*) >= :split_after ORDER BY b.id
+GROUP BY b.id HAVING count(DISTINCT a.owner) >= :split_after ORDER BY b.id
 """)
 
 _LOCK = text("""

@@ -86,10 +86,11 @@ _NEWEST = text(
 )
 
 _ORPHANED = text("""
-SELECT r.id, c.slug AS campaign, r.lease_epoch, r.created_at FROM run r
+SELECT r.id, c.slug AS campaign, r.trigger, r.lease_epoch, r.created_at, r.prefect_flow_run_id
+FROM run r
 JOIN campaign c ON c.id = r.campaign_id
 WHERE r.workspace_id = :ws AND r.state IN ('planning', 'rendering', 'judging')
-    AND r.trigger = 'schedule' AND r.paused_at IS NULL
+    AND (r.trigger = 'schedule' OR r.prefect_flow_run_id IS NOT NULL) AND r.paused_at IS NULL
     AND (r.lease_owner IS NULL OR r.lease_expires_at < clock_timestamp())
     AND r.created_at < now() - make_interval(secs => 60)
 ORDER BY r.id
@@ -225,9 +226,19 @@ def led_by(tx: Transaction, ws: int, owner: str) -> RunSummary | None:
 
 
 def orphaned(tx: Transaction, ws: int) -> tuple[OrphanedRun, ...]:
-    """Live runs of a schedule that nobody coordinates and that are not paused."""
-    rows = tx.execute(_ORPHANED, {"ws": ws})
-    return tuple(OrphanedRun(r.id, r.campaign, r.lease_epoch, r.created_at) for r in rows)
+    """Live runs that nobody coordinates and that are not paused: of a schedule, or of a flow run,
+    which may be a deployment's."""
+    return tuple(
+        OrphanedRun(
+            run_id=r.id,
+            campaign=r.campaign,
+            trigger=Trigger(r.trigger),
+            epoch=r.lease_epoch,
+            created_at=r.created_at,
+            flow_run_id=r.prefect_flow_run_id,
+        )
+        for r in tx.execute(_ORPHANED, {"ws": ws})
+    )
 
 
 def summary(tx: Transaction, ws: int, run_id: int) -> RunSummary:

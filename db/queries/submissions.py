@@ -12,9 +12,17 @@ from sqlalchemy import text
 from adloom.records import Submission
 from db.engine import Transaction
 
-_UNDER_WAY = text("""
-SELECT count(*) FROM batch
-WHERE run_id = :run AND state IN ('pending', 'leased') AND submitted_at IS NOT NULL
+# The run's own, and those of others that hold what it waits for: their run may have nobody who
+# would miss them. Few batches are submitted at a time, so the rows are sought from there.
+_NEEDED = """
+b.workspace_id = (SELECT workspace_id FROM run WHERE id = :run) AND b.submitted_at IS NOT NULL
+    AND (b.run_id = :run OR EXISTS (SELECT FROM render r JOIN run_item i ON i.render_id = r.id
+        WHERE r.batch_id = b.id AND r.state IN ('pending', 'leased') AND i.run_id = :run
+            AND i.outcome = 'open'))
+"""
+
+_UNDER_WAY = text(f"""
+SELECT count(*) FROM batch b WHERE b.state IN ('pending', 'leased') AND {_NEEDED}
 """)
 
 _OWN = """
@@ -41,14 +49,13 @@ RETURNING id, run_id, submissions, prefect_flow_run_id, taken_by, 0 AS age_s, tr
 """
 _MARK_OWN, _MARK_OTHERS = text(_MARK.format(chosen=_OWN)), text(_MARK.format(chosen=_OTHERS))
 
-_WAITING = text("""
+_WAITING = text(f"""
 SELECT b.id, b.run_id, b.submissions, b.prefect_flow_run_id, b.taken_by,
     extract(epoch FROM clock_timestamp() - b.submitted_at) AS age_s,
     CAST(extract(epoch FROM b.submitted_at) * 1000 AS bigint) AS stamp,
     EXISTS (SELECT FROM worker w WHERE w.workspace_id = b.workspace_id AND w.owner = b.taken_by
         AND w.state <> 'stopped' AND w.expires_at > clock_timestamp()) AS taker_alive
-FROM batch b
-WHERE b.run_id = :run AND b.state = 'pending' AND b.submitted_at IS NOT NULL
+FROM batch b WHERE b.state = 'pending' AND {_NEEDED}
 ORDER BY b.id
 """)
 
@@ -57,11 +64,21 @@ UPDATE batch SET prefect_flow_run_id = :flow_run
 WHERE id = :batch AND submissions = :submissions AND submitted_at IS NOT NULL
 """)
 
-_TAKE = text("UPDATE batch SET taken_by = :owner WHERE id = :batch AND state = 'pending'")
+_TAKE = text("""
+UPDATE batch SET taken_by = :owner,
+    prefect_flow_run_id = coalesce(CAST(:flow_run AS text), prefect_flow_run_id)
+WHERE id = :batch AND state = 'pending'
+""")
+
+_LET_GO = text("""
+UPDATE batch SET submitted_at = NULL, taken_by = NULL
+WHERE id = :batch AND state = 'pending' AND taken_by = :owner
+""")
 
 _WITHDRAW = text("""
 UPDATE batch SET submitted_at = NULL, taken_by = NULL
 WHERE id = :batch AND submissions = :submissions AND state = 'pending'
+    AND taken_by IS NOT DISTINCT FROM CAST(:taken_by AS text)
 """)
 
 _TAKEN_AWAY = text("""
@@ -81,12 +98,12 @@ def mark_others(tx: Transaction, ws: int, run_id: int, *, limit: int) -> tuple[S
 
 
 def under_way(tx: Transaction, run_id: int) -> int:
-    """How many of a run's batches are submitted and have not ended."""
+    """How many batches are submitted, have not ended, and are the run's or needed by it."""
     return int(tx.execute(_UNDER_WAY, {"run": run_id}).scalar_one())
 
 
 def waiting(tx: Transaction, run_id: int) -> tuple[Submission, ...]:
-    """The run's batches that were submitted and that nobody has begun."""
+    """The batches, the run's or needed by it, that were submitted and that nobody has begun."""
     return _submissions(tx.execute(_WAITING, {"run": run_id}))
 
 
@@ -96,15 +113,21 @@ def note_flow_run(tx: Transaction, submission: Submission, flow_run_id: str) -> 
     tx.execute(_FLOW_RUN, {**values, "flow_run": flow_run_id})
 
 
-def take(tx: Transaction, batch_id: int, owner: str) -> None:
-    """Notes the process that has taken a batch's flow run and will begin it."""
-    tx.execute(_TAKE, {"batch": batch_id, "owner": owner})
+def take(tx: Transaction, batch_id: int, owner: str, flow_run_id: str | None = None) -> None:
+    """Notes the process that has taken a batch, by which flow run, and will begin it."""
+    tx.execute(_TAKE, {"batch": batch_id, "owner": owner, "flow_run": flow_run_id})
+
+
+def let_go(tx: Transaction, batch_id: int, owner: str) -> None:
+    """Has a batch that its taker will not begin after all submitted again."""
+    tx.execute(_LET_GO, {"batch": batch_id, "owner": owner})
 
 
 def withdraw(tx: Transaction, lost: Sequence[Submission]) -> None:
-    """Has batches submitted again, under another key."""
+    """Has batches submitted again, under another key, unless someone took them meanwhile."""
     for one in lost:
-        tx.execute(_WITHDRAW, {"batch": one.batch_id, "submissions": one.number})
+        values = {"batch": one.batch_id, "submissions": one.number, "taken_by": one.taken_by}
+        tx.execute(_WITHDRAW, values)
 
 
 def withdraw_taken(tx: Transaction, ws: int, owner: str) -> None:

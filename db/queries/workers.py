@@ -29,6 +29,7 @@ _BEAT = text("""
 UPDATE worker SET expires_at = clock_timestamp() + make_interval(secs => :ttl),
     state = CAST(:state AS worker_state), stats = CAST(:stats AS jsonb)
 WHERE workspace_id = :ws AND owner = :owner
+RETURNING name
 """)
 
 _ALL = text("""
@@ -41,6 +42,13 @@ WHERE workspace_id = :ws AND (CAST(:pool AS text) IS NULL OR pool = :pool) ORDER
 _WORKING = text("""
 SELECT count(*) FROM worker WHERE workspace_id = :ws AND pool = :pool AND state = 'working'
     AND expires_at > clock_timestamp()
+""")
+
+_REFUSALS = text("""
+SELECT one->>'reason' AS reason FROM worker CROSS JOIN jsonb_array_elements(stats->'refuses') AS one
+WHERE workspace_id = :ws AND pool = :pool AND state = 'working'
+    AND expires_at > clock_timestamp() AND one->>'model' = :model AND one->>'weights' = :weights
+ORDER BY name
 """)
 
 
@@ -74,10 +82,10 @@ def beat(
     state: WorkerState,
     stats: Mapping[str, Any],
     ttl_s: float,
-) -> None:
-    """Says that the process is alive for `ttl_s` more; nothing if another bears its name."""
+) -> bool:
+    """Says that the process is alive for `ttl_s` more; False if another bears its name by now."""
     values = {"ws": ws, "owner": owner, "state": state.value, "stats": as_json(stats)}
-    tx.execute(_BEAT, {**values, "ttl": ttl_s})
+    return tx.execute(_BEAT, {**values, "ttl": ttl_s}).one_or_none() is not None
 
 
 def listed(tx: Transaction, ws: int, pool: str | None = None) -> tuple[WorkerRecord, ...]:
@@ -103,3 +111,9 @@ def listed(tx: Transaction, ws: int, pool: str | None = None) -> tuple[WorkerRec
 def working(tx: Transaction, ws: int, pool: str) -> int:
     """How many workers of a pool take work at the moment."""
     return int(tx.execute(_WORKING, {"ws": ws, "pool": pool}).scalar_one())
+
+
+def refusals(tx: Transaction, ws: int, pool: str, model: str, weights_hash: str) -> tuple[str, ...]:
+    """Why workers of a pool that take work make none of a model's, one reason a worker."""
+    values = {"ws": ws, "pool": pool, "model": model, "weights": weights_hash}
+    return tuple(tx.execute(_REFUSALS, values).scalars())

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("fleet"), pytest.m
 PRODUCTS = ("zolla-soda", "tarn-bottle", "tamsin-tea", "korba-ball")
 A, B, C = "marble-morning", "beach-day", "neon-street"
 LEASE_S = 4.0
+HOST = socket.gethostname()
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def test_a_run_is_rendered_by_the_workers_and_not_by_who_coordinates_it(
     assert (made["run"]["state"], made["run"]["items"], made["run"]["open"]) == ("complete", 8, 0)
     made_by = {a.worker for a in tries(database, made["run"]["run"])}
     assert made_by
-    assert made_by <= {"gpu-1", "gpu-2"}
+    assert made_by <= {f"{HOST}-gpu-1", f"{HOST}-gpu-2"}
     for worker in workers(adloom):
         page = httpx.get(f"http://127.0.0.1:{worker['stats']['health_port']}/health")
         assert page.status_code == 200
@@ -138,7 +140,7 @@ def test_a_worker_stopped_past_its_lease_writes_nothing_when_it_goes_on(
     finally:
         os.kill(pid_of(held), signal.SIGCONT)
     log = adloom.home / "logs" / f"worker-{held.worker}.log"
-    comes_true(lambda: {w["name"] for w in workers(adloom)} == {"gpu-1", "gpu-2"})
+    comes_true(lambda: {w["name"] for w in workers(adloom)} == {f"{HOST}-gpu-1", f"{HOST}-gpu-2"})
     time.sleep(LEASE_S)
     assert rows(database, run) == before, log.read_text()[-2000:]
     report = adloom.ok("report", str(run))
@@ -235,7 +237,7 @@ def test_a_worker_told_to_stop_finishes_what_it_renders_and_another_does_the_res
     [
         (("--pool", "tpu"), "there is no work pool 'tpu'"),
         (("--pool", "gpu", "--device", "cuda:7"), "device 'cuda:7' cannot be used"),
-        (("--pool", "gpu", "--name", "gpu-1"), "a worker named 'gpu-1' runs already"),
+        (("--pool", "gpu", "--name", f"{HOST}-gpu-1"), "gpu-1' runs already"),
     ],
 )
 def test_a_worker_that_can_never_work_says_why_in_one_line(

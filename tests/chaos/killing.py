@@ -20,6 +20,13 @@ class Killer:
     rng: random.Random
     done: dict[str, int] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    cuts: int = 0
+
+    def missed(self, kills: int, cut_s: float) -> list[str]:
+        """What a night was to go through and did not: it proves nothing about that."""
+        done = sum(self.done.values())
+        missed = [f"{done} of {kills} kills were made"] if done < kills else []
+        return [*missed, "S3 was never cut off"] if cut_s and kills and not self.cuts else missed
 
     def disturb(self, kills: int, cut_s: float, stop_at: float) -> None:
         ways: list[tuple[str, float, Callable[[], bool]]] = [
@@ -35,6 +42,7 @@ class Killer:
         for number in range(kills):
             if number == cut_after:
                 self.night.store.proxy.cut(cut_s)
+                self.cuts += 1
                 self._note(f"S3 cut off for {cut_s:.0f} s")
             time.sleep(self.rng.uniform(*_PAUSE_S))
             name = order[number] if number < len(order) else self._chosen(ways)

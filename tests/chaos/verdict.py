@@ -32,6 +32,15 @@ _ORPHANS = {
     ),
 }
 
+_GIVEN_UP = """
+SELECT count(*) FROM run_item i LEFT JOIN render r ON r.id = i.render_id
+WHERE i.outcome IN ('failed', 'cancelled')
+    AND NOT (i.outcome = 'failed' AND i.error_class = 'DeadlyRenderError' AND (
+        SELECT count(DISTINCT a.owner) FROM batch_attempt a
+        WHERE a.batch_id = r.batch_id AND a.renders = 1 AND a.ending IN ('lost', 'crashed')) >= 3)
+"""
+"""A render that ended three processes alone is rightly failed; nothing else is."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -70,6 +79,8 @@ def _judge(night: Night, database: Database, store: Any) -> Verdict:
         for what, query in _ORPHANS.items():
             if n := tx.execute(text(query)).scalar_one():
                 wrong.append(f"{n} {what}")
+        if n := tx.execute(text(_GIVEN_UP)).scalar_one():
+            wrong.append(f"{n} items failed or cancelled, for which no render is to blame")
         facts = {
             "batches cut": _count(tx, "batch"),
             "batches split": _count(tx, "batch WHERE split_from IS NOT NULL") // 2,

@@ -250,6 +250,26 @@ def test_a_retry_of_a_run_whose_planning_was_interrupted_says_how_to_go_on(
         retrying.reopen(env, lease, FailureFilter())
 
 
+@pytest.mark.parametrize("end", [RunState.COMPLETE, RunState.CANCELLED])
+def test_a_flow_run_that_is_resumed_after_the_end_of_its_run_begins_no_other(
+    world: World, env: Environment, end: RunState
+) -> None:
+    run_id = world.run(SPEC)
+    with world.database.transaction() as tx:
+        runs.set_flow_run(tx, run_id, "flow-run")
+        if end is RunState.CANCELLED:
+            cancelling.cancel(tx, run_id)
+    if end is RunState.COMPLETE:
+        world.render_all(run_id)
+        world.judge(run_id)
+        run_tasks.complete(env, held_by(world, run_id, "second"))
+    for flow_run, resumed in (("flow-run", None), ("another", run_id)):
+        found = run_tasks.begin(
+            env, "spring", trigger=Trigger.MANUAL, flow_run_id=flow_run, resumed=resumed
+        )
+        assert (found.id, found.state) == (run_id, end)
+
+
 def test_a_process_follows_the_run_that_it_executes_and_nobody_elses(
     world: World, env: Environment
 ) -> None:

@@ -11,7 +11,17 @@ from adloom.records import FailureFilter, Lease
 from adloom.scores import Scores, Stage
 from adloom.states import AttemptEnding, BatchState, RenderState
 from db.engine import Transaction
-from db.queries import batches, cancelling, leases, renditions, retrying, run_leases, runs, scores
+from db.queries import (
+    batches,
+    cancelling,
+    leases,
+    reaping,
+    renditions,
+    retrying,
+    run_leases,
+    runs,
+    scores,
+)
 from tests.db.world import World, campaign, record, stored
 
 
@@ -199,6 +209,8 @@ def test_a_batch_that_is_claimed_and_lost_too_often_fails_with_its_renders(world
         world.claimed(batch_id)
         world.expire(batch_id)
     with world.database.transaction() as tx:
+        assert batches.fail_exhausted(tx, world.ws, max_attempts=3) == 0  # still held
+        reaping.reap(tx, world.ws, grace_s=0.0)
         assert batches.fail_exhausted(tx, world.ws, max_attempts=4) == 0
         assert batches.fail_exhausted(tx, world.ws, max_attempts=3) == 1
         assert batches.remaining(tx, run_id) == {RenderState.FAILED: 6}

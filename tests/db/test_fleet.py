@@ -1,12 +1,18 @@
 """Attempts are kept; batches that lose their workers are handed back, split, or failed."""
 
+import uuid
+from pathlib import Path
+
 import pytest
 from sqlalchemy import text
 
-from adloom.errors import LeaseLostError
+from adloom.errors import LeaseLostError, ModelError
 from adloom.records import FailureFilter, Lease, WorkerRecord
 from adloom.states import AttemptEnding, BatchState, RenderState, WorkerState
-from db.queries import attempts, batches, leases, reaping, retrying, submissions, workers
+from db.queries import attempts, batches, leases, reaping, retrying, runs, submissions, workers
+from storage.local import LocalStore
+from tasks import fleet
+from tasks.environment import Environment, Rendering
 from tests.db.world import World, campaign, stored
 
 ONE_SIZE = campaign(formats=("1:1",))
@@ -19,9 +25,10 @@ def cut(world: World, size: int = 50) -> tuple[int, list[int]]:
 
 
 def die(world: World, batch_id: int, worker: str) -> Lease:
-    """A worker claims the batch and is never heard of again."""
+    """A process of a worker claims the batch and is never heard of again."""
+    owner = f"{worker}:{uuid.uuid4()}"
     with world.database.transaction() as tx:
-        lease = leases.claim(tx, batch_id, f"{worker}:1", 60, worker=worker)
+        lease = leases.claim(tx, batch_id, owner, 60, worker=worker)
     assert lease is not None
     world.expire(batch_id)
     return lease
@@ -138,6 +145,14 @@ def test_one_worker_alone_condemns_no_render(world: World) -> None:
     assert reap(world) == (1, 0, 1)
 
 
+def test_a_process_that_loses_its_lease_again_and_again_has_not_died(world: World) -> None:
+    _, [batch_id] = cut(world)
+    for _ in range(3):
+        world.claimed(batch_id, "cut-off:1")
+        world.expire(batch_id)
+        assert reap(world) == (1, 0, 0)
+
+
 def test_the_end_of_a_draining_worker_is_no_fault_of_its_batch(world: World) -> None:
     run_id, [batch_id] = cut(world)
     for n in range(3):
@@ -166,6 +181,11 @@ def test_a_worker_that_follows_another_under_its_name_frees_what_that_one_held(
         assert reaping.hand_back_of(tx, world.ws, "w0:1") == 1
     register(world, "w0", "w0:2")
     with world.database.transaction() as tx:
+        beats = [
+            workers.beat(tx, world.ws, owner, state=WorkerState.WORKING, stats={}, ttl_s=60)
+            for owner in ("w0:1", "w0:2")
+        ]
+        assert beats == [False, True]  # the first one learns that its name is another's
         assert workers.bearer(tx, world.ws, "w0") == "w0:2"
         assert attempts.endings(tx, run_id) == {"lost": 1}
         assert batches.get(tx, batch_id).state is BatchState.PENDING
@@ -179,6 +199,12 @@ def test_batches_are_submitted_once_within_the_window(world: World) -> None:
         assert submissions.under_way(tx, run_id) == 2
         assert submissions.mark(tx, other, limit=9) == ()
         theirs = submissions.mark_others(tx, world.ws, other, limit=9)
+        # Each run looks after all that it waits for, whichever run cut and submitted it.
+        for one in (run_id, other):
+            assert submissions.under_way(tx, one) == 6
+            assert [s.batch_id for s in submissions.waiting(tx, one)] == batch_ids
+        submissions.withdraw(tx, first)
+        assert submissions.mark_others(tx, world.ws, other, limit=9) != ()
     assert [s.batch_id for s in (*first, *theirs)] == batch_ids
     assert len({s.key for s in (*first, *theirs)}) == 6
     with world.database.transaction() as tx:
@@ -198,7 +224,10 @@ def test_a_submission_that_got_lost_is_made_again_under_another_key(world: World
             ("flow-run", None, False),
             (None, "w0:1", True),
         ]
-        submissions.withdraw(tx, [lost])
+        submissions.take(tx, lost.batch_id, "w1:1")
+        submissions.withdraw(tx, [lost])  # looked at before it was taken: no longer lost
+        assert submissions.mark(tx, run_id, limit=2) == ()
+        submissions.let_go(tx, lost.batch_id, "w1:1")
         [again] = submissions.mark(tx, run_id, limit=2)
     assert (again.batch_id, again.number) == (batch_ids[0], 2)
     assert again.key != lost.key
@@ -248,3 +277,27 @@ def test_only_workers_that_take_work_count(world: World) -> None:
         assert [(w.name, w.alive) for w in workers.listed(tx, world.ws)] == [
             ("c", True), ("a", True), ("b", False),
         ]  # fmt: skip
+
+
+def test_workers_that_refuse_a_model_do_not_count_and_all_of_them_end_the_wait(
+    world: World, tmp_path: Path
+) -> None:
+    run_id, _ = cut(world)
+    with world.database.transaction() as tx:
+        run = runs.get(tx, world.ws, run_id)
+    env = Environment(
+        world.database, LocalStore(tmp_path), "w", world.ws, Rendering(weights_root=tmp_path), "c"
+    )
+    refuses = [{"model": run.spec.model, "weights": run.weights_hash, "reason": "no weights"}]
+    for name in ("a", "b"):
+        register(world, name, f"{name}:1")
+    for owner, left in (("a:1", 1), ("b:1", None)):
+        with world.database.transaction() as tx:
+            workers.beat(
+                tx, world.ws, owner, state=WorkerState.WORKING, stats={"refuses": refuses}, ttl_s=60
+            )
+        if left is None:
+            with pytest.raises(ModelError, match=r"none of the 2 workers.*no weights"):
+                fleet.size(env, run)
+        else:
+            assert fleet.size(env, run) == left

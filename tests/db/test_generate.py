@@ -23,12 +23,13 @@ from adloom.imaging.encode import decode, encode
 from adloom.keys import mask_key, photo_key, render_key
 from adloom.states import AttemptEnding, BatchState
 from db.engine import Database, Transaction
-from db.queries import attempts, batches, cancelling
+from db.queries import attempts, batches, cancelling, submissions
 from storage.local import LocalStore
 from storage.protocol import PutResult
 from tasks import resident
 from tasks.environment import Environment, Rendering
 from tasks.generate import BatchReport, generate
+from tasks.refusals import refusals
 from tasks.stopping import Stop, StopReason, heeded
 from tests.db.world import World, campaign, record, sha
 from tests.unit.imaging.pictures import drawn_cutout
@@ -299,8 +300,17 @@ def test_a_batch_prepared_for_another_s_weights_is_left_alone(night: Night) -> N
             ),
             {"ws": night.world.ws},
         )
+    with night.world.database.transaction() as tx:
+        submissions.mark(tx, night.run, limit=1)
     with pytest.raises(ModelError, match="pinned to weights other"):
         night.generate()
+    refused = [r for r in refusals().listed() if r["weights"] == "other"]
+    assert [(r["model"], "pinned to weights other" in r["reason"]) for r in refused] == [
+        ("tiny", True)
+    ]
+    with pytest.raises(ModelError, match="pinned to weights other"):
+        refusals().check("tiny", "other")
     with night.world.database.transaction() as tx:
         assert batches.get(tx, night.batch).state is BatchState.PENDING
         assert attempts.of_run(tx, night.run) == ()
+        assert [s.number for s in submissions.mark(tx, night.run, limit=1)] == [2]  # let go

@@ -17,7 +17,7 @@ from adloom.errors import (
 )
 from storage.local import LocalStore
 from storage.protocol import PutResult
-from tasks.patience import PatientStore, in_thread, is_outage, outlast
+from tasks.patience import Outage, PatientStore, in_thread, is_outage, outlast
 
 
 class AwayStore(LocalStore):
@@ -82,3 +82,11 @@ def test_a_coordinator_outlasts_an_outage() -> None:
         return await in_thread(work, value)
 
     assert asyncio.run(outlast(step, 7)) == 7
+
+
+def test_only_the_outage_counts_and_not_the_work_before_it() -> None:
+    # The first failure comes after long work; before the last one it went on for minutes again.
+    times = iter([181.0, 200.0, 240.0, 300.0, 360.0, 361.0, 1000.0])
+    try_again = Outage(is_outage, 180.0, clock=lambda: next(times))
+    assert [try_again(DatabaseUnavailableError()) for _ in range(7)] == [*[True] * 5, False, True]
+    assert not try_again(RenderError())

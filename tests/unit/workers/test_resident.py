@@ -1,0 +1,24 @@
+"""One flow run that goes wrong ends no worker."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.objects import FlowRun
+
+from adloom.errors import HandedBackError
+from flows.reap_leases import reap_leases
+from tasks.stopping import Stop
+from workers import resident
+
+
+def test_a_flow_that_prefect_cancels_from_within_is_handed_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def lease_cannot_be_renewed(*_: Any, **__: Any) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(resident, "run_flow_async", lease_cannot_be_renewed)
+    error = resident._carry_out(reap_leases, FlowRun(flow_id=uuid4()), Stop())
+    assert isinstance(error, HandedBackError)
