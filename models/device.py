@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from adloom.errors import DeviceError, OutOfMemoryError
+from adloom.errors import DeviceError, OutOfMemoryError, first_line
 
 
 def allocated_bytes(device: str) -> int:
@@ -33,7 +33,7 @@ def device_errors(
         raise too_large() from error
     except torch.AcceleratorError as error:
         raise DeviceError(
-            f"it failed: {str(error).splitlines()[0]}",
+            f"it failed: {first_line(error)}",
             where=str(device),
             hint="start this process again; what it had not stored is rendered again",
         ) from error
