@@ -36,7 +36,8 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
 
     `model` is a folder's path, or the name of a folder below the weights' root. Raises
     NotFoundError naming what is there, ModelError for weights or a LoRA that cannot be loaded or
-    whose licence the settings do not allow, and for weights that are not those whose licence their bill states.
+    whose licence the settings do not allow, and for weights that are not those whose licence their
+    bill states.
     """
     from models.refadgen.acceleration import Acceleration
     from models.refadgen.lora import Lora

@@ -20,9 +20,9 @@ def test_a_campaign_with_more_steps_than_a_scenes_sampler_knows_is_refused(
     quick = replace(scene("quick"), sampler=Sampler("lcm", steps=4))
     with world.database.transaction() as tx:
         scenes.upsert_pack(tx, world.ws, ScenePack("quick", 1, (quick,)))
-        allowed = unknown_names(tx, env, campaign(scenes=("beach", "quick"), steps=50))
-        assert list(allowed) == []
-        ((path, said),) = unknown_names(tx, env, campaign(scenes=("beach", "quick"), steps=51))
+        spec = replace(campaign(steps=50), scenes=("beach", "quick"))
+        assert list(unknown_names(tx, env, spec)) == []
+        ((path, said),) = unknown_names(tx, env, replace(spec, steps=51))
     assert path == ("steps",)
     assert said.startswith("lcm takes at most 50 steps, not 51")
     assert "'quick'" in said
