@@ -14,10 +14,19 @@ RENDERER_VERSION = "1"
 SAMPLERS = ("ddim", "dpm++", "unipc", "lcm", "tcd")
 """By which a template may ask for a scheduler; `lcm` and `tcd` need weights made for few steps."""
 
+MOST_STEPS = {"lcm": 50, "tcd": 50}
+"""Where there is a limit: the timesteps that such weights were distilled at."""
+
 _FINGERPRINT_LAYOUT = "adloom.render/1"
 
 
 _quoted = json.encoder.encode_basestring_ascii
+
+
+def too_many_steps(sampler: str, steps: int) -> str | None:
+    """Why a named sampler cannot take so many steps; None if it can."""
+    most = MOST_STEPS.get(sampler, steps)
+    return None if steps <= most else f"{sampler} takes at most {most} steps, not {steps}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -18,7 +19,7 @@ from pydantic import (
 from adloom.errors import SceneError
 from adloom.geometry import Anchor, Placement
 from adloom.prompts import placeholders_of
-from adloom.render_spec import Sampler
+from adloom.render_spec import Sampler, too_many_steps
 from adloom.yaml_spec import parse_yaml, validated
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
@@ -93,6 +94,14 @@ class _Sampler(_Strict):
     guidance: Annotated[float, Field(ge=1.0, le=30.0)] = 4.0
     reference_scale: Annotated[float, Field(ge=0.0, le=4.0)] = 1.0
     shortcuts: _Shortcuts = _Shortcuts()
+
+    @field_validator("steps")
+    @classmethod
+    def _within_the_samplers(cls, steps: int, info: ValidationInfo) -> int:
+        refusal = too_many_steps(info.data.get("name", "ddim"), steps)
+        if refusal is not None:
+            raise ValueError(refusal)
+        return steps
 
 
 class _Template(_Strict):

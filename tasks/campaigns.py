@@ -17,6 +17,7 @@ from adloom.errors import (
 )
 from adloom.finishing_spec import Upscaler
 from adloom.records import CampaignRecord
+from adloom.render_spec import too_many_steps
 from adloom.yaml_spec import Document, dotted, parse_yaml
 from adloom.yaml_spec import Path as FieldPath
 from db.engine import Transaction
@@ -113,12 +114,17 @@ def unknown_names(
     tx: Transaction, env: Environment, spec: CampaignSpec
 ) -> Iterator[tuple[FieldPath, str]]:
     """The scenes and sources that a campaign names and do not exist: the field, and what there
-    is."""
+    is. Also `steps` that a scene's sampler does not know."""
     for i, slug in enumerate(spec.scenes):
         try:
-            scenes.latest(tx, env.workspace_id, (slug,))
+            (scene,) = scenes.latest(tx, env.workspace_id, (slug,))
         except NotFoundError as error:
             yield ("scenes", i), _said(error)
+            continue
+        sampler = spec.sampler_for(scene.sampler)
+        refusal = too_many_steps(sampler.name, sampler.steps)
+        if refusal is not None:
+            yield ("steps",), f"{refusal}; it is the sampler of the scene '{slug}'"
     sources = catalog.source_slugs(tx, env.workspace_id)
     for i, slug in enumerate(spec.selection.sources):
         if slug not in sources:

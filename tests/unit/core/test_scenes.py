@@ -28,6 +28,11 @@ def test_the_shipped_pack_has_at_least_twelve_scenes_that_suit_any_product() -> 
         ("slug: a", "slug: A B", r"line 4: templates\[0\]\.slug"),
         ("version: 1, title", "version: 0, title", r"templates\[0\]\.version"),
         ("title: A", "titel: A", r"templates\[0\]\.titel"),
+        (
+            "title: A",
+            "title: A, sampler: {name: lcm, steps: 51}",
+            r"line 4: templates\[0\]\.sampler\.steps: lcm takes at most 50 steps",
+        ),
         ("templates:", "templates: []\nx:", "templates"),
     ],
 )
