@@ -94,7 +94,7 @@ class _Pass:
         else:
             after = block.resnets[0](self.repeated(hidden), self.embedded)
         if isinstance(block, CrossAttnDownBlock2D):
-            first = block.attentions[0]
+            first: Any = block.attentions[0]
             alone = len(first.transformer_blocks) == 1  # a second one's halves have read their text
             after = self.attend(first, after, same=self.one_embedding and alone)
         return FirstLayer(self.repeated(hidden), after)
