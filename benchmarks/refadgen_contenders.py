@@ -76,14 +76,15 @@ class Lever:
 
 
 def pulled(lever: Lever) -> Callable[[RefAdGenPipeline, Job], Render]:
-    """`ours` with a lever, on a Generation U-Net of its own where the lever changes that."""
+    """`ours` with a lever, on networks of its own where the lever changes them."""
 
     def make(pipeline: RefAdGenPipeline, job: Job) -> Render:
         features = pipeline.encode_references(pictures(job, job.products, pipeline.device))
         own = pipeline
         if lever.acceleration != NONE:
             own = copy(pipeline)
-            own.unet, own.vae = deepcopy(pipeline.unet), deepcopy(pipeline.vae)
+            for name in ("unet", "vae", "reference_unet"):
+                setattr(own, name, deepcopy(getattr(pipeline, name)))
             own.accelerate(lever.acceleration)
         taken = job if lever.steps is None else replace(job, steps=min(job.steps, lever.steps))
 

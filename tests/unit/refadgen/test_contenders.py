@@ -59,7 +59,8 @@ def test_a_lever_is_ours_with_one_thing_changed(pipeline: RefAdGenPipeline) -> N
     exact = contenders.ours(pipeline, job)(2)
     layout = contenders.pulled(LEVERS["channels last"])(pipeline, job)(2)
     assert torch.allclose(layout, exact, atol=1e-4)
-    assert pipeline.unet.conv_in.weight.is_contiguous()  # the other contenders' is untouched
+    for network in (pipeline.unet, pipeline.reference_unet):  # the other contenders' are untouched
+        assert network.conv_in.weight.is_contiguous()
     for name in ("product tokens only", "deep features every 2nd step"):
         assert not torch.allclose(contenders.pulled(LEVERS[name])(pipeline, job)(2), exact)
 
