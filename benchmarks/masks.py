@@ -1,6 +1,6 @@
 """Masks against their truth: plain u2netp and adloom's extractor on the same pictures, in turns.
 
-    python -m benchmarks.masks [--catalogue ../shared/data/saleor] [--products 48] [--threads 1]
+    python -m benchmarks.masks --catalogue FOLDER [--products 48] [--threads 1]
 
 The catalogue is a folder with `images/*.jpg` on white and `alpha/*.png`, their true alpha. Each
 product is shown as delivered (on white) and laid over grey, wood, textile and a gradient, all made
@@ -191,7 +191,7 @@ def auroc(confidences: list[float], good: Bool) -> float | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--catalogue", type=Path, default=Path("../shared/data/saleor"))
+    parser.add_argument("--catalogue", type=Path, required=True)
     parser.add_argument("--products", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
