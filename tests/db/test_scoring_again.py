@@ -21,7 +21,9 @@ from tasks.finishing import Finisher
 from tests.db.drawn import drawn_run
 from tests.db.world import World, campaign
 
-FAILURES = text("SELECT error_class, error_retryable FROM finishing_failure")
+FAILURES = text(
+    "SELECT error_class, error_retryable FROM finishing_failure WHERE render_id = :render"
+)
 
 pytestmark = pytest.mark.xdist_group("models")
 
@@ -134,5 +136,5 @@ def test_a_picture_that_does_not_fit_the_device_is_recorded_and_stops_no_other(
     small = replace(finisher, scorer=Scorer(network, SafetyClassifier(1)))
     small.finish_stored(work, lease=held)
     with world.database.transaction() as tx:
-        failures = tx.execute(FAILURES).all()
+        failures = tx.execute(FAILURES, {"render": work.render_id}).all()
     assert [tuple(f) for f in failures] == [("OutOfMemoryError", True)]
