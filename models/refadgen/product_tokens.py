@@ -2,7 +2,8 @@
 
 A reference is a product on white. The paper's AFM attends to all of its tokens; attending to the
 product's alone saves the white's share of the second attention and of the memory of K_ref, V_ref.
-A model that was trained on all tokens gives another picture: docs/performance.md has the figures.
+A model that was trained on all tokens gives another picture: `benchmarks.refadgen_levers` says how
+far from the exact one.
 """
 
 from collections.abc import Mapping
