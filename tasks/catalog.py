@@ -156,14 +156,7 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
         )
         writer = _ChunkWriter(env, sync_id, forgets_cursor=source.kind == "feed")
         for done, rejected in _stored(writer, chunks(opened.records(), CHUNK)):
-            counts = replace(
-                counts,
-                rows=counts.rows + done.added + done.changed + done.unchanged + len(rejected),
-                added=counts.added + done.added,
-                changed=counts.changed + done.changed,
-                unchanged=counts.unchanged + done.unchanged,
-                rejected=counts.rejected + len(rejected),
-            )
+            counts = _with_chunk(counts, done, len(rejected))
             unnamed += sum(not row.names_product for row in rejected)
             for row in rejected[: SHOWN_PROBLEMS - len(problems)]:
                 where = f"line {row.line}"
@@ -189,6 +182,17 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
             syncs.finish(tx, sync_id, counts, error=error)
         raise
     return RowsReport(sync_id, counts, tuple(problems), ending.unchanged)
+
+
+def _with_chunk(counts: SyncCounts, done: UpsertCounts, rejected: int) -> SyncCounts:
+    return replace(
+        counts,
+        rows=counts.rows + done.added + done.changed + done.unchanged + rejected,
+        added=counts.added + done.added,
+        changed=counts.changed + done.changed,
+        unchanged=counts.unchanged + done.unchanged,
+        rejected=counts.rejected + rejected,
+    )
 
 
 def _kept(products: int, rows: int) -> IntakeProblem:
