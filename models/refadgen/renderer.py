@@ -9,7 +9,7 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from adloom.errors import ModelError, OutOfMemoryError
-from models.device import device_errors
+from models.device import device_errors, keep_freed_memory
 from models.refadgen.acceleration import NONE, Acceleration, check_acceleration
 from models.refadgen.caches import MB
 from models.refadgen.checks import refuse
@@ -68,6 +68,7 @@ class RefAdGenRenderer:
         """Load a diffusers-format folder; ModelError where it, the device or dtype is unusable.
 
         Tensors are read from `.safetensors` alone: what is loaded is what the hash is over.
+        On a CPU the process keeps freed memory from then on (`models.device`).
         `reference_cache_mb`: the bound of the cache of reference features; None: a tenth of a CUDA
         device's memory, 256 on a CPU. `threads`: CPU threads of this process's torch; 0 leaves
         them as they are. A `lora` is fused in and part of the weights hash.
@@ -77,6 +78,8 @@ class RefAdGenRenderer:
         number_format = dtype_named(dtype)
         check_device(device)
         check_acceleration(acceleration, device)
+        if device == "cpu":
+            keep_freed_memory()
         digest = weights_hash(Path(path))
         check_safetensors(Path(path))
         diffusers_logging.disable_progress_bar()
