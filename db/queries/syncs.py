@@ -33,6 +33,14 @@ INSERT INTO catalog_sync (workspace_id, source_id, state) VALUES (:ws, :source, 
 RETURNING id
 """)
 
+# Whoever begins a sync, writes for one, or adds the source anew holds its source first: what one of
+# them read of the source is still so when it writes, and none waits for another in a circle.
+_HOLD = text("SELECT id FROM catalog_source WHERE id = :source FOR NO KEY UPDATE")
+_HOLD_OF = text("""
+SELECT id FROM catalog_source
+WHERE id = (SELECT source_id FROM catalog_sync WHERE id = :sync) FOR NO KEY UPDATE
+""")
+
 # The row lock keeps a newer sync from starting before this chunk is committed.
 _RUNNING = text("""
 SELECT workspace_id, source_id FROM catalog_sync WHERE id = :sync AND state = 'running' FOR SHARE
@@ -98,13 +106,22 @@ _LATEST = text(
 
 
 def begin(tx: Transaction, ws: int, source_id: int) -> int:
-    """Begins a sync and ends a former one that was never finished."""
+    """Begins a sync and ends a former one that was never finished. What the caller knows of the
+    source it reads after `hold`."""
+    hold(tx, source_id)
     interrupt(tx, source_id, "another sync of this source began before this one ended")
     return int(tx.execute(_BEGIN, {"ws": ws, "source": source_id}).scalar_one())
 
 
+def hold(tx: Transaction, source_id: int) -> None:
+    """Until this transaction ends no other sync of the source begins, none writes, and the source
+    is not added anew."""
+    tx.execute(_HOLD, {"source": source_id})
+
+
 def interrupt(tx: Transaction, source_id: int, why: str) -> None:
     """Ends the source's sync that is running, if any: what it still writes is refused."""
+    hold(tx, source_id)
     found = tx.execute(_INTERRUPT, {"source": source_id, "why": why})
     for interrupted in found.scalars().all():
         tx.execute(_FORGET, {"sync": interrupted})
@@ -235,6 +252,7 @@ def rejections(tx: Transaction, sync_id: int, limit: int = 100) -> tuple[Rejecte
 
 
 def _fence(tx: Transaction, sync_id: int) -> dict[str, int]:
+    tx.execute(_HOLD_OF, {"sync": sync_id})
     row = tx.execute(_RUNNING, {"sync": sync_id}).one_or_none()
     if row is None:
         raise _interrupted(sync_id)
