@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from adloom.catalog import ProductRecord, RejectedRow, SyncCounts
 from adloom.errors import AdloomError, ConflictError, NotFoundError, ShrinkRefusedError
 from adloom.records import SyncRecord, SyncState, UpsertCounts
-from db.engine import Transaction
+from db.engine import Transaction, joined_whole
 from db.queries import cancelling, product_upserts
 from db.schema.catalog import Rejection
 from db.text import as_json, bounded, storable, storable_or_none
@@ -71,7 +71,7 @@ ON CONFLICT DO NOTHING
 """)
 
 # Products that this very sync added do not count: the guard asks what was there before.
-_SHRINK = text("""
+SHRINK = text("""
 SELECT count(*) FILTER (WHERE p.created_at < s.started_at) AS before,
     count(*) FILTER (WHERE m.external_id IS NULL) AS missing
 FROM catalog_sync s JOIN product p ON p.source_id = s.source_id AND p.active
@@ -79,7 +79,7 @@ LEFT JOIN sync_mention m ON m.sync_id = s.id AND m.external_id = p.external_id
 WHERE s.id = :sync
 """)
 
-_DEACTIVATE = text("""
+DEACTIVATE = text("""
 UPDATE product p SET active = false, changed_at = now()
 WHERE p.source_id = :source AND p.workspace_id = :ws AND p.active AND NOT EXISTS (
     SELECT FROM sync_mention m WHERE m.sync_id = :sync AND m.external_id = p.external_id)
@@ -184,7 +184,8 @@ def deactivate_missing(
     any would though nothing proves the snapshot `complete`.
     """
     fence = _fence(tx, sync_id)
-    before, missing = tx.execute(_SHRINK, {"sync": sync_id}).one()
+    with joined_whole(tx):
+        before, missing = tx.execute(SHRINK, {"sync": sync_id}).one()
     if not allow_shrink and missing and not complete:
         raise ShrinkRefusedError(
             f"the snapshot lacks {missing} of {before} active products, and nothing proves "
@@ -200,14 +201,16 @@ def deactivate_missing(
         )
     if unnamed and not allow_shrink:
         return 0
-    gone = list(tx.execute(_DEACTIVATE, fence).scalars())
+    with joined_whole(tx):
+        gone = list(tx.execute(DEACTIVATE, fence).scalars())
     cancelling.end_products(tx, gone)
     return len(gone)
 
 
 def count_missing(tx: Transaction, sync_id: int) -> int:
     """How many active products a snapshot, read whole, did not name."""
-    return int(tx.execute(_SHRINK, {"sync": sync_id}).one().missing)
+    with joined_whole(tx):
+        return int(tx.execute(SHRINK, {"sync": sync_id}).one().missing)
 
 
 def finish(
