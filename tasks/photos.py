@@ -35,18 +35,15 @@ class PhotosReport:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The references to one place, which share its photo; and which attempt at it is next."""
+    """The references to one place, which share its photo; its host, and which attempt is next."""
 
     wanted: tuple[ProductPhoto, ...]
+    host: str
     attempt: int = 1
 
     @property
     def location(self) -> str:
         return self.wanted[0].location
-
-    @property
-    def host(self) -> str:
-        return host_of(self.location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,8 @@ def _wanted(env: Environment, source_id: int) -> Iterator[_Place]:
         places: dict[tuple[str, str], list[ProductPhoto]] = {}
         for wanted in page:
             places.setdefault((wanted.location, _known(wanted)), []).append(wanted)
-        yield from (_Place(tuple(wanted)) for wanted in places.values())
+        for (location, _), wanted in places.items():
+            yield _Place(tuple(wanted), host_of(location))
         after = (page[-1].product_id, page[-1].location)
 
 
