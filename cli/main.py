@@ -15,6 +15,7 @@ from cli import (
     catalog,
     creatives,
     cutouts,
+    metrics,
     recalls,
     runs,
     scenes,
@@ -43,6 +44,7 @@ stack.register(app)
 runs.register(app)
 recalls.register(app)
 workers.register(app)
+metrics.register(app)
 
 
 @app.callback(invoke_without_command=True)

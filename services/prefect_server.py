@@ -3,7 +3,6 @@
 import contextlib
 import ipaddress
 import os
-import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import httpx
 import psutil
 
 from adloom.errors import ConfigurationError, UnavailableError
+from services.ports import free_port
 from services.processes import Process, is_alive, log_tail, start_detached, stop, wait_until
 
 HOST = "127.0.0.1"
@@ -108,17 +108,7 @@ class PrefectServer:
 
         Raises UnavailableError, also for a host that is not this machine's.
         """
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        for port in (preferred, 0):
-            if port is None:
-                continue
-            with socket.socket(family) as probe, contextlib.suppress(OSError):
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((self.host, port))
-                return int(probe.getsockname()[1])
-        raise UnavailableError(
-            "there is no free port", where=self.host, hint="check ADLOOM_PREFECT_HOST"
-        )
+        return free_port(self.host, preferred, hint="check ADLOOM_PREFECT_HOST")
 
 
 def stop_server(process: Process) -> bool:
@@ -150,6 +140,27 @@ def answers(prefect_api_url: str) -> bool:
         return httpx.get(f"{prefect_api_url}/health", timeout=5.0).status_code == 200
     except (httpx.HTTPError, httpx.InvalidURL):
         return False
+
+
+def version_of(prefect_api_url: str, auth: str | None = None) -> str:
+    """The server's version of Prefect. Raises UnavailableError, and ConfigurationError where it
+    wants another password."""
+    user = tuple(auth.split(":", 1)) if auth else None
+    try:
+        answer = httpx.get(f"{prefect_api_url}/admin/version", timeout=5.0, auth=user)
+        if answer.status_code in (401, 403):
+            raise ConfigurationError(
+                "the Prefect server refuses the password",
+                where=prefect_api_url,
+                hint="set ADLOOM_PREFECT_AUTH to the server's user:password",
+            )
+        return str(answer.raise_for_status().json())
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise UnavailableError(
+            f"the Prefect server does not answer: {error}",
+            where=prefect_api_url,
+            hint="check ADLOOM_PREFECT_API_URL, or run `adloom up`",
+        ) from error
 
 
 def _without_prefect(environment: "os._Environ[str]") -> dict[str, str]:

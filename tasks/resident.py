@@ -67,6 +67,16 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
     return loaded
 
 
+def loaded_weights() -> dict[str, str]:
+    """The weights hash of each model that this process has loaded, by its folder's name."""
+    with _lock:
+        return {
+            Path(str(key[1])).name: loaded.weights_hash
+            for key, loaded in _loaded.items()
+            if key[0] == "renderer"
+        }
+
+
 def _simulated(model: str, rendering: Rendering) -> Any:
     with _lock:
         if (model,) not in _loaded:
