@@ -4,7 +4,7 @@ What each worker's process measures itself is on its own page (workers/health.py
 """
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import start_http_server
@@ -29,14 +29,16 @@ _NOT_REPEATED = (AttemptEnding.FINISHED, AttemptEnding.FAILED)
 class FleetCollector(Collector):
     """Makes metric families of one look at the fleet."""
 
-    def __init__(self, watch: FleetWatch, workspace: str, gpu_hour: Price | None = None) -> None:
-        self._watch, self._workspace, self._gpu_hour = watch, workspace, gpu_hour
+    def __init__(
+        self, look: Callable[[], Fleet], workspace: str, gpu_hour: Price | None = None
+    ) -> None:
+        self._look, self._workspace, self._gpu_hour = look, workspace, gpu_hour
 
     def describe(self) -> Iterable[Metric]:
         return ()  # the names are known without asking the database at registration
 
     def collect(self) -> Iterator[Metric]:
-        fleet = self._watch.look()
+        fleet = self._look()
         yield InfoMetricFamily(
             "adloom_build",
             "Version of adloom, renderer version, workspace.",
@@ -67,7 +69,7 @@ def metrics_page(
     Raises ConfigurationError for an address that cannot be used.
     """
     registry = CollectorRegistry()
-    registry.register(FleetCollector(watch, workspace, gpu_hour))
+    registry.register(FleetCollector(watch.look, workspace, gpu_hour))
     try:
         server, thread = start_http_server(port, addr=host, registry=registry)
     except OSError as error:

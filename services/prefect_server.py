@@ -13,6 +13,7 @@ import psutil
 from adloom.errors import ConfigurationError, UnavailableError
 from services.ports import free_port
 from services.processes import Process, is_alive, log_tail, start_detached, stop, wait_until
+from tasks.logs import prefect_environment
 
 HOST = "127.0.0.1"
 _START_S = 240.0  # 4-7 s where nothing else runs; the first start makes its tables
@@ -35,6 +36,7 @@ class PrefectServer:
     log: Path
     host: str = HOST
     auth: str | None = field(default=None, repr=False)
+    log_format: str = "text"
 
     def launch(self, database_url: str, port: int) -> Process:
         """Starts the server's process and does not wait for it.
@@ -47,7 +49,7 @@ class PrefectServer:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         env = {
             **_without_prefect(os.environ),
-            **client_environment(self.api_url(port), self.home, self.auth),
+            **client_environment(self.api_url(port), self.home, self.auth, self.log_format),
             "PREFECT_API_DATABASE_CONNECTION_URL": database_url,
             "PREFECT_SERVER_API_HOST": self.host,
             "PREFECT_SERVER_API_PORT": str(port),
@@ -121,9 +123,12 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": HOST, "": HOST, "::": "::1"}.get(host, host)
 
 
-def client_environment(prefect_api_url: str, home: Path, auth: str | None = None) -> dict[str, str]:
+def client_environment(
+    prefect_api_url: str, home: Path, auth: str | None = None, log_format: str = "text"
+) -> dict[str, str]:
     """What a process needs in its environment to run flows against our server, and quietly."""
-    needed = {**_QUIET, "PREFECT_API_URL": prefect_api_url, "PREFECT_HOME": str(home)}
+    needed = {**_QUIET, **prefect_environment(log_format)}
+    needed |= {"PREFECT_API_URL": prefect_api_url, "PREFECT_HOME": str(home)}
     return {**needed, "PREFECT_API_AUTH_STRING": auth} if auth else needed
 
 

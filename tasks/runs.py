@@ -84,9 +84,9 @@ def begin(
     begins no other: it gets that run as it is.
 
     An interrupted run whose campaign, weights or renderer version changed since is cancelled first:
-    what it stored stays and is reused. The first run since a campaign was applied pins it to the weights at hand:
-    raises ModelError if they are not those it is pinned to, and ConflictError while another process
-    executes a run of the campaign.
+    what it stored stays and is reused. The first run since a campaign was applied pins it to the
+    weights at hand: raises ModelError if they are not those it is pinned to, and ConflictError
+    while another process executes a run of the campaign.
     """
     last = require_run(env, resumed) if resumed is not None else _latest(env, slug)
     ours = last is not None and (last.id == resumed or last.flow_run_id == (flow_run_id or ""))

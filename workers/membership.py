@@ -22,6 +22,7 @@ from adloom.states import WorkerState
 from db.engine import Transaction
 from db.queries import clock, reaping, submissions, workers
 from tasks.environment import Environment
+from tasks.logs import in_context
 from tasks.patience import OUTAGE_S, Outlasting, is_outage
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,9 @@ class Membership:
         self._every_s = env.rendering.lease_s / 3
         self._ended = threading.Event()
         self._now = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="membership", daemon=True)
+        self._thread = threading.Thread(
+            target=in_context(self._beat), name="membership", daemon=True
+        )
 
     def __enter__(self) -> Self:
         Outlasting(is_outage, OUTAGE_S)(self._register)

@@ -23,10 +23,12 @@ from tasks.builds import own_build
 from tasks.device import device
 from tasks.environment import Environment, use
 from tasks.fleet import CONTROL_POOL
+from tasks.logs import about_process, configure
 from tasks.opening import open_from_settings
 from tasks.patience import OUTAGE_S, Outlasting, PatientStore, is_outage, outlast
 from tasks.refusals import refusals
 from tasks.resident import loaded_weights
+from tasks.settings import Settings
 from tasks.stopping import StopReason
 from workers.health import health_page
 from workers.membership import Membership, Place
@@ -46,11 +48,12 @@ _LOOK_S = 1.0
 
 def main() -> int:
     """Works until told to stop; returns the exit code for the supervisor."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     options = _options()
     os.environ.update(_QUIET)
     threading.Thread(target=_end_with_supervisor, name="supervisor", daemon=True).start()
     try:
+        configure(Settings.load().log_format)
+        about_process(worker=options.name)
         return _work(options)
     except AdloomError as error:
         sys.stderr.write(f"worker '{options.name}': {error}\n")

@@ -76,7 +76,8 @@ _OF_RUN = text(f"{_BATCH} WHERE b.run_id = :run ORDER BY b.id")
 
 _PENDING = text("""
 SELECT b.lease_epoch, r.fingerprint, r.spec->>'weights_hash' AS weights_hash,
-    r.spec->>'renderer_version' AS renderer_version, r.spec->>'photo_sha256' AS photo_sha256, r.spec->>'mask_sha256' AS mask_sha256
+    r.spec->>'renderer_version' AS renderer_version,
+    r.spec->>'photo_sha256' AS photo_sha256, r.spec->>'mask_sha256' AS mask_sha256
 FROM batch b LEFT JOIN render r ON r.batch_id = b.id AND r.state IN ('pending', 'leased')
 WHERE b.id = :batch ORDER BY r.batch_position, r.id
 """)

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -241,7 +241,7 @@ def test_a_full_disk_is_said_in_one_line_and_loses_nothing(night: Night, tmp_pat
     with small_disk(tmp_path / "small") as disk:
         shutil.copytree(tmp_path / "objects", disk, dirs_exist_ok=True)
         filler = disk / "filler"
-        with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(4096))
         full = night.storing_in(LocalStore(disk))
