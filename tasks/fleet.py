@@ -28,9 +28,9 @@ def size(env: Environment, run: RunRecord) -> int:
     with env.database.transaction() as tx:
         there = workers.working(tx, env.workspace_id, GPU_POOL)
         refused = workers.refusals(tx, env.workspace_id, GPU_POOL, model, weights_hash)
-        require_same_renderer(
-            own_build(), workers.listed(tx, env.workspace_id, GPU_POOL, within_s=0)
-        )
+        own = own_build()
+        if workers.any_of_other_renderer(tx, env.workspace_id, GPU_POOL, own.renderer):
+            require_same_renderer(own, workers.listed(tx, env.workspace_id, GPU_POOL))
     if refused and len(refused) >= there:
         raise ModelError(
             f"none of the {there} workers can render with it: {refused[0]}",

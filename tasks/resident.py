@@ -69,12 +69,8 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
 
 def loaded_weights() -> dict[str, str]:
     """The weights hash of each model that this process has loaded, by its folder's name."""
-    with _lock:
-        return {
-            Path(str(key[1])).name: loaded.weights_hash
-            for key, loaded in _loaded.items()
-            if key[0] == "renderer"
-        }
+    there = list(_loaded.items())  # without the lock, which is held while a model loads
+    return {Path(str(k[1])).name: one.weights_hash for k, one in there if k[0] == "renderer"}
 
 
 def _simulated(model: str, rendering: Rendering) -> Any:

@@ -49,6 +49,11 @@ SELECT count(*) FROM worker WHERE workspace_id = :ws AND pool = :pool AND state 
     AND expires_at > clock_timestamp()
 """)
 
+_OF_OTHER_RENDERER = text("""
+SELECT EXISTS (SELECT FROM worker WHERE workspace_id = :ws AND pool = :pool AND state = 'working'
+    AND expires_at > clock_timestamp() AND stats->'build'->>'renderer' <> :renderer)
+""")
+
 _REFUSALS = text("""
 SELECT one->>'reason' AS reason FROM worker CROSS JOIN jsonb_array_elements(stats->'refuses') AS one
 WHERE workspace_id = :ws AND pool = :pool AND state = 'working'
@@ -125,6 +130,12 @@ def listed(
 def working(tx: Transaction, ws: int, pool: str) -> int:
     """How many workers of a pool take work at the moment."""
     return int(tx.execute(_WORKING, {"ws": ws, "pool": pool}).scalar_one())
+
+
+def any_of_other_renderer(tx: Transaction, ws: int, pool: str, renderer: str) -> bool:
+    """Whether a worker of a pool that takes work says that it renders with another version."""
+    values = {"ws": ws, "pool": pool, "renderer": renderer}
+    return bool(tx.execute(_OF_OTHER_RENDERER, values).scalar_one())
 
 
 def refusals(tx: Transaction, ws: int, pool: str, model: str, weights_hash: str) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def environment(world: World, database: Database, folder: Path) -> Environment:
 
 
 def page(env: Environment, price: Price | None = None) -> Mapping[tuple[str, ...], float]:
-    """What the page says: {(name, label values…): value}."""
+    """What the page says: {(name, label values in the order of their names…): value}."""
     with metrics_page(FleetWatch(env), env.workspace, price, host="127.0.0.1", port=0) as port:
         answer = httpx.get(f"http://127.0.0.1:{port}/metrics").raise_for_status().text
     return {
@@ -49,11 +49,11 @@ def test_a_live_run_is_counted_by_outcome_error_and_yield(world: World, env: Env
     world.render_all(run_id, fails=lambda n: n <= 3)
     world.judge(run_id, rejects=lambda n: n == 0)
     said, run = page(env), ("spring", str(run_id))
-    items = {key[3]: n for key, n in said.items() if key[0] == "adloom_run_items"}
+    items = {key[2]: n for key, n in said.items() if key[0] == "adloom_run_items"}
     assert items == {
         "open": 0, "approved": 8, "rejected": 1, "needs_review": 0, "failed": 3, "cancelled": 0,
     }  # fmt: skip
-    assert said["adloom_run_failed_items", *run, "RenderError"] == 3
+    assert said["adloom_run_failed_items", "spring", "RenderError", str(run_id)] == 3
     assert said["adloom_run_yield_ratio", *run] == pytest.approx(8 / 9)
     assert said["adloom_run_planned_slots", *run] == sum(items.values())
     assert (said["adloom_renders", "rendered"], said["adloom_renders", "failed"]) == (9, 3)
@@ -120,14 +120,14 @@ def test_workers_show_what_they_last_said_and_what_it_cost(world: World, env: En
             workers.register(tx, world.ws, one, 60)
             state = WorkerState.STOPPED if name == "stopped" else WorkerState.WORKING
             workers.beat(tx, world.ws, one.owner, state=state, stats=stats, ttl_s=ttl_s)
-    said, a = page(env, parse_price("2.50 USD")), ("a", "gpu", "host", "cuda:0")
-    up = {key[1]: value for key, value in said.items() if key[0] == "adloom_worker_up"}
+    said, a = page(env, parse_price("2.50 USD")), ("cuda:0", "host", "gpu", "a")
+    up = {key[4]: value for key, value in said.items() if key[0] == "adloom_worker_up"}
     assert up == {"a": 1, "lost": 0}
     assert said["adloom_worker_busy_seconds_total", *a] == 1800
     assert said["adloom_worker_renders_total", *a] == 40
     assert said["adloom_worker_memory_bytes", *a] == 900e6
     assert said["adloom_worker_clock_skew_seconds", *a] == -0.25
-    assert said["adloom_worker_cost_total", *a, "USD"] == 1.25
+    assert said["adloom_worker_cost_total", "USD", *a] == 1.25
     assert said["adloom_gpu_hour_price", "USD"] == 2.5
 
 
