@@ -2,10 +2,10 @@
 
     python -m benchmarks.metrics_queries [--renders 200000] [--nights 30]
 
-Rows are inserted directly: one live run of so many items (60 % rendered, 2 % failed, the rest waiting
-in batches of 32), and the batches and attempts of `nights` nights like it. Every query of `adloom
-metrics` is timed (median of five, after one), beside the plain count of all renders by state that it
-does without. `share`: of one connection, by how often a query is asked again at most.
+Rows are inserted directly: one live run of so many items (60 % rendered, 2 % failed, the rest
+waiting in batches of 32), and the attempts of `nights` nights like it. Every query of `adloom
+metrics` is timed (median of five, after one), beside the plain count of all renders by state that
+it does without. `share`: of one connection, by how often a query is asked again at most.
 """
 
 import argparse
@@ -29,16 +29,18 @@ from tasks.metrics import FRESH_S, AttemptsEver, CampaignsCompleted
 _NIGHT = """
 INSERT INTO run (workspace_id, campaign_id, spec, trigger, state, planned_slots)
 SELECT :ws, c.id, c.spec, 'manual', 'rendering', :n FROM campaign c;
-INSERT INTO batch (workspace_id, run_id, state, size, ended_at)
-SELECT :ws, r.id, CASE WHEN b * 32 < :n * 0.62 THEN CAST('done' AS batch_state) ELSE 'pending' END,
-    32, CASE WHEN b * 32 < :n * 0.62 THEN now() END
+INSERT INTO batch (workspace_id, run_id, state, size)
+SELECT :ws, r.id, CASE WHEN b * 32 < :n * 0.62 THEN CAST('done' AS batch_state)
+    ELSE 'pending' END, 32
 FROM run r CROSS JOIN generate_series(0, :n / 32 - 1) AS b;
 INSERT INTO render (workspace_id, fingerprint, spec, state, batch_id, object_key, sha256, device,
     error_class, error_message, timings)
-SELECT :ws, encode(sha256(CAST('r' || i AS bytea)), 'hex'), jsonb_build_object('weights_hash',
-        repeat('w', 64), 'dtype', 'float32', 'native', jsonb_build_object('width', 512, 'height',
-        640), 'photo_sha256', encode(sha256(CAST('p' || i / 20 AS bytea)), 'hex'), 'mask_sha256',
-        encode(sha256(CAST('m' || i / 20 AS bytea)), 'hex'), 'prompt', repeat('a shoe on sand ', 9)),
+SELECT :ws, encode(sha256(CAST('r' || i AS bytea)), 'hex'), jsonb_build_object(
+        'weights_hash', repeat('w', 64), 'dtype', 'float32',
+        'native', jsonb_build_object('width', 512, 'height', 640),
+        'photo_sha256', encode(sha256(CAST('p' || i / 20 AS bytea)), 'hex'),
+        'mask_sha256', encode(sha256(CAST('m' || i / 20 AS bytea)), 'hex'),
+        'prompt', repeat('a shoe on sand ', 9)),
     CAST(s.state AS render_state), b.first + i / 32,
     CASE s.state WHEN 'rendered' THEN 'k' END, CASE s.state WHEN 'rendered' THEN 's' END, 'cuda',
     CASE s.state WHEN 'failed' THEN 'RenderError' END, 'no', '{"render_s": 1.5}'
