@@ -44,7 +44,7 @@ def test_another_renderer_version_is_refused_until_the_fleet_has_stopped(
     world: World, tmp_path: Path
 ) -> None:
     newer = replace(own_build(), adloom="9.0.0", renderer="99")
-    [batch_id] = world.cut(world.run(campaign()))
+    [batch_id] = world.cut(world.run(campaign(formats=("1:1",))))
     with member(world, tmp_path, "a", own_build()) as a:
         world.claimed(batch_id, "a:1")
         before = batch(world, batch_id)
@@ -98,7 +98,7 @@ def test_a_clock_is_held_against_that_of_postgres(world: World, tmp_path: Path) 
     with world.database.transaction() as tx:
         assert abs(clock.skew_s(tx)) < 1.0
         assert clock.skew_s(tx, clock=an_hour_late) == pytest.approx(-3600, abs=1.0)
-    [batch_id] = world.cut(world.run(campaign()))
+    [batch_id] = world.cut(world.run(campaign(formats=("1:1",))))
     before = batch(world, batch_id)
     with (
         pytest.raises(ConfigurationError, match=r"36\d\d\.\d s behind Postgres'.*NTP"),

@@ -1,6 +1,5 @@
 """Log lines for machines: what they are about, in one form, without secrets."""
 
-import io
 import json
 import logging
 import os
@@ -25,22 +24,15 @@ def _restored() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.fixture
-def err(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    written = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", written)
-    return written
+def lines(written: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in written.splitlines()]
 
 
-def lines(written: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in written.getvalue().splitlines()]
-
-
-def test_a_line_says_when_who_and_what_it_is_about(err: io.StringIO) -> None:
+def test_a_line_says_when_who_and_what_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:
     configure("json")
     with about(run=7, batch=12):
         structlog.get_logger("tasks.x").warning("render failed", render=3, error="no\npicture")
-    [line] = lines(err)
+    [line] = lines(capsys.readouterr().err)
     at = datetime.fromisoformat(line.pop("time"))
     assert at.utcoffset() is not None
     assert abs(at.timestamp() - time.time()) < 60
@@ -50,7 +42,9 @@ def test_a_line_says_when_who_and_what_it_is_about(err: io.StringIO) -> None:
     }  # fmt: skip
 
 
-def test_threads_go_on_about_the_same_and_the_next_work_does_not(err: io.StringIO) -> None:
+def test_threads_go_on_about_the_same_and_the_next_work_does_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     configure("json")
     log = structlog.get_logger("x")
     with ThreadPoolExecutor(1) as pool, about(batch=1):
@@ -61,12 +55,14 @@ def test_threads_go_on_about_the_same_and_the_next_work_does_not(err: io.StringI
         thread.start()
         thread.join()
     log.info("after")
-    assert [(n["message"], n.get("batch"), n.get("render")) for n in lines(err)] == [
+    assert [(n["message"], n.get("batch"), n.get("render")) for n in lines(capsys.readouterr().err)] == [
         ("stored", 1, 2), ("beat", 1, None), ("after", None, None),
     ]  # fmt: skip
 
 
-def test_passwords_stand_on_no_line(err: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_stand_on_no_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7")
     monkeypatch.setenv("ADLOOM_PREFECT_AUTH", "ops:quite-secret")
     for log_format in ("json", "text"):
@@ -77,7 +73,7 @@ def test_passwords_stand_on_no_line(err: io.StringIO, monkeypatch: pytest.Monkey
             given={"url": "https://u:hunter22@shop", "api_token": "abc"},
             password="hunter22",
         )
-    written = err.getvalue()
+    written = capsys.readouterr().err
     assert written.count("hidden") >= 10
     assert "postgresql://[hidden]@db:5432/ads" in written
     for secret in ("hunter22", "wJalrXUtnFEMI/K7", "quite-secret", "abc"):
@@ -100,8 +96,8 @@ def test_lines_of_other_libraries_have_the_same_form() -> None:
 
 def test_prefect_itself_logs_json_by_its_environment() -> None:
     says = (
-        "from prefect.logging import get_logger; get_logger('x').error('[away] from %s', "
-        "'http://u:hunter22@host')"
+        "import prefect.main; from prefect.logging import get_logger; "
+        "get_logger('x').error('[away] from %s', 'http://u:hunter22@host')"
     )
     done = subprocess.run(
         [sys.executable, "-c", says],
