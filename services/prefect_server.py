@@ -150,7 +150,7 @@ def answers(prefect_api_url: str) -> bool:
 def version_of(prefect_api_url: str, auth: str | None = None) -> str:
     """The server's version of Prefect. Raises UnavailableError, and ConfigurationError where it
     wants another password."""
-    user = tuple(auth.split(":", 1)) if auth else None
+    user = httpx.BasicAuth(*auth.split(":", 1)) if auth else None
     try:
         answer = httpx.get(f"{prefect_api_url}/admin/version", timeout=5.0, auth=user)
         if answer.status_code in (401, 403):

@@ -55,7 +55,8 @@ def test_threads_go_on_about_the_same_and_the_next_work_does_not(
         thread.start()
         thread.join()
     log.info("after")
-    assert [(n["message"], n.get("batch"), n.get("render")) for n in lines(capsys.readouterr().err)] == [
+    said = lines(capsys.readouterr().err)
+    assert [(n["message"], n.get("batch"), n.get("render")) for n in said] == [
         ("stored", 1, 2), ("beat", 1, None), ("after", None, None),
     ]  # fmt: skip
 
