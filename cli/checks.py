@@ -1,106 +1,142 @@
 """What `adloom doctor` looks at."""
 
-import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from adloom.errors import AdloomError, ConfigurationError
+from adloom.errors import AdloomError
+from adloom.findings import Finding, Level, doubtful, of_error, well, wrong
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that a run needs: whether it holds, and what was found or how to mend it."""
+    """One thing that a run or a fleet needs, what was found, and how to mend it."""
 
     name: str
-    ok: bool
+    level: Level
     detail: str
+    mend: str
 
 
-def run_checks() -> tuple[Check, ...]:
-    """All checks; one that fails does not keep the others from being made."""
-    named = (
+def run_checks() -> Iterator[Check]:
+    """All checks, as they are made; one that fails does not keep the others from being made."""
+    for name, check in (
         ("settings", _settings),
         ("services", _services),
+        ("prefect", _prefect),
         ("database", _database),
         ("storage", _storage),
         ("weights", _weights),
         ("models", _models),
+        ("device", _device),
         ("disk", _disk),
-    )
-    return tuple(_checked(name, check) for name, check in named)
+    ):
+        yield _told(name, _found(check))
+    yield from _fleet()
 
 
-def _checked(name: str, check: Callable[[], str]) -> Check:
+def _found(check: Callable[[], Finding]) -> Finding:
     try:
-        return Check(name, True, check())
+        return check()
     except AdloomError as error:
-        return Check(name, False, str(error))
+        return of_error(error)
 
 
-def _settings() -> str:
+def _told(name: str, finding: Finding) -> Check:
+    return Check(name, finding.level, finding.detail, finding.mend)
+
+
+def _settings() -> Finding:
     from tasks.settings import Settings
 
     settings = Settings.load()
     version = ".".join(str(n) for n in sys.version_info[:3])
-    return f"home {settings.home}, workspace '{settings.workspace}', Python {version}"
+    return well(f"home {settings.home}, workspace '{settings.workspace}', Python {version}")
 
 
-def _services() -> str:
+def _services() -> Finding:
     from services import stack
     from tasks.settings import Settings
 
     found = stack.status(Settings.load())
     bad = [s for s in found if s.state.value not in ("running", "external")]
     if bad:
-        raise ConfigurationError(
-            ", ".join(f"{s.name} is {s.state.value}" for s in bad), hint="run `adloom up`"
+        return wrong(", ".join(f"{s.name} is {s.state.value}" for s in bad), "run `adloom up`")
+    return well(", ".join(f"{s.name} {s.state.value}" for s in found))
+
+
+def _prefect() -> Finding:
+    from services.prefect_server import version_of
+    from services.stack import connect
+    from tasks.builds import own_build
+    from tasks.settings import Settings
+
+    running = connect(Settings.load())
+    there, here = version_of(running.prefect_api_url, running.prefect_auth), own_build().prefect
+    if there != here:
+        return doubtful(
+            f"the server is {there}, this machine's Prefect is {here}",
+            "upgrade the server first, then the workers (docs/deploy.md)",
         )
-    return ", ".join(f"{s.name} {s.state.value}" for s in found)
+    return well(f"{there} at {running.prefect_api_url}")
 
 
-def _database() -> str:
+def _database() -> Finding:
     from cli.session import environment
 
     with environment() as env:
         env.database.check()
-        return f"{env.database.location}, schema up to date"
+        return well(f"{env.database.location}, schema up to date")
 
 
-def _storage() -> str:
+def _storage() -> Finding:
     from tasks.settings import Settings
 
     settings = Settings.load()
     settings.storage().open().check()
-    return f"{settings.storage().url}: writes, reads, and refuses to overwrite"
+    return well(f"{settings.storage().url}: writes, reads, and refuses to overwrite")
 
 
-def _weights() -> str:
-    from tasks import resident
+def _weights() -> Finding:
+    from tasks.machine_checks import weights
     from tasks.settings import Settings
 
-    rendering = Settings.load().rendering()
-    renderer = resident.renderer("mini", rendering)
-    return f"mini {renderer.weights_hash[:12]} on {renderer.device}, {renderer.dtype}"
+    return weights(Settings.load().weights)
 
 
-def _models() -> str:
+def _models() -> Finding:
     from tasks import resident
     from tasks.settings import Settings
 
     rendering = Settings.load().rendering()
     extractor, scorer = resident.extractor(rendering), resident.scorer(rendering)
-    return f"mask extractor {extractor.version}, scorer {scorer.revision}"
+    return well(f"mask extractor {extractor.version}, scorer {scorer.revision}")
 
 
-def _disk() -> str:
+def _device() -> Finding:
+    from tasks.machine_checks import device
     from tasks.settings import Settings
 
-    home = Settings.load().home
-    there = next(p for p in (home, *home.parents) if p.exists())
-    free_gb = shutil.disk_usage(there).free / 1e9
-    if free_gb < 2:
-        raise ConfigurationError(
-            f"only {free_gb:.1f} GB are free", where=str(there), hint="free some, or move the home"
-        )
-    return f"{free_gb:.0f} GB free at {there}"
+    return device(Settings.load().device)
+
+
+def _disk() -> Finding:
+    from tasks.machine_checks import disk
+    from tasks.settings import Settings
+
+    return disk(Settings.load().home)
+
+
+def _fleet() -> Iterator[Check]:
+    """Those that ask the fleet; one line instead where its database does not answer."""
+    from cli.session import environment
+    from tasks import fleet_checks
+    from tasks.builds import own_build
+
+    try:
+        with environment() as env:
+            there, build = fleet_checks.members(env), own_build()
+            for name, check in fleet_checks.CHECKS.items():
+                yield _told(name, check(env, there, build))
+    except AdloomError as error:
+        yield _told("fleet", of_error(error))

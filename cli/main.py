@@ -4,7 +4,6 @@ import os
 import sys
 from typing import Annotated
 
-import structlog
 import typer
 
 from adloom import __version__
@@ -15,6 +14,7 @@ from cli import (
     catalog,
     creatives,
     cutouts,
+    metrics,
     recalls,
     runs,
     scenes,
@@ -23,6 +23,8 @@ from cli import (
     workers,
 )
 from cli.console import EXIT_CODES, report
+from tasks.logs import configure
+from tasks.settings import Settings
 
 app = typer.Typer(
     name="adloom",
@@ -43,6 +45,7 @@ stack.register(app)
 runs.register(app)
 recalls.register(app)
 workers.register(app)
+metrics.register(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -56,10 +59,18 @@ def _root(
         raise typer.Exit
 
 
+def _log_format() -> str:
+    """That of the settings; that of people where these are unusable, which the command will say."""
+    try:
+        return Settings.load().log_format
+    except AdloomError:
+        return "text"
+
+
 def main() -> None:
     """Runs the command line; a user's mistake ends in one clear line and a documented exit code."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
+        configure(_log_format())
         app()
     except AdloomError as error:
         if os.environ.get("ADLOOM_DEBUG"):

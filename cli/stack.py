@@ -23,11 +23,16 @@ def up(
     control: Annotated[
         int | None, typer.Option(min=0, help="Workers for schedules; else 1 with --workers.")
     ] = None,
+    deployments: Annotated[
+        bool,
+        typer.Option("--deployments", help="Make work pools and deployments, workers or not."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Start Postgres and Prefect, bring the schema up to date, install the shipped scenes.
 
-    With --workers also the fleet of this machine: work pools, deployments, schedules, workers.
+    With --workers also the fleet of this machine: work pools, deployments, schedules, workers, and
+    its metrics for Prometheus.
     """
     from db.migrate import upgrade
     from services import stack
@@ -40,28 +45,46 @@ def up(
         add_pack(env, SHIPPED_PACK)
         env.store.check()
         counts = {"gpu": workers, "control": (1 if workers else 0) if control is None else control}
-        started = _fleet_up(settings, running, counts) if any(counts.values()) else []
+        if deployments or any(counts.values()):
+            _deploy()
+        started, metrics = [], None
+        if any(counts.values()):
+            started, metrics = _fleet_up(settings, running, counts)
     emit(
-        {"home": settings.home, "prefect": running.prefect_api_url, "workers": started},
+        {
+            "home": settings.home,
+            "prefect": running.prefect_api_url,
+            "workers": started,
+            "metrics": metrics,
+        },
         as_json,
         lambda: stdout.print(
             f"adloom is up. Home: {settings.home}\n"
             f"Prefect's pages: {running.prefect_api_url.removesuffix('/api')}"
             + (f"\nworkers started: {', '.join(started)}" if started else "")
+            + (f"\nmetrics: {metrics}" if metrics else "")
         ),
     )
 
 
-def _fleet_up(settings: "Settings", running: "Running", counts: dict[str, int]) -> list[str]:
-    """Makes pools and deployments, starts what workers are missing; returns their names."""
+def _deploy() -> None:
+    """Makes work pools and deployments, or brings them up to date."""
     import asyncio
 
-    from services.fleet import start_workers
     from workers.deployments import deploy
 
     asyncio.run(deploy())
+
+
+def _fleet_up(
+    settings: "Settings", running: "Running", counts: dict[str, int]
+) -> tuple[list[str], str]:
+    """Starts missing workers and the page of metrics; returns their names and its address."""
+    from services.fleet import start_metrics, start_workers
+
     started = [start_workers(settings, running, pool, count) for pool, count in counts.items()]
-    return [process.name for processes in started for process in processes]
+    metrics = start_metrics(settings, running)
+    return [process.name for processes in started for process in processes], metrics
 
 
 def down(as_json: JsonOption = False) -> None:
@@ -93,20 +116,27 @@ def status(as_json: JsonOption = False) -> None:
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Check everything a run needs, and say how to mend what is wrong."""
+    """Check everything a run and a fleet need, and say how to mend what is wrong.
+
+    Exit code 4 if anything fails; warnings are no failure.
+    """
+    from adloom.findings import Level
     from cli.checks import run_checks
 
-    checks = run_checks()
-
-    def human() -> None:
-        for check in checks:
-            mark = "[green]ok[/]  " if check.ok else "[red]bad[/] "
-            stdout.print(f"{mark} [b]{check.name:9}[/] ", end="")
-            stdout.print(check.detail, markup=False, soft_wrap=True)
-
-    emit({"checks": checks}, as_json, human)
-    if not all(check.ok for check in checks):
+    checks = []
+    for check in run_checks():
+        checks.append(check)
+        if not as_json:
+            stdout.print(f"{_MARKS[check.level.value]} [b]{check.name:9}[/] ", end="")
+            mend = f" ({check.mend})" if check.mend else ""
+            stdout.print(check.detail + mend, markup=False, soft_wrap=True)
+    if as_json:
+        emit({"checks": checks}, as_json, lambda: None)
+    if any(check.level is Level.FAIL for check in checks):
         raise typer.Exit(4)
+
+
+_MARKS = {"ok": "[green]ok[/]  ", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
 
 
 def gc(

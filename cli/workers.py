@@ -29,8 +29,11 @@ def worker(
     hand_back: Annotated[
         bool, typer.Option("--hand-back", help="When told to stop, hand back what renders.")
     ] = False,
+    health_host: Annotated[
+        str, typer.Option(help="Where /health and /metrics are served; 0.0.0.0: to all machines.")
+    ] = "127.0.0.1",
     health_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Of 127.0.0.1, for /health; 0: a free one.")
+        int, typer.Option(min=0, max=65535, help="For /health and /metrics; 0: a free one.")
     ] = 0,
     max_growth_mb: Annotated[
         int, typer.Option(min=0, help="Replace the process when its memory grew by this; 0: never.")
@@ -53,6 +56,7 @@ def worker(
         pool=pool,
         limit=limit or (8 if pool == CONTROL_POOL else 2),
         hand_back=hand_back,
+        health_host=health_host,
         health_port=health_port,
         max_growth_mb=max_growth_mb,
     )

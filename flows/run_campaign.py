@@ -12,6 +12,7 @@ from tasks.artifacts import RunArtifacts
 from tasks.environment import current
 from tasks.following import Following
 from tasks.heartbeat import Heartbeat
+from tasks.logs import about
 from tasks.patience import in_thread, outlast
 from tasks.stopping import StopReason
 
@@ -45,6 +46,11 @@ async def carry_out(lease: Heartbeat[RunLease]) -> None:
     A service that does not answer is waited for; so a restart of Postgres, Prefect or the object
     store ends no run.
     """
+    with about(run=lease.lease.run_id):
+        await _carry_out(lease)
+
+
+async def _carry_out(lease: Heartbeat[RunLease]) -> None:
     env, run_id = current(), lease.lease.run_id
     try:
         run = await in_thread(runs.require_run, env, run_id)

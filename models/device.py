@@ -20,6 +20,14 @@ def allocated_bytes(device: str) -> int:
     return int(torch.cuda.memory_allocated(device))
 
 
+def memory_bytes(device: str) -> tuple[int, int] | None:
+    """(free, all) of a CUDA device's memory, of all its processes; None for any other device."""
+    if not device.startswith("cuda"):
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    return int(free), int(total)
+
+
 def free_unused(device: torch.device) -> None:
     """Gives back what torch holds unused, in pieces too small for the next try."""
     if device.type == "cuda":

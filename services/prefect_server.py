@@ -3,7 +3,6 @@
 import contextlib
 import ipaddress
 import os
-import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,9 @@ import httpx
 import psutil
 
 from adloom.errors import ConfigurationError, UnavailableError
+from services.ports import free_port
 from services.processes import Process, is_alive, log_tail, start_detached, stop, wait_until
+from tasks.logs import prefect_environment
 
 HOST = "127.0.0.1"
 _START_S = 240.0  # 4-7 s where nothing else runs; the first start makes its tables
@@ -35,6 +36,7 @@ class PrefectServer:
     log: Path
     host: str = HOST
     auth: str | None = field(default=None, repr=False)
+    log_format: str = "text"
 
     def launch(self, database_url: str, port: int) -> Process:
         """Starts the server's process and does not wait for it.
@@ -47,7 +49,7 @@ class PrefectServer:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         env = {
             **_without_prefect(os.environ),
-            **client_environment(self.api_url(port), self.home, self.auth),
+            **client_environment(self.api_url(port), self.home, self.auth, self.log_format),
             "PREFECT_API_DATABASE_CONNECTION_URL": database_url,
             "PREFECT_SERVER_API_HOST": self.host,
             "PREFECT_SERVER_API_PORT": str(port),
@@ -108,17 +110,7 @@ class PrefectServer:
 
         Raises UnavailableError, also for a host that is not this machine's.
         """
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        for port in (preferred, 0):
-            if port is None:
-                continue
-            with socket.socket(family) as probe, contextlib.suppress(OSError):
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((self.host, port))
-                return int(probe.getsockname()[1])
-        raise UnavailableError(
-            "there is no free port", where=self.host, hint="check ADLOOM_PREFECT_HOST"
-        )
+        return free_port(self.host, preferred, hint="check ADLOOM_PREFECT_HOST")
 
 
 def stop_server(process: Process) -> bool:
@@ -131,9 +123,12 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": HOST, "": HOST, "::": "::1"}.get(host, host)
 
 
-def client_environment(prefect_api_url: str, home: Path, auth: str | None = None) -> dict[str, str]:
+def client_environment(
+    prefect_api_url: str, home: Path, auth: str | None = None, log_format: str = "text"
+) -> dict[str, str]:
     """What a process needs in its environment to run flows against our server, and quietly."""
-    needed = {**_QUIET, "PREFECT_API_URL": prefect_api_url, "PREFECT_HOME": str(home)}
+    needed = {**_QUIET, **prefect_environment(log_format)}
+    needed |= {"PREFECT_API_URL": prefect_api_url, "PREFECT_HOME": str(home)}
     return {**needed, "PREFECT_API_AUTH_STRING": auth} if auth else needed
 
 
@@ -150,6 +145,27 @@ def answers(prefect_api_url: str) -> bool:
         return httpx.get(f"{prefect_api_url}/health", timeout=5.0).status_code == 200
     except (httpx.HTTPError, httpx.InvalidURL):
         return False
+
+
+def version_of(prefect_api_url: str, auth: str | None = None) -> str:
+    """The server's version of Prefect. Raises UnavailableError, and ConfigurationError where it
+    wants another password."""
+    user = httpx.BasicAuth(*auth.split(":", 1)) if auth else None
+    try:
+        answer = httpx.get(f"{prefect_api_url}/admin/version", timeout=5.0, auth=user)
+        if answer.status_code in (401, 403):
+            raise ConfigurationError(
+                "the Prefect server refuses the password",
+                where=prefect_api_url,
+                hint="set ADLOOM_PREFECT_AUTH to the server's user:password",
+            )
+        return str(answer.raise_for_status().json())
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise UnavailableError(
+            f"the Prefect server does not answer: {error}",
+            where=prefect_api_url,
+            hint="check ADLOOM_PREFECT_API_URL, or run `adloom up`",
+        ) from error
 
 
 def _without_prefect(environment: "os._Environ[str]") -> dict[str, str]:

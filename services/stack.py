@@ -48,12 +48,13 @@ class Running:
     prefect_home: Path
     home: Path
     prefect_auth: str | None = field(default=None, repr=False)
+    log_format: str = "text"
 
     @property
     def prefect_environment(self) -> dict[str, str]:
         """The variables for a process that runs flows; set them before Prefect is imported."""
         return prefect_server.client_environment(
-            self.prefect_api_url, self.prefect_home, self.prefect_auth
+            self.prefect_api_url, self.prefect_home, self.prefect_auth, self.log_format
         )
 
     @property
@@ -240,6 +241,7 @@ def _prefect(settings: Settings) -> PrefectServer:
         settings.home / "logs" / "prefect.log",
         host=settings.prefect_host,
         auth=_prefect_auth(settings),
+        log_format=settings.log_format,
     )
 
 
@@ -250,6 +252,7 @@ def _running(settings: Settings, database_url: str, prefect_api_url: str) -> Run
         prefect_home=settings.home / "prefect",
         home=settings.home,
         prefect_auth=_prefect_auth(settings),
+        log_format=settings.log_format,
     )
 
 

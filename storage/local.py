@@ -30,6 +30,7 @@ from storage.protocol import (
 )
 
 _UNFINISHED = ".unfinished"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _UNFINISHED_KEPT_S = 24 * 3600
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 _GIVEN_UP_AFTER = 3
@@ -178,6 +179,12 @@ def _storage_error(error: OSError, path: Path) -> AdloomError:
             f"the file system has no hard links ({reason})",
             where=where,
             hint="set ADLOOM_STORAGE_URL to a folder on a local disk, or to s3://bucket",
+        )
+    if error.errno in _FULL:
+        return StorageUnavailableError(
+            f"there is no room left ({reason})",
+            where=where,
+            hint="free some; what waits for it is stored then, and nothing is lost",
         )
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return StorageDeniedError(

@@ -73,6 +73,12 @@ def _from_answer(error: ClientError, where: str) -> AdloomError:
         )
     if code in _EXPIRED:
         return StorageDeniedError("the S3 credentials have expired", where=where)
+    if code == "RequestTimeTooSkewed":
+        return StorageDeniedError(
+            "this machine's clock is too far off the S3 server's",
+            where=where,
+            hint="set it by NTP (timedatectl set-ntp true)",
+        )
     if status in {401, 403}:
         return StorageDeniedError(
             f"the S3 server refused the credentials ({code})", where=where, hint=_KEYS_HINT

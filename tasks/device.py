@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tasks.device_metrics import DeviceMetrics
 from tasks.stopping import Stop
 
 _KEPT_GAPS = 200
@@ -42,6 +43,7 @@ class Device:
         self._turn = threading.Lock()
         self._rendered_at: float | None = None
         self.use = DeviceUse()
+        self.metrics = DeviceMetrics()
 
     @contextmanager
     def held(self, stop: Stop) -> Iterator["DeviceHold"]:
@@ -60,10 +62,23 @@ class Device:
     def note_start(self, ready: float) -> None:
         """Rendering of a batch begins, which had been ready to since `ready`."""
         if self._rendered_at is not None and ready <= self._rendered_at:
-            self.use.gaps_s.append(time.monotonic() - self._rendered_at)
+            gap_s = time.monotonic() - self._rendered_at
+            self.use.gaps_s.append(gap_s)
+            self.metrics.gap_seconds.observe(gap_s)
 
-    def note_rendered(self) -> None:
+    def note_made(self, seconds: float) -> None:
+        """One render took the device so long."""
+        self.use.busy_s += seconds
+        self.use.renders += 1
+        self.metrics.busy_seconds.inc(seconds)
+        self.metrics.renders.inc()
+
+    def note_rendered(self, begun: float | None) -> None:
+        """A batch lets the device go; it began to render at `begun`, None if it had nothing to."""
         self._rendered_at = time.monotonic()
+        self.use.batches += 1
+        if begun is not None:
+            self.metrics.batch_seconds.observe(self._rendered_at - begun)
 
 
 class DeviceHold:
@@ -71,7 +86,8 @@ class DeviceHold:
 
     def __init__(self, device: Device, turn: threading.Lock, ready: float) -> None:
         self._device, self._turn, self._ready = device, turn, ready
-        self._begun = self._gone = False
+        self._begun: float | None = None
+        self._gone = False
 
     def begins(self) -> None:
         """A micro-batch is about to be rendered.
@@ -82,21 +98,19 @@ class DeviceHold:
         if self._gone:
             self._turn.acquire()
             self._gone = False
-        if not self._begun:
-            self._begun = True
+        if self._begun is None:
+            self._begun = time.monotonic()
             self._device.note_start(self._ready)
 
     def made(self, seconds: float) -> None:
         """One render took the device so long."""
-        self._device.use.busy_s += seconds
-        self._device.use.renders += 1
+        self._device.note_made(seconds)
 
     def let_go(self) -> None:
         """The next batch may render: this one has nothing left for the device."""
         if not self._gone:
             self._gone = True
-            self._device.note_rendered()
-            self._device.use.batches += 1
+            self._device.note_rendered(self._begun)
             self._turn.release()
 
 

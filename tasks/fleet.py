@@ -3,8 +3,10 @@
 import structlog
 
 from adloom.errors import ModelError
+from adloom.fleet_builds import require_same_renderer
 from adloom.records import RunLease, RunRecord, Submission, WorkerRecord
 from db.queries import batches, reaping, run_leases, submissions, workers
+from tasks.builds import own_build
 from tasks.environment import Environment
 
 log = structlog.get_logger(__name__)
@@ -19,12 +21,16 @@ MAX_ATTEMPTS = 5
 def size(env: Environment, run: RunRecord) -> int:
     """How many workers take batches of the run at the moment.
 
-    Raises ModelError if there are workers and each of them has refused its model.
+    Raises ModelError if there are workers and each of them has refused its model, and
+    ConfigurationError if they render with another version than this process plans for.
     """
     model, weights_hash = run.spec.model, run.weights_hash or ""
     with env.database.transaction() as tx:
         there = workers.working(tx, env.workspace_id, GPU_POOL)
         refused = workers.refusals(tx, env.workspace_id, GPU_POOL, model, weights_hash)
+        own = own_build()
+        if workers.any_of_other_renderer(tx, env.workspace_id, GPU_POOL, own.renderer):
+            require_same_renderer(own, workers.listed(tx, env.workspace_id, GPU_POOL))
     if refused and len(refused) >= there:
         raise ModelError(
             f"none of the {there} workers can render with it: {refused[0]}",

@@ -31,6 +31,7 @@ from tasks.device import DeviceHold, device
 from tasks.environment import Environment
 from tasks.finishing import Finisher
 from tasks.heartbeat import Heartbeat
+from tasks.logs import about
 from tasks.patience import IN_BATCH_S, Outlasting, is_database_outage
 from tasks.preparing import PreparedBatch, let_go_unless_begun, prepare
 from tasks.render_output import RenderOutput
@@ -66,12 +67,13 @@ def generate(
     """
     stop = stopping.current()
     db = Outlasting(is_database_outage, IN_BATCH_S)
-    with ExitStack() as turns:
+    with about(batch=batch_id), ExitStack() as turns:
         with let_go_unless_begun(env, batch_id):
             prepared = db(prepare, env, batch_id, model, flow_run_id)
             started = time.perf_counter()
             turn = turns.enter_context(device().held(stop))
             lease = db(_claimed, env, batch_id, flow_run_id)
+            turns.enter_context(about(run=lease.run_id))
         with Heartbeat(lease, _beat(env), every_s=env.rendering.lease_s / 3) as heartbeat:
             # What was absent before an outage may be stored since, by this very process.
             known = iter([prepared])

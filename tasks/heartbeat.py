@@ -8,6 +8,7 @@ from typing import Generic, Self, TypeVar
 import structlog
 
 from adloom.errors import AdloomError, LeaseLostError
+from tasks.logs import in_context
 
 Held = TypeVar("Held")
 log = structlog.get_logger(__name__)
@@ -26,7 +27,7 @@ class Heartbeat(Generic[Held]):
         self._every_s = every_s
         self._stop = threading.Event()
         self._lost: LeaseLostError | None = None
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=in_context(self._run), name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from adloom.errors import AdloomError, DatabaseUnavailableError, ModelError
 from adloom.keys import render_key
 from adloom.records import PendingBatch
+from adloom.render_spec import RENDERER_VERSION
 from db.queries import batches, submissions
 from tasks import resident
 from tasks.environment import Environment
@@ -79,7 +80,13 @@ def prepare(
 
 
 def _require_models(env: Environment, model: str, batch: PendingBatch) -> None:
-    planned = batch.renders[0].weights_hash
+    planned, version = batch.renders[0].weights_hash, batch.renders[0].renderer_version
+    if version != RENDERER_VERSION:
+        raise ModelError(
+            f"was planned for renderer version {version}; this is version {RENDERER_VERSION}",
+            where=f"batch {batch.id}",
+            hint="run its campaign again with this version: it is planned anew",
+        )
     refusals().check(model, planned)
     try:
         at_hand = resident.renderer(model, env.rendering).weights_hash

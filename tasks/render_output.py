@@ -29,6 +29,7 @@ from adloom.records import Lease, RenderWork, StoredRender
 from db.queries import leases
 from tasks.environment import Environment
 from tasks.finishing import Finisher
+from tasks.logs import about, in_context
 
 STORING_THREADS = 4
 """Encoding and putting a 512 px render takes some 0.15 s, and a GPU makes more than ten a second.
@@ -88,11 +89,15 @@ class RenderOutput:
             yield cls(env, lease, device, finisher, storing, finishing)
 
     def rendered(self, work: RenderWork, picture: NDArray[np.uint8], seconds: float) -> None:
-        self._pending.append((work, self.storing.submit(self._store, work, picture, seconds)))
+        with about(render=work.render_id):
+            storing = self.storing.submit(in_context(self._store), work, picture, seconds)
+        self._pending.append((work, storing))
 
     def adopted(self, work: RenderWork) -> None:
         """Takes over a render whose object is there, put by a process that then died."""
-        self._pending.append((work, self.storing.submit(self._adopt, work)))
+        with about(render=work.render_id):
+            storing = self.storing.submit(in_context(self._adopt), work)
+        self._pending.append((work, storing))
 
     def failed(self, work: RenderWork, error: AdloomError) -> None:
         with self.env.database.transaction() as tx:
@@ -166,7 +171,7 @@ class RenderOutput:
         )
         with self.env.database.transaction() as tx:
             leases.mark_rendered(tx, self.lease, work.render_id, stored)
-        return self.finishing.submit(self._finish, work, picture)
+        return self.finishing.submit(in_context(self._finish), work, picture)
 
     def _finish(self, work: RenderWork, picture: NDArray[np.uint8]) -> None:
         with _FINISHING:

@@ -67,6 +67,12 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
     return loaded
 
 
+def loaded_weights() -> dict[str, str]:
+    """The weights hash of each model that this process has loaded, by its folder's name."""
+    there = list(_loaded.items())  # without the lock, which is held while a model loads
+    return {Path(str(k[1])).name: one.weights_hash for k, one in there if k[0] == "renderer"}
+
+
 def _simulated(model: str, rendering: Rendering) -> Any:
     with _lock:
         if (model,) not in _loaded:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adloom.errors import ConfigurationError
+from adloom.prices import parse_price
 from storage import StorageLocation
 from tasks.environment import MaskModels, Rendering
 
@@ -45,6 +46,12 @@ def _user_and_password(auth: SecretStr) -> SecretStr:
     if not all(auth.get_secret_value().partition(":")[::2]):
         raise ValueError("must look like user:password")
     return auth
+
+
+def _price(text: str) -> str:
+    if parse_price(text) is None:  # raises ValueError that says why
+        raise ValueError("must look like 2.50 USD")
+    return text
 
 
 def _http_url(url: str) -> str:
@@ -96,6 +103,12 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=32, ge=1)
     lease_s: float = Field(default=20.0, ge=1.0)
     """How long a batch stays a silent worker's before another may take it."""
+    gpu_hour_price: Annotated[str, AfterValidator(_price)] | None = None
+    """What an hour of a GPU costs, such as `2.50 USD`."""
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
+    """Where `adloom metrics`, and `adloom up` with workers, serve Prometheus on this machine."""
+    log_format: Literal["text", "json"] = "text"
+    """How processes log: lines for people, or one JSON object a line."""
     allow_private_addresses: bool = False
     """Whether feeds and photos may be fetched from private networks."""
     allow_noncommercial_weights: bool = False

@@ -1,4 +1,4 @@
-"""A worker's health page: `/health` on a port of this machine."""
+"""A worker's pages: `/health`, and `/metrics` for Prometheus."""
 
 import json
 import threading
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
 from adloom.errors import ConfigurationError
 
 HOST = "127.0.0.1"
@@ -14,13 +16,16 @@ Report = Callable[[], tuple[bool, dict[str, Any]]]
 
 
 @contextmanager
-def health_page(port: int, report: Report) -> Iterator[int]:
-    """Answers GET /health with the report as JSON, 200 if it is healthy and 503 if not.
+def health_page(
+    port: int, report: Report, registry: CollectorRegistry, *, host: str = HOST
+) -> Iterator[int]:
+    """Answers GET /health with the report as JSON, 200 if it is healthy and 503 if not; and GET
+    /metrics with those of the registry.
 
     `port` 0: a free one. Yields the port. Raises ConfigurationError if it is taken.
     """
     try:
-        server = ThreadingHTTPServer((HOST, port), _handler(report))
+        server = ThreadingHTTPServer((host, port), _handler(report, registry))
     except OSError as error:
         raise ConfigurationError(
             f"the port {port} cannot be used: {error.strerror}",
@@ -37,16 +42,20 @@ def health_page(port: int, report: Report) -> Iterator[int]:
         server.server_close()
 
 
-def _handler(report: Report) -> type[BaseHTTPRequestHandler]:
+def _handler(report: Report, registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path != "/health":
+            if self.path == "/health":
+                healthy, said = report()
+                self._answer(200 if healthy else 503, "application/json", json.dumps(said).encode())
+            elif self.path == "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
+            else:
                 self.send_error(404)
-                return
-            healthy, said = report()
-            body = json.dumps(said).encode()
-            self.send_response(200 if healthy else 503)
-            self.send_header("Content-Type", "application/json")
+
+        def _answer(self, status: int, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

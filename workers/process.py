@@ -17,13 +17,18 @@ import psutil
 import structlog
 
 from adloom.errors import AdloomError
+from adloom.fleet_builds import Build
 from adloom.states import WorkerState
+from tasks.builds import own_build
 from tasks.device import device
 from tasks.environment import Environment, use
 from tasks.fleet import CONTROL_POOL
+from tasks.logs import about_process, configure
 from tasks.opening import open_from_settings
 from tasks.patience import OUTAGE_S, Outlasting, PatientStore, is_outage, outlast
 from tasks.refusals import refusals
+from tasks.resident import loaded_weights
+from tasks.settings import Settings
 from tasks.stopping import StopReason
 from workers.health import health_page
 from workers.membership import Membership, Place
@@ -43,11 +48,12 @@ _LOOK_S = 1.0
 
 def main() -> int:
     """Works until told to stop; returns the exit code for the supervisor."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     options = _options()
     os.environ.update(_QUIET)
     threading.Thread(target=_end_with_supervisor, name="supervisor", daemon=True).start()
     try:
+        configure(Settings.load().log_format)
+        about_process(worker=options.name)
         return _work(options)
     except AdloomError as error:
         sys.stderr.write(f"worker '{options.name}': {error}\n")
@@ -59,6 +65,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--name", required=True)
     parser.add_argument("--pool", required=True)
     parser.add_argument("--limit", type=int, required=True)
+    parser.add_argument("--health-host", default="127.0.0.1")
     parser.add_argument("--health-port", type=int, default=0)
     parser.add_argument("--max-growth-mb", type=int, default=0)
     parser.add_argument("--hand-back", action="store_true")
@@ -91,13 +98,18 @@ def _work(options: argparse.Namespace) -> int:
         from models.refadgen.dtypes import check_device
 
         check_device(env.rendering.device)
+        from models.device import allocated_bytes  # imports torch
+
+        device().metrics.memory_bytes.set_function(lambda: allocated_bytes(env.rendering.device))
     place = Place(options.name, options.pool, host, os.getpid(), env.rendering.device)
     worker = ResidentWorker(options.pool, name=options.name, limit=options.limit)
     with use(env):
-        return asyncio.run(_serve(env, place, worker, options))
+        return asyncio.run(_serve(env, place, own_build(), worker, options))
 
 
-async def _serve(env: Environment, place: Place, worker: Any, options: argparse.Namespace) -> int:
+async def _serve(
+    env: Environment, place: Place, build: Build, worker: Any, options: argparse.Namespace
+) -> int:
     started, loop = time.monotonic(), asyncio.get_running_loop()
     bound = MemoryBound(psutil.Process(), env.rendering.device, options.max_growth_mb)
 
@@ -108,6 +120,7 @@ async def _serve(env: Environment, place: Place, worker: Any, options: argparse.
             "rss_mb": round(bound.rss_mb()),
             "uptime_s": round(time.monotonic() - started, 1),
             "refuses": refusals().listed(),
+            "weights": loaded_weights(),
         }
 
     def work_done() -> int:
@@ -121,10 +134,13 @@ async def _serve(env: Environment, place: Place, worker: Any, options: argparse.
                          "healthy": healthy, **stats()}  # fmt: skip
 
     with (
-        health_page(options.health_port, report) as port,
+        health_page(
+            options.health_port, report, device().metrics.registry, host=options.health_host
+        ) as port,
         Membership(
             env,
             place,
+            build,
             lambda: {**stats(), "health_port": port},
             lambda: loop.call_soon_threadsafe(lambda: drain(StopReason.REPLACED, True)),
         ) as member,
@@ -138,7 +154,9 @@ async def _serve(env: Environment, place: Place, worker: Any, options: argparse.
         watching = asyncio.create_task(
             _watch_memory(bound, work_done, lambda: drain(StopReason.REPLACED, False))
         )
-        await worker.start(printer=lambda line: log.info(line, health=f"127.0.0.1:{port}/health"))
+        await worker.start(
+            printer=lambda line: log.info(line, health=f"{options.health_host}:{port}/health")
+        )
         watching.cancel()
     if member.displaced:
         return EXIT_UNFIT  # a new one would take the name back, and so on

@@ -38,6 +38,7 @@ class WorkerOptions:
     pool: str
     limit: int
     hand_back: bool
+    health_host: str
     health_port: int
     max_growth_mb: int
 
@@ -46,7 +47,8 @@ class WorkerOptions:
         return [
             sys.executable, "-P", "-m", "workers.process",
             f"--name={self.name}", f"--pool={self.pool}", f"--limit={self.limit}",
-            f"--health-port={self.health_port}", f"--max-growth-mb={self.max_growth_mb}",
+            f"--health-host={self.health_host}", f"--health-port={self.health_port}",
+            f"--max-growth-mb={self.max_growth_mb}",
             *(["--hand-back"] if self.hand_back else []),
         ]  # fmt: skip
 

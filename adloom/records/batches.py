@@ -54,6 +54,7 @@ class PendingRender:
 
     fingerprint: str
     weights_hash: str
+    renderer_version: str
     photo_sha256: str
     mask_sha256: str
 

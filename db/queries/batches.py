@@ -76,9 +76,15 @@ _OF_RUN = text(f"{_BATCH} WHERE b.run_id = :run ORDER BY b.id")
 
 _PENDING = text("""
 SELECT b.lease_epoch, r.fingerprint, r.spec->>'weights_hash' AS weights_hash,
+    r.spec->>'renderer_version' AS renderer_version,
     r.spec->>'photo_sha256' AS photo_sha256, r.spec->>'mask_sha256' AS mask_sha256
 FROM batch b LEFT JOIN render r ON r.batch_id = b.id AND r.state IN ('pending', 'leased')
 WHERE b.id = :batch ORDER BY r.batch_position, r.id
+""")
+
+_PLANNED_VERSION = text("""
+SELECT r.spec->>'renderer_version' FROM run_item i JOIN render r ON r.id = i.render_id
+WHERE i.run_id = :run AND i.outcome = 'open' AND r.state IN ('pending', 'leased') LIMIT 1
 """)
 
 _SET_FLOW_RUN = text("UPDATE batch SET prefect_flow_run_id = :flow_run WHERE id = :batch")
@@ -152,11 +158,19 @@ def pending(tx: Transaction, batch_id: int) -> PendingBatch:
     if not rows:
         raise NotFoundError(f"no batch {batch_id}")
     renders = [
-        PendingRender(r.fingerprint, r.weights_hash, r.photo_sha256, r.mask_sha256)
+        PendingRender(
+            r.fingerprint, r.weights_hash, r.renderer_version, r.photo_sha256, r.mask_sha256
+        )
         for r in rows
         if r.fingerprint is not None
     ]
     return PendingBatch(batch_id, rows[0].lease_epoch, tuple(renders))
+
+
+def planned_version(tx: Transaction, run_id: int) -> str | None:
+    """The renderer version for which what is left to make of a run was planned; None if nothing
+    is left."""
+    return tx.execute(_PLANNED_VERSION, {"run": run_id}).scalar_one_or_none()
 
 
 def of_run(tx: Transaction, run_id: int) -> tuple[BatchRecord, ...]:

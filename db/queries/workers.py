@@ -14,14 +14,16 @@ _BEARER = text("""
 SELECT owner FROM worker WHERE workspace_id = :ws AND name = :name FOR UPDATE
 """)
 
+_ADMIT = text("SELECT FROM workspace WHERE id = :ws FOR NO KEY UPDATE")
+
 _REGISTER = text("""
-INSERT INTO worker (workspace_id, name, owner, pool, host, pid, device, version, started_at,
+INSERT INTO worker (workspace_id, name, owner, pool, host, pid, device, version, stats, started_at,
     expires_at)
-VALUES (:ws, :name, :owner, :pool, :host, :pid, :device, :version, clock_timestamp(),
-    clock_timestamp() + make_interval(secs => :ttl))
+VALUES (:ws, :name, :owner, :pool, :host, :pid, :device, :version, CAST(:stats AS jsonb),
+    clock_timestamp(), clock_timestamp() + make_interval(secs => :ttl))
 ON CONFLICT (workspace_id, name) DO UPDATE SET owner = excluded.owner, pool = excluded.pool,
     host = excluded.host, pid = excluded.pid, device = excluded.device, state = 'working',
-    version = excluded.version, stats = '{}', started_at = excluded.started_at,
+    version = excluded.version, stats = excluded.stats, started_at = excluded.started_at,
     expires_at = excluded.expires_at
 """)
 
@@ -36,12 +38,20 @@ _ALL = text("""
 SELECT name, owner, pool, host, pid, device, version, state, stats, started_at, expires_at,
     state <> 'stopped' AND expires_at > clock_timestamp() AS alive
 FROM worker
-WHERE workspace_id = :ws AND (CAST(:pool AS text) IS NULL OR pool = :pool) ORDER BY pool, name
+WHERE workspace_id = :ws AND (CAST(:pool AS text) IS NULL OR pool = :pool)
+    AND (CAST(:within AS float8) IS NULL
+        OR expires_at > clock_timestamp() - make_interval(secs => :within))
+ORDER BY pool, name
 """)
 
 _WORKING = text("""
 SELECT count(*) FROM worker WHERE workspace_id = :ws AND pool = :pool AND state = 'working'
     AND expires_at > clock_timestamp()
+""")
+
+_OF_OTHER_RENDERER = text("""
+SELECT EXISTS (SELECT FROM worker WHERE workspace_id = :ws AND pool = :pool AND state = 'working'
+    AND expires_at > clock_timestamp() AND stats->'build'->>'renderer' <> :renderer)
 """)
 
 _REFUSALS = text("""
@@ -50,6 +60,11 @@ WHERE workspace_id = :ws AND pool = :pool AND state = 'working'
     AND expires_at > clock_timestamp() AND one->>'model' = :model AND one->>'weights' = :weights
 ORDER BY name
 """)
+
+
+def admit_one_at_a_time(tx: Transaction, ws: int) -> None:
+    """Until the commit no other worker registers: who comes second sees the first."""
+    tx.execute(_ADMIT, {"ws": ws})
 
 
 def bearer(tx: Transaction, ws: int, name: str) -> str | None:
@@ -69,6 +84,7 @@ def register(tx: Transaction, ws: int, worker: WorkerRecord, ttl_s: float) -> No
         "pid": worker.pid,
         "device": worker.device,
         "version": worker.version,
+        "stats": as_json(worker.stats),
         "ttl": ttl_s,
     }
     tx.execute(_REGISTER, values)
@@ -88,8 +104,11 @@ def beat(
     return tx.execute(_BEAT, {**values, "ttl": ttl_s}).one_or_none() is not None
 
 
-def listed(tx: Transaction, ws: int, pool: str | None = None) -> tuple[WorkerRecord, ...]:
-    """The workers that were ever registered, of one pool or of all."""
+def listed(
+    tx: Transaction, ws: int, pool: str | None = None, *, within_s: float | None = None
+) -> tuple[WorkerRecord, ...]:
+    """The workers that were ever registered, of one pool or of all; or those that were alive in the
+    last `within_s` seconds."""
     return tuple(
         WorkerRecord(
             name=r.name,
@@ -104,13 +123,19 @@ def listed(tx: Transaction, ws: int, pool: str | None = None) -> tuple[WorkerRec
             alive=bool(r.alive),
             started_at=r.started_at,
         )
-        for r in tx.execute(_ALL, {"ws": ws, "pool": pool})
+        for r in tx.execute(_ALL, {"ws": ws, "pool": pool, "within": within_s})
     )
 
 
 def working(tx: Transaction, ws: int, pool: str) -> int:
     """How many workers of a pool take work at the moment."""
     return int(tx.execute(_WORKING, {"ws": ws, "pool": pool}).scalar_one())
+
+
+def any_of_other_renderer(tx: Transaction, ws: int, pool: str, renderer: str) -> bool:
+    """Whether a worker of a pool that takes work says that it renders with another version."""
+    values = {"ws": ws, "pool": pool, "renderer": renderer}
+    return bool(tx.execute(_OF_OTHER_RENDERER, values).scalar_one())
 
 
 def refusals(tx: Transaction, ws: int, pool: str, model: str, weights_hash: str) -> tuple[str, ...]:

@@ -68,6 +68,7 @@ class BatchAttempt(Base):
     __tablename__ = "batch_attempt"
     __table_args__ = (
         CheckConstraint("(ended_at IS NULL) = (ending IS NULL)", name="ended_somehow"),
+        Index(None, "workspace_id", "ended_at"),
     )
     batch_id: Mapped[int] = mapped_column(
         ForeignKey("batch.id", ondelete="CASCADE"), primary_key=True
@@ -96,6 +97,12 @@ class Render(Base):
         UniqueConstraint("workspace_id", "fingerprint"),
         Index("ix_render_batch", "batch_id", postgresql_where=text("batch_id IS NOT NULL")),
         Index("ix_render_unrendered", "id", postgresql_where=text("state <> 'rendered'")),
+        Index(
+            "ix_render_ended_badly",
+            "workspace_id",
+            "state",
+            postgresql_where=text("state IN ('failed', 'cancelled')"),
+        ),
         CheckConstraint(
             "state <> 'rendered' OR (object_key IS NOT NULL AND sha256 IS NOT NULL)",
             name="rendered_has_object",

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from sqlalchemy import text
 
 from adloom.records import AttemptRecord
+from adloom.render_spec import RENDERER_VERSION
 from adloom.states import AttemptEnding
 from db.engine import Database
 from db.queries import attempts, runs
@@ -22,6 +25,7 @@ from services.stack import connect
 from tasks.settings import Settings
 from tests.acceptance.installation import (
     DEMO_FEED,
+    ROOT,
     Installation,
     campaign_yaml,
     copy_shop,
@@ -247,6 +251,53 @@ def test_a_worker_that_can_never_work_says_why_in_one_line(
     assert answer.code == 4
     assert words in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_the_fleet_is_seen_from_outside(adloom: Installation) -> None:
+    address = adloom.ok("up", "--workers", "2")["metrics"]
+    said = comes_true(lambda: page(address))
+    up = [line for line in said if line.startswith("adloom_worker_up{") and 'pool="gpu"' in line]
+    assert [line.split()[-1] for line in up] == ["1.0", "1.0"]
+    assert "adloom_up 1.0" in said
+    for worker in workers(adloom):
+        assert worker["stats"]["build"]["renderer"] == RENDERER_VERSION
+        assert abs(worker["stats"]["clock_skew_s"]) < 2.0
+        own = page(f"http://127.0.0.1:{worker['stats']['health_port']}/metrics")
+        assert any(line.startswith("adloom_device_renders_total ") for line in own)
+    checks = {c["name"]: c["level"] for c in adloom.ok("doctor")["checks"]}
+    assert {checks[n] for n in ("workers", "versions", "clocks", "loaded", "prefect")} == {"ok"}
+
+
+def page(address: str) -> list[str]:
+    try:
+        return httpx.get(address).raise_for_status().text.splitlines()
+    except httpx.HTTPError:
+        return []
+
+
+OTHER_VERSION = """
+import sys
+import adloom.render_spec
+adloom.render_spec.RENDERER_VERSION = "99"
+from workers.process import main
+sys.exit(main())
+"""
+
+
+def test_a_worker_of_another_renderer_version_refuses_in_one_line(adloom: Installation) -> None:
+    running = connect(Settings.load(home=adloom.home))
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER_VERSION, "--name=other", "--pool=gpu", "--limit=2"],
+        env={**adloom.env, **running.worker_environment},
+        cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        said = process.stderr.read()
+        code = process.wait(240)
+    assert code == 4
+    assert "the fleet renders with version 1" in said
+    assert "Traceback" not in said
+    assert "other" not in {w["name"] for w in workers(adloom)}
 
 
 def test_beyond_this_machine_prefect_needs_a_password(tmp_path: Path) -> None:

@@ -70,4 +70,4 @@ def test_what_is_wrong_with_s3_is_said_in_one_line(
     assert words in answer.err
     assert "Traceback" not in answer.err
     checks = json.loads(adloom.call("doctor", "--json", **changed).out)["checks"]
-    assert [c["name"] for c in checks if not c["ok"]] == ["storage"]
+    assert [c["name"] for c in checks if c["level"] == "fail"] == ["storage"]

@@ -1,8 +1,10 @@
 """A batch as a worker makes it: a small model, a real store, a real database."""
 
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -222,6 +224,41 @@ def test_after_an_outage_of_the_store_the_batch_is_gone_on_with(
     assert night.states() == {"rendered": 4}
 
 
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of 1 MB; skips where this user may mount none."""
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
+    if subprocess.run(["mount", *options], check=False, capture_output=True).returncode:
+        pytest.skip("a file system that gets full needs the right to mount one")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_in_one_line_and_loses_nothing(night: Night, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small") as disk:
+        shutil.copytree(tmp_path / "objects", disk, dirs_exist_ok=True)
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        full = night.storing_in(LocalStore(disk))
+        with pytest.raises(StorageUnavailableError, match=r"no room left .*free some"):
+            full.generate()
+        assert night.states() == {"pending": 4}
+        with night.world.database.transaction() as tx:
+            assert batches.get(tx, night.batch).attempts == 0, (
+                "a full disk is no fault of the batch"
+            )
+        filler.unlink()
+        report = full.generate()
+        assert report.rendered + report.adopted == 4
+        assert night.states() == {"rendered": 4}
+        assert not list((disk / ".unfinished").iterdir())
+
+
 class AwayDatabase(Database):
     """The same database, which does not answer the next `away` transactions."""
 
@@ -289,6 +326,17 @@ def test_told_to_stop_it_finishes_or_hands_back_and_no_attempt_is_counted(
     report = night.generate()
     assert night.states() == {"rendered": 4}
     assert report.rendered + report.adopted <= 4 - MICRO_BATCH
+
+
+def test_a_batch_planned_for_another_renderer_version_is_left_alone(night: Night) -> None:
+    statement = "UPDATE render SET spec = jsonb_set(spec, '{renderer_version}', '\"0\"')"
+    with night.world.database.transaction() as tx:
+        tx.execute(text(f"{statement} WHERE workspace_id = :ws"), {"ws": night.world.ws})
+    with pytest.raises(ModelError, match=r"version 0; this is version 1.*planned anew"):
+        night.generate()
+    with night.world.database.transaction() as tx:
+        assert batches.get(tx, night.batch).state is BatchState.PENDING
+        assert attempts.of_run(tx, night.run) == ()
 
 
 def test_a_batch_prepared_for_another_s_weights_is_left_alone(night: Night) -> None:

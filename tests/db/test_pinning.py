@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from adloom.errors import ModelError, NotFoundError
 from adloom.records import RunRecord
@@ -124,6 +125,22 @@ def test_a_campaign_applied_while_its_weights_load_runs_as_it_says_by_then(
     assert run.weights_hash == stored.model_revision
     busy.dispose()
     quiet.dispose()
+
+
+def test_a_run_planned_for_another_renderer_version_is_followed_by_a_new_one(
+    world: World, weights: Path
+) -> None:
+    env = environment(world, weights)
+    old = world.run(campaign(), renderer=resident.identity("mini", env.rendering))
+    assert begun(env).id == old, "what was planned for this version is gone on with"
+    statement = "UPDATE render SET spec = jsonb_set(spec, '{renderer_version}', '\"0\"')"
+    with world.database.transaction() as tx:
+        tx.execute(text(f"{statement} WHERE workspace_id = :ws"), {"ws": world.ws})
+    again = begun(env)
+    assert again.id > old
+    with world.database.transaction() as tx:
+        assert runs.get(tx, world.ws, old).state is RunState.CANCELLED
+        assert runs.conservation(tx, old).holds
 
 
 def test_a_retry_without_the_runs_weights_opens_nothing(

@@ -9,13 +9,14 @@ import psutil
 import pytest
 
 from adloom.errors import ConfigurationError
+from tasks.device_metrics import DeviceMetrics
 from workers.health import health_page
 from workers.memory import MemoryBound
 
 
 @pytest.mark.parametrize(("healthy", "code"), [(True, 200), (False, 503)])
 def test_the_page_says_how_the_worker_is(healthy: bool, code: int) -> None:
-    with health_page(0, lambda: (healthy, {"renders": 7})) as port:
+    with health_page(0, lambda: (healthy, {"renders": 7}), DeviceMetrics().registry) as port:
         answer = httpx.get(f"http://127.0.0.1:{port}/health")
         assert (answer.status_code, answer.json()) == (code, {"renders": 7})
         assert httpx.get(f"http://127.0.0.1:{port}/other").status_code == 404
@@ -26,7 +27,7 @@ def test_a_port_that_is_taken_is_refused_with_the_mend() -> None:
         port = taken.getsockname()[1]
         with (
             pytest.raises(ConfigurationError, match=rf"{port}.*choose another"),
-            health_page(port, lambda: (True, {})),
+            health_page(port, lambda: (True, {}), DeviceMetrics().registry),
         ):
             pass
 

@@ -1,0 +1,1 @@
+"""Files for clusters, machines and monitoring."""
