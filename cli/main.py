@@ -16,6 +16,7 @@ from cli import (
     creatives,
     cutouts,
     recalls,
+    retries,
     runs,
     scenes,
     stack,
@@ -41,6 +42,7 @@ app.add_typer(weights.app, name="weights")
 app.add_typer(adprod.app, name="adprod")
 stack.register(app)
 runs.register(app)
+retries.register(app)
 recalls.register(app)
 workers.register(app)
 

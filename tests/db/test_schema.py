@@ -31,7 +31,7 @@ def test_migrations_go_up_and_down_and_up_again_with_data(
     run_id = world.run(campaign())
     world.render_all(run_id)
     world.judge(run_id)
-    assert migrate.current(postgres_url) == migrate.head() == "0011"
+    assert migrate.current(postgres_url) == migrate.head() == "0012"
 
     migrate.downgrade(postgres_url, "0002")
 
@@ -81,6 +81,7 @@ def test_every_table_but_the_details_of_others_belongs_to_a_workspace() -> None:
         "photo_problem",
         "run_skipped",
         "finishing_failure",
+        "render_failure",
         "recall_creative",
         "sync_mention",
         "workspace",
