@@ -82,5 +82,7 @@ def _crashed(
             threshold=1,
             within=timedelta(seconds=within_s),
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+        actions=[
+            ChangeFlowRunState(name=None, state=StateType.CRASHED, message=message, force=False)
+        ],
     )

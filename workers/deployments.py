@@ -134,7 +134,7 @@ def _schedules(
     one: dict[str, Any], present: Sequence[DeploymentSchedule]
 ) -> list[DeploymentScheduleCreate]:
     """The declared schedules, and the campaigns' own, which Prefect would forget."""
-    switched = {s.slug: s.active for s in present}
+    switched = {s.slug: bool(s.active) for s in present}
     declared = [
         _schedule(s, active=switched.get(s["slug"], s.get("active", True)))
         for s in one.get("schedules") or []

@@ -169,7 +169,9 @@ def test_a_retry_of_failures_of_five_kinds_leaves_the_permanent_ones_each_with_i
     assert set(left) == {(SODA, BEACH), *broken}
     reasons = {slot: (f["error_class"], f["message"]) for slot, f in left.items()}
     assert all(reasons[TEA, scene][0] == "ObjectMissingError" for scene in (MARBLE, BEACH))
-    assert all("cannot be read" in reasons[BOTTLE, scene][1] for scene in (MARBLE, BEACH)), reasons
+    assert all("not a whole picture" in reasons[BOTTLE, scene][1] for scene in (MARBLE, BEACH)), (
+        reasons
+    )
     assert "processes of workers" in reasons[SODA, BEACH][1]
     assert not any(f["retryable"] for f in left.values())
     deadly = left[(SODA, BEACH)]
