@@ -26,7 +26,7 @@ def automations() -> tuple[AutomationCore, ...]:
         _crashed(
             "adloom: heartbeat lost",
             "A flow run whose process died is marked as crashed.",
-            after="heartbeat",
+            after=("heartbeat", "Running"),  # it may die before its first heartbeat is out
             expect=("heartbeat", *_ENDS, *_GIVEN_BACK, "Paused", "Suspended"),
             within_s=HEARTBEAT_LOST_S,
             message="No heartbeat: its process is gone.",
@@ -34,7 +34,7 @@ def automations() -> tuple[AutomationCore, ...]:
         _crashed(
             "adloom: pending too long",
             "A flow run that was claimed by a worker which never began it is marked as crashed.",
-            after="Pending",
+            after=("Pending",),
             expect=("Running", *_ENDS, *_GIVEN_BACK),
             within_s=PENDING_S,
             message="Claimed, and not begun: its worker is gone.",
@@ -68,7 +68,13 @@ def _told(one: AutomationCore) -> tuple[object, ...]:
 
 
 def _crashed(
-    name: str, description: str, *, after: str, expect: tuple[str, ...], within_s: int, message: str
+    name: str,
+    description: str,
+    *,
+    after: tuple[str, ...],
+    expect: tuple[str, ...],
+    within_s: int,
+    message: str,
 ) -> AutomationCore:
     return AutomationCore(
         name=name,
@@ -76,7 +82,7 @@ def _crashed(
         trigger=EventTrigger(
             match={"prefect.resource.id": f"{_FLOW_RUN}*"},
             for_each={"prefect.resource.id"},
-            after={_FLOW_RUN + after},
+            after={_FLOW_RUN + one for one in after},
             expect={_FLOW_RUN + one for one in expect},
             posture=Posture.Proactive,
             threshold=1,
