@@ -3,9 +3,11 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from adloom.catalog import Price
 from adloom.finishing_spec import (
     LANCZOS,
     FinishingSpec,
@@ -65,9 +67,49 @@ class Finishing:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Bounds of one run; None is no bound. A plan beyond it is refused before anything starts."""
+    """Bounds of one run; None is no bound.
+
+    A plan of more than `max_renders` is refused before anything starts. The others bound what the
+    run's batches have made, by measured device time: once one is reached nothing more is begun.
+    """
 
     max_renders: int | None = None
+    images: int | None = None
+    gpu_seconds: float | None = None
+    money: Price | None = None
+
+    @property
+    def is_spent_by_running(self) -> bool:
+        return not (self.images is None and self.gpu_seconds is None and self.money is None)
+
+    def to_json(self) -> dict[str, Any]:
+        plain: dict[str, Any] = {"max_renders": self.max_renders}
+        if self.images is not None:
+            plain["images"] = self.images
+        if self.gpu_seconds is not None:
+            plain["gpu_seconds"] = self.gpu_seconds
+        if self.money is not None:
+            plain["money"] = [str(self.money.amount), self.money.currency]
+        return plain
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Budget":
+        plain = dict(values)
+        if plain.get("money") is not None:
+            amount, currency = plain["money"]
+            plain["money"] = Price(Decimal(amount), currency)
+        return cls(**plain)
+
+
+MAX_ATTEMPTS = 5
+"""How often a render is tried, over all runs, unless its campaign says otherwise."""
+
+
+_LATER_CHOICES: dict[str, Any] = {
+    "max_attempts": MAX_ATTEMPTS,
+    "deadline": None,
+    "webhook": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +131,12 @@ class CampaignSpec:
     gates: tuple[Gate, ...] = DEFAULT_GATES
     budget: Budget = Budget()
     min_mask_confidence: float = 0.5
+    max_attempts: int = MAX_ATTEMPTS
+    """A render that failed this often is not tried again, unless somebody insists."""
+    deadline: str | None = None
+    """When to tell how far a run is; see `adloom.deadlines`."""
+    webhook: str | None = None
+    """The name of the endpoint that is told what becomes of runs."""
 
     def sampler_for(self, scene: Sampler) -> Sampler:
         """The scene's sampler with what the campaign overrides."""
@@ -116,6 +164,10 @@ class CampaignSpec:
         plain = asdict(self)
         if self.selection.photo == MAIN_PHOTO:
             del plain["selection"]["photo"]
+        for name, unsaid in _LATER_CHOICES.items():
+            if plain[name] == unsaid:
+                del plain[name]
+        plain["budget"] = self.budget.to_json()
         return {**plain, "finishing": without_lanczos(plain["finishing"])}
 
     @property
@@ -136,7 +188,7 @@ class CampaignSpec:
             finishing["upscaling"] = Upscaling.from_json(finishing["upscaling"])
         plain["finishing"] = Finishing(**finishing)
         plain["gates"] = tuple(Gate(**g) for g in plain["gates"])
-        plain["budget"] = Budget(**plain["budget"])
+        plain["budget"] = Budget.from_json(plain["budget"])
         plain["refresh"] = Refresh(plain["refresh"])
         plain["scenes"] = tuple(plain["scenes"])
         plain["formats"] = tuple(plain["formats"])

@@ -7,14 +7,24 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from adloom.campaign import Budget, CampaignSpec, Finishing, Refresh, Selection
+from adloom.campaign import (
+    MAX_ATTEMPTS,
+    Budget,
+    CampaignSpec,
+    Finishing,
+    Refresh,
+    Selection,
+)
+from adloom.deadlines import checked_deadline
 from adloom.finishing_spec import DEFAULT_STRENGTH, ImageFormat, Upscaler, Upscaling
 from adloom.gates import DEFAULT_GATES, Gate
 from adloom.geometry import FORMATS
+from adloom.prices import parse_price
 from adloom.scenes import Slug
 from adloom.scores import Metric, Stage
 from adloom.yaml_spec import parse_yaml, validated
@@ -75,7 +85,31 @@ class _Finishing(_Strict):
 
 
 class _Budget(_Strict):
-    max_renders: Annotated[int, Field(ge=1)] | None = None
+    max_renders: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="a plan of more new renders is refused"
+    )
+    images: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="a run that has made so many begins no more"
+    )
+    gpu_seconds: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = Field(
+        default=None, description="measured time of devices after which a run begins no more"
+    )
+    money: str | None = Field(
+        default=None, description="such as 12.50 USD: gpu_seconds by ADLOOM_GPU_HOUR_PRICE"
+    )
+
+    @field_validator("money")
+    @classmethod
+    def _amount(cls, text: str | None) -> str | None:
+        if text is not None:
+            price = parse_price(text)
+            if price is None or not price.amount:
+                raise ValueError("must be an amount above zero, such as 12.50 USD")
+        return text
+
+    def budget(self) -> Budget:
+        money = parse_price(self.money) if self.money is not None else None
+        return Budget(self.max_renders, self.images, self.gpu_seconds, money)
 
 
 class _Gate(_Strict):
@@ -126,6 +160,28 @@ class CampaignDocument(_Strict):
     gates: list[_Gate] | None = Field(default=None, description="none given: the default gates")
     budget: _Budget = _Budget()
     min_mask_confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=MAX_ATTEMPTS, description="how often a render that fails is tried, over all runs"
+    )
+    webhook: Slug | None = Field(
+        default=None, description="name of the endpoint to tell: ADLOOM_WEBHOOK_<NAME> is its URL"
+    )
+    deadline: str | None = Field(
+        default=None,
+        description="when the webhook is told how far a run is: '05:00', '05:00 Europe/Berlin' "
+        "(UTC if no zone is named), or so long after its start: 6h",
+    )
+
+    @field_validator("deadline", mode="before")
+    @classmethod
+    def _known_time(cls, text: Any, info: ValidationInfo) -> Any:
+        if text is None:
+            return None
+        if isinstance(text, int):  # YAML 1.1 reads 10:00 as a number of base 60
+            raise ValueError("put it in quotes: '05:00'")
+        if info.data.get("webhook", "") is None:
+            raise ValueError("needs a webhook, which is told how far the run is")
+        return checked_deadline(str(text))
 
     @field_validator("formats")
     @classmethod
@@ -177,8 +233,11 @@ class CampaignDocument(_Strict):
                 finishing.upscaling(),
             ),
             gates=gates,
-            budget=Budget(self.budget.max_renders),
+            budget=self.budget.budget(),
             min_mask_confidence=self.min_mask_confidence,
+            max_attempts=self.max_attempts,
+            deadline=self.deadline,
+            webhook=self.webhook,
         )
 
 

@@ -159,6 +159,14 @@ class ConflictError(AdloomError):
     """The stored state has changed or contradicts what was asked."""
 
 
+class RunBusyError(ConflictError):
+    """Another process executes the run."""
+
+
+class BudgetReachedError(AdloomError):
+    """The run's budget is spent; what was not begun is not made."""
+
+
 class LeaseLostError(AdloomError):
     """The lease is held by another process; nothing was written."""
 

@@ -1,9 +1,10 @@
 """`adloom campaign …`: what to make."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -71,6 +72,64 @@ def plan(
             stdout.print(f"warning: {warning}", markup=False)
 
     emit(estimate, as_json, human)
+
+
+@app.command("schedule")
+def schedule(
+    campaign: Annotated[str, typer.Argument(help="The campaign's name.")],
+    cron: Annotated[
+        str | None, typer.Option(help="Minute, hour, day, month, weekday: '0 2 * * *'.")
+    ] = None,
+    timezone: Annotated[str, typer.Option(help="Such as Europe/Berlin.")] = "UTC",
+    overlap: Annotated[
+        Literal["skip", "wait"],
+        typer.Option(help="What to do while the last run is still executed."),
+    ] = "skip",
+    off: Annotated[bool, typer.Option("--off", help="End the campaign's schedule.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a campaign run by itself, by the fleet of `adloom up --workers N`."""
+    from adloom.errors import InvalidInputError
+    from tasks.runs import require_campaign
+
+    if (cron is None) is not off:
+        raise InvalidInputError("give either --cron or --off", hint="--cron '0 2 * * *'")
+    with environment() as env:
+        require_campaign(env, campaign)
+        from workers import schedules as tasks
+
+        if cron is None:
+            asyncio.run(tasks.unschedule(campaign))
+        else:
+            wanted = tasks.CampaignSchedule(campaign, cron, timezone, tasks.Overlap(overlap), True)
+            asyncio.run(tasks.schedule(wanted))
+    emit(
+        {"campaign": campaign, "cron": cron, "timezone": timezone, "overlap": overlap},
+        as_json,
+        lambda: stdout.print(
+            f"campaign [b]{campaign}[/] has no schedule any more"
+            if cron is None
+            else f"campaign [b]{campaign}[/] runs by '{cron}', {timezone}"
+        ),
+    )
+
+
+@app.command("schedules")
+def schedules(as_json: JsonOption = False) -> None:
+    """List the campaigns that run by themselves, and when next."""
+    with environment():
+        from workers import schedules as tasks
+
+        found = asyncio.run(tasks.schedules())
+
+    def human() -> None:
+        table(None, ("campaign", "cron", "timezone", "overlap", "active", "next, UTC"), [
+            (s.campaign, s.cron, s.timezone, s.overlap.value, "yes" if s.active else "no",
+             s.next_at)
+            for s in found
+        ])  # fmt: skip
+
+    emit({"schedules": found}, as_json, human)
 
 
 @app.command("list")

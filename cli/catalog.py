@@ -80,7 +80,7 @@ def sync(
         from flows.sync_catalog import sync_catalog
         from tasks.flow_runs import run_flow_here
 
-        report = run_flow_here(sync_catalog, source=name, allow_shrink=allow_shrink)
+        (report,) = run_flow_here(sync_catalog, source=name, allow_shrink=allow_shrink)
 
     def human() -> None:
         c = report.counts

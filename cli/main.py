@@ -16,6 +16,7 @@ from cli import (
     cutouts,
     metrics,
     recalls,
+    retries,
     runs,
     scenes,
     stack,
@@ -43,6 +44,7 @@ app.add_typer(weights.app, name="weights")
 app.add_typer(adprod.app, name="adprod")
 stack.register(app)
 runs.register(app)
+retries.register(app)
 recalls.register(app)
 workers.register(app)
 metrics.register(app)

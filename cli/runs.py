@@ -1,11 +1,10 @@
-"""`adloom run | runs | report | retry`: executions of campaigns."""
+"""`adloom run | runs | report | cancel | pause | resume`: executions of campaigns."""
 
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from adloom.durations import duration_s
 from cli.console import JsonOption, emit, stdout, table
 from cli.progress import shown_progress
 from cli.session import environment
@@ -18,7 +17,7 @@ WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until t
 
 def register(app: typer.Typer) -> None:
     """Adds this module's commands to the root."""
-    for function in (run, runs, report, retry, cancel, pause, resume):
+    for function in (run, runs, report, cancel, pause, resume):
         app.command(function.__name__)(function)
 
 
@@ -37,49 +36,11 @@ def run(
             from flows.run_campaign import run_campaign
             from tasks.flow_runs import run_flow_here
 
-            return run_flow_here(run_campaign, campaign=campaign)
+            number = run_flow_here(run_campaign, campaign=campaign)
+            assert isinstance(number, int), "only a scheduled run is ever skipped"
+            return number
 
-        _execute(env, ["run", campaign], wait, as_json, start)
-
-
-def retry(
-    run: RunArgument,
-    error_class: Annotated[
-        str | None, typer.Option(help="Only this error class, such as RenderError.")
-    ] = None,
-    reason: Annotated[
-        str | None, typer.Option(help="Only errors whose class or message says this.")
-    ] = None,
-    older_than: Annotated[
-        str | None, typer.Option(help="Only what failed longer ago than 90s, 30m, 6h, 2d …")
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option(help="Only what failed within the last 90s, 30m, 6h, 2d …")
-    ] = None,
-    wait: WaitOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Open a run's failed items again and run them: all, or those for which all options hold."""
-    from tasks import runs as tasks
-
-    chosen = {
-        "error_class": error_class,
-        "reason": reason,
-        "older_than_s": None if older_than is None else duration_s(older_than),
-        "newer_than_s": None if since is None else duration_s(since),
-    }
-    given = {"error-class": error_class, "reason": reason, "older-than": older_than, "since": since}
-    with environment() as env:
-        tasks.require_run(env, run)
-        arguments = ["retry", str(run), *(f"--{k}={v}" for k, v in given.items() if v is not None)]
-
-        def start() -> int:
-            from flows.retry_failed import retry_failed
-            from tasks.flow_runs import run_flow_here
-
-            return run_flow_here(retry_failed, run=run, **chosen)
-
-        _execute(env, arguments, wait, as_json, start)
+        execute(env, ["run", campaign], wait, as_json, start)
 
 
 def cancel(run: RunArgument, as_json: JsonOption = False) -> None:
@@ -155,9 +116,12 @@ def print_report(made: RunReport) -> None:
         f"{r.rejected} rejected + {r.failed} failed + {r.cancelled} cancelled + {r.open} open"
         f"  {'[green]adds up[/]' if made.adds_up else '[red]does not add up[/]'}"
     )
+    if r.stopped_for:
+        stdout.print(f"[yellow]{r.stopped_for}[/]; run the campaign again for the rest")
+    cost = f" ({made.cost})" if made.cost else ""
     stdout.print(
         f"{r.new} new, {r.reused} reused; "
-        f"{made.render_seconds:.1f} s of rendering, {made.elapsed_s:.0f} s in all"
+        f"{made.render_seconds:.1f} s of rendering{cost}, {made.elapsed_s:.0f} s in all"
     )
     table("Yield by scene", ("scene", "items", "approved", "review", "rejected", "failed", "yield"),
           [(y.scene, y.items, y.approved, y.needs_review, y.rejected, y.failed, y.share)
@@ -173,7 +137,7 @@ def print_report(made: RunReport) -> None:
         stdout.print(f"skipped: {count} products, {reason}", markup=False)
 
 
-def _execute(
+def execute(
     env: Environment,
     arguments: list[str],
     wait: bool,

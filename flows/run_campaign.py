@@ -1,13 +1,18 @@
 """One run of a campaign, from plan to verdicts."""
 
-from prefect import flow, get_run_logger
-from prefect.runtime import flow_run
+import asyncio
+from typing import Any, Literal
 
-from adloom.errors import AdloomError, HandedBackError, LeaseLostError
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from adloom.errors import AdloomError, HandedBackError, LeaseLostError, RunBusyError
 from adloom.records import RunLease, RunRecord
 from adloom.states import RunState, Trigger
 from flows.generate_batch import generate_batch
-from tasks import batching, judging, reports, runs, steps, stopping
+from tasks import batching, judging, reports, runs, steps, stopping, watching
 from tasks.artifacts import RunArtifacts
 from tasks.environment import current
 from tasks.following import Following
@@ -16,22 +21,40 @@ from tasks.logs import about
 from tasks.patience import in_thread, outlast
 from tasks.stopping import StopReason
 
+BUSY_LOOK_S = 5.0
+
 
 @flow(name="run-campaign", flow_run_name="{campaign}")
-async def run_campaign(campaign: str, trigger: str = "manual", run: int | None = None) -> int:
+async def run_campaign(
+    campaign: str,
+    trigger: str = "manual",
+    run: int | None = None,
+    overlap: Literal["fail", "skip", "wait"] = "fail",
+) -> int | State[Any]:
     """Plans, renders what is missing, judges, reports. Returns the run's number.
 
     An interrupted run of the same campaign is gone on with. Calling it again is always safe. Given
-    the number of the `run` to go on with, it begins no other where that one has ended.
+    the number of the `run` to go on with, it begins no other where that one has ended. `overlap`
+    says what to do while another process executes a run of the campaign: raise RunBusyError, end as
+    skipped, or wait for its end.
     """
+    while True:
+        try:
+            return await _execute(campaign, Trigger(trigger), run)
+        except RunBusyError as error:
+            if overlap == "skip":
+                get_run_logger().warning("skipped: %s", error)
+                return Completed(name="Skipped", message=str(error))
+            if overlap != "wait":
+                raise
+        stopping.current().check()
+        await asyncio.sleep(BUSY_LOOK_S)
+
+
+async def _execute(campaign: str, trigger: Trigger, run: int | None) -> int:
     env = current()
     begun = await in_thread(
-        runs.begin,
-        env,
-        campaign,
-        trigger=Trigger(trigger),
-        flow_run_id=flow_run.id or None,
-        resumed=run,
+        runs.begin, env, campaign, trigger=trigger, flow_run_id=flow_run.id or None, resumed=run
     )
     if begun.state in runs.ENDED:
         return begun.id
@@ -52,8 +75,14 @@ async def carry_out(lease: Heartbeat[RunLease]) -> None:
 
 async def _carry_out(lease: Heartbeat[RunLease]) -> None:
     env, run_id = current(), lease.lease.run_id
+    run = await in_thread(runs.require_run, env, run_id)
+    with watching.watched(env, run):
+        await _carry_out(run, lease)
+
+
+async def _carry_out(run: RunRecord, lease: Heartbeat[RunLease]) -> None:
+    env = current()
     try:
-        run = await in_thread(runs.require_run, env, run_id)
         if run.state is RunState.PLANNING:
             await outlast(steps.plan_run, lease.lease)
         await _make(run, lease)
@@ -61,7 +90,7 @@ async def _carry_out(lease: Heartbeat[RunLease]) -> None:
         raise  # another process executes the run now: it is not ours to fail
     except HandedBackError:
         if stopping.current().reason is StopReason.CANCELLED:
-            await in_thread(runs.cancel, env, run_id)
+            await in_thread(runs.cancel, env, run.id)
         raise
     except AdloomError as error:
         if not error.retryable and not error.of_installation:
@@ -106,9 +135,13 @@ async def _render(run: RunRecord, lease: Heartbeat[RunLease], artifacts: RunArti
 async def _render_here(run: RunRecord, lease: Heartbeat[RunLease], following: Following) -> bool:
     """Renders what waits, batch by batch; False when no render of the run is to come."""
     env = current()
+    if await following.is_spent():
+        return await in_thread(batching.wait_for_others, env, run.id)
     for batch in await in_thread(batching.next_batches, env, lease.lease):
         if not await following.goes_on():
             return False
+        if await following.is_spent():
+            return True
         try:
             await outlast(generate_batch, batch.id, run.spec.model)
         except AdloomError as error:

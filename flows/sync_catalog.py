@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from prefect import flow
+from prefect import flow, get_run_logger
 
 from adloom.catalog import SyncCounts
 from adloom.errors import AdloomError
 from tasks import steps
-from tasks.catalog import IntakeProblem, finish_sync
+from tasks.catalog import IntakeProblem, finish_sync, source_slugs
 from tasks.environment import current
+from tasks.patience import in_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,27 @@ class SyncReport:
 
 
 @flow(name="sync-catalog", flow_run_name="sync-{source}")
-async def sync_catalog(source: str, allow_shrink: bool = False) -> SyncReport:
-    """Reads a source's rows, fetches changed photos, extracts missing masks."""
+async def sync_catalog(
+    source: str | None = None, allow_shrink: bool = False
+) -> tuple[SyncReport, ...]:
+    """Reads a source's rows, fetches changed photos, extracts missing masks; without a `source` one
+    source after the other, of which one that fails stops no other."""
+    if source is not None:
+        return (await _sync(source, allow_shrink),)
+    reports: list[SyncReport] = []
+    failed: AdloomError | None = None
+    for one in await in_thread(source_slugs, current()):
+        try:
+            reports.append(await _sync(one, allow_shrink))
+        except AdloomError as error:
+            get_run_logger().warning("source '%s': %s", one, error)
+            failed = error
+    if failed is not None:
+        raise failed
+    return tuple(reports)
+
+
+async def _sync(source: str, allow_shrink: bool) -> SyncReport:
     rows = await steps.read_rows(source, allow_shrink)
     try:
         photos = await steps.fetch_photos(source)

@@ -20,11 +20,12 @@ _START_S = 240.0  # 4-7 s where nothing else runs; the first start makes its tab
 _STOP_S = 15.0
 _LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 """They outlive a restart: Prefect ends the flow runs whose leases it has forgotten."""
-_QUIET = {
+_COMMON = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_CLI_PROMPT": "false",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # what workers.automations waits for
 }
 
 
@@ -127,7 +128,7 @@ def client_environment(
     prefect_api_url: str, home: Path, auth: str | None = None, log_format: str = "text"
 ) -> dict[str, str]:
     """What a process needs in its environment to run flows against our server, and quietly."""
-    needed = {**_QUIET, **prefect_environment(log_format)}
+    needed = {**_COMMON, **prefect_environment(log_format)}
     needed |= {"PREFECT_API_URL": prefect_api_url, "PREFECT_HOME": str(home)}
     return {**needed, "PREFECT_API_AUTH_STRING": auth} if auth else needed
 

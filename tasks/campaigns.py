@@ -23,6 +23,8 @@ from adloom.yaml_spec import Path as FieldPath
 from db.engine import Transaction
 from db.queries import campaigns, catalog, scenes
 from tasks import resident
+from tasks.budgets import limits
+from tasks.endpoints import variable_of
 from tasks.environment import Environment, Rendering
 
 
@@ -104,7 +106,11 @@ def require_known(
 ) -> None:
     """Raises SpecError, by line and field, for what a campaign names and does not exist: weights,
     scenes, catalogue sources."""
-    unknown = [*_unknown_weights(env, spec), *unknown_names(tx, env, spec)]
+    unknown = [
+        *_unknown_weights(env, spec),
+        *unknown_names(tx, env, spec),
+        *_unset(env, spec),
+    ]
     if unknown:
         found = (Problem(file.line_of(path), dotted(path), said) for path, said in unknown)
         raise SpecError(where=where, problems=tuple(found))
@@ -138,6 +144,18 @@ def _unknown_weights(env: Environment, spec: CampaignSpec) -> Iterator[tuple[Fie
         resident.check_model(spec.model, env.rendering)
     except (NotFoundError, ConfigurationError) as error:
         yield ("model",), _said(error)
+
+
+def _unset(env: Environment, spec: CampaignSpec) -> Iterator[tuple[FieldPath, str]]:
+    """What a campaign needs of the settings, and they do not say."""
+    if spec.webhook is not None and spec.webhook not in env.webhooks:
+        there = ", ".join(sorted(env.webhooks)) or "none"
+        said = f"there is no webhook '{spec.webhook}'; there are: {there}"
+        yield ("webhook",), f"{said}; set {variable_of(spec.webhook)} to its address"
+    try:
+        limits(spec.budget, env.gpu_hour_price, where="")
+    except ConfigurationError as error:
+        yield ("budget", "money"), _said(error)
 
 
 def _said(error: AdloomError) -> str:

@@ -309,6 +309,12 @@ def show_products(
     return tuple(line(view) for view in found)
 
 
+def source_slugs(env: Environment) -> tuple[str, ...]:
+    """The names of the workspace's sources."""
+    with env.database.transaction() as tx:
+        return catalog.source_slugs(tx, env.workspace_id)
+
+
 def require_source(env: Environment, slug: str) -> StoredSource:
     """The source, or NotFoundError naming near matches."""
     with env.database.transaction() as tx:

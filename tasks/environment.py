@@ -4,11 +4,12 @@ A flow that Prefect starts gets no secrets as parameters: it opens its environme
 of its own process (`current`). The command line opens one and puts it in place (`use`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from adloom.catalog import Price
 from db.engine import Database
 from storage.protocol import ObjectStore
 
@@ -49,6 +50,16 @@ class Rendering:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """An endpoint that is told what becomes of runs: `url` may hold a token, and `secret` signs
+    what is sent; neither is ever stored or logged."""
+
+    name: str
+    url: str = field(repr=False)
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     database: Database
     store: ObjectStore
@@ -62,6 +73,9 @@ class Environment:
     """The name under which this process and those that follow it work; empty: it has none."""
     renders_here: bool = True
     """Whether a run that this process coordinates may render in it when there is no fleet."""
+    gpu_hour_price: Price | None = None
+    """What a device costs by the hour; None: nobody has said."""
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict[str, Webhook])
 
 
 _current: Environment | None = None

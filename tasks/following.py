@@ -5,6 +5,7 @@ import time
 
 from adloom.records import RunLease, RunRecord
 from tasks import fleet, runs, stopping
+from tasks.budgets import BudgetWatch
 from tasks.dispatching import Dispatcher
 from tasks.environment import Environment
 from tasks.heartbeat import Heartbeat
@@ -22,6 +23,7 @@ class Following:
     def __init__(self, env: Environment, run: RunRecord, lease: Heartbeat[RunLease]) -> None:
         self._env, self._run, self._lease = env, run, lease
         self._dispatcher = Dispatcher(env, run.spec.model)
+        self._budget = BudgetWatch(env, run)
         self._crew = 0
         self._seen_at: float | None = None
         self._done_at: dict[str, float] = {}
@@ -50,12 +52,31 @@ class Following:
         missed = self._seen_at is None or now - self._seen_at > MISSED_S
         return not (self._env.renders_here and missed)
 
+    async def is_spent(self) -> bool:
+        """Whether the run's budget is reached: what is under way ends, and nothing more is begun.
+
+        Raises LeaseLostError.
+        """
+        spent = await in_thread(self._budget.is_spent, self._lease.lease)
+        if spent and self._is_due("reap", REAP_EVERY_S):
+            await in_thread(fleet.reap, self._env, self._lease.lease)
+        return spent
+
     async def submit(self) -> bool:
         """One look at the run: hands over what the window has room for, finds what got lost, waits
         a moment. False when no render is to come."""
         env, lease = self._env, self._lease.lease
         if self._is_due("reap", REAP_EVERY_S):
             await in_thread(fleet.reap, env, lease)
+        if not await self.is_spent():
+            await self._hand_over()
+        if not await in_thread(fleet.is_awaited, env, self._run.id):
+            return False
+        await asyncio.sleep(LOOK_S)
+        return True
+
+    async def _hand_over(self) -> None:
+        env, lease = self._env, self._lease.lease
         cut = self._is_due("cut", CUT_EVERY_S)
         if cut:
             await in_thread(fleet.cut, env, lease)
@@ -63,10 +84,6 @@ class Following:
             await outlast(self._dispatcher.find_lost, self._run.id)
         chosen = await in_thread(fleet.to_submit, env, lease, self._crew, of_others=cut)
         await outlast(self._dispatcher.submit, chosen)
-        if not await in_thread(fleet.is_awaited, env, self._run.id):
-            return False
-        await asyncio.sleep(LOOK_S)
-        return True
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now = time.monotonic()

@@ -16,6 +16,7 @@ from adloom.records import ItemVerdict, JudgeItem, RejectedItem, RunLease, RunRe
 from adloom.render_spec import seed_for
 from adloom.states import Outcome, ReviewDecision
 from db.queries import judging, run_leases
+from tasks.budgets import BudgetWatch
 from tasks.environment import Environment
 
 PAGE_ROWS = 500
@@ -71,15 +72,19 @@ def draw_again(
 ) -> int:
     """Gives rejected slots their next draw, as often as the campaign allows; returns how many.
 
-    Each page of slots is committed by itself. Raises LeaseLostError.
+    A run whose budget is spent forgoes them. Each page of slots is committed by
+    itself. Raises LeaseLostError.
     """
     drawn = after = 0
+    budget = BudgetWatch(env, run)
     while True:
         with env.database.transaction() as tx:
             run_leases.hold(tx, lease)
             rejected = judging.rejected(
                 tx, run.id, below_draw=run.spec.draws, after=after, limit=page_rows
             )
+            if rejected and budget.forgoes(tx, lease):
+                return drawn
             drawn += judging.add_next_draws(tx, run.id, [next_draw(r, run) for r in rejected])
         if not rejected:
             return drawn

@@ -31,6 +31,8 @@ def open_environment(settings: Settings, database_url: str) -> Environment:
         owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
         allow_private_addresses=settings.allow_private_addresses,
         s3_endpoint=settings.s3_endpoint,
+        gpu_hour_price=settings.hourly_price(),
+        webhooks=settings.webhooks(),
     )
 
 

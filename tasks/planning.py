@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from adloom.campaign import CampaignSpec, Refresh
 from adloom.catalog import Price
@@ -31,6 +30,7 @@ from db.queries import (
 )
 from db.queries.known_slots import AskedSlots, WantedSlots
 from tasks import resident
+from tasks.budgets import cost_of, limits, shortfall
 from tasks.campaigns import unknown_names
 from tasks.catalog import chunks
 from tasks.environment import Environment
@@ -216,14 +216,17 @@ def estimate_of(
                 missing.add(bytes.fromhex(fingerprint))
     limit = spec.budget.max_renders
     seconds, basis = _pace(env, spec)
-    taken = len(missing) * seconds
+    taken, per_hour = len(missing) * seconds, price_per_hour or env.gpu_hour_price
+    bounds = limits(spec.budget, per_hour, where=f"campaign '{spec.slug}'")
+    short = shortfall(bounds, len(missing), taken)
     return Estimate(
         spec.slug, len(products), slots, there, len(missing), dict(skipped),
         (
+            *((short,) if short else ()),
             *(f"{text} ({n} creatives)" for text, n in warnings.most_common(WARNINGS_SHOWN)),
             *(_of_unknown(scene, words) for scene, words in sorted(unknown.items()) if words),
         ),
-        taken, basis, _cost(taken, price_per_hour),
+        taken, basis, _cost(taken, per_hour),
         limit, limit is not None and len(missing) > limit,
     )  # fmt: skip
 
@@ -250,8 +253,7 @@ def _pace(env: Environment, spec: CampaignSpec) -> tuple[float, str]:
 def _cost(seconds: float, per_hour: Price | None) -> Price | None:
     if per_hour is None:
         return None
-    amount = per_hour.amount * Decimal(seconds) / 3600
-    return Price(amount.quantize(Decimal("0.01")), per_hour.currency)
+    return cost_of(seconds, per_hour)
 
 
 def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from adloom.records import CreativeView
 from adloom.states import Disposition, Outcome
 from db.queries import attempts, creatives, runs
+from tasks.budgets import cost_of, shown
 from tasks.environment import Environment
 from tasks.runs import RunLine, run_line
 
@@ -36,6 +37,8 @@ class RunReport:
     skipped: dict[str, int]
     render_seconds: float
     elapsed_s: float
+    cost: str | None
+    """What rendering took, by ADLOOM_GPU_HOUR_PRICE."""
     attempts: dict[str, int]
     """How the attempts at the run's batches ended, counted."""
 
@@ -65,6 +68,7 @@ def run_report(env: Environment, run_id: int) -> RunReport:
         skipped=dict(summary.skipped),
         render_seconds=seconds,
         elapsed_s=(ended - line.started_at).total_seconds(),
+        cost=shown(cost_of(seconds, env.gpu_hour_price)) if env.gpu_hour_price else None,
         attempts=endings,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from adloom.campaign import CampaignSpec
 from adloom.errors import (
@@ -12,6 +13,7 @@ from adloom.errors import (
     ConflictError,
     DatabaseUnavailableError,
     LeaseLostError,
+    RunBusyError,
 )
 from adloom.records import (
     CancelCounts,
@@ -27,7 +29,7 @@ from adloom.states import (
     RunState,
     Trigger,
 )
-from db.queries import batches, campaigns, cancelling, run_leases, runs
+from db.queries import batches, campaigns, cancelling, events, run_leases, runs
 from tasks import resident
 from tasks.environment import Environment
 from tasks.heartbeat import Heartbeat
@@ -56,6 +58,8 @@ class RunLine:
     open: int
     started_at: datetime
     ended_at: datetime | None
+    stopped_for: str | None = None
+    """Why it ended before its plan, such as its budget."""
 
 
 def require_campaign(env: Environment, slug: str) -> None:
@@ -85,8 +89,8 @@ def begin(
 
     An interrupted run whose campaign, weights or renderer version changed since is cancelled first:
     what it stored stays and is reused. The first run since a campaign was applied pins it to the
-    weights at hand: raises ModelError if they are not those it is pinned to, and ConflictError
-    while another process executes a run of the campaign.
+    weights at hand: raises ModelError if they are not those it is pinned to, and
+    RunBusyError while another process executes a run of the campaign.
     """
     last = require_run(env, resumed) if resumed is not None else _latest(env, slug)
     ours = last is not None and (last.id == resumed or last.flow_run_id == (flow_run_id or ""))
@@ -143,7 +147,7 @@ def _pinned(env: Environment, slug: str) -> tuple[CampaignSpec, str]:
 
 @contextmanager
 def held(env: Environment, run_id: int) -> Iterator[Heartbeat[RunLease]]:
-    """Holds the run's lease for the duration of the block. Raises ConflictError if it is taken."""
+    """Holds the run's lease for the duration of the block. Raises RunBusyError if it is taken."""
     lease = _claimed(env, run_id)
 
     def beat(held: RunLease) -> RunLease:
@@ -168,7 +172,7 @@ def _claimed(env: Environment, run_id: int) -> RunLease:
         if lease is not None:
             return lease
         if time.monotonic() > deadline:
-            raise ConflictError(
+            raise RunBusyError(
                 f"run {run_id} is being executed by another process",
                 hint=f"wait for it, or: adloom cancel {run_id}",
             )
@@ -192,7 +196,19 @@ def complete(env: Environment, lease: RunLease) -> RunSummary:
         if not proof.holds:
             raise ConflictError(f"the counts of run {lease.run_id} do not add up: {proof}")
         runs.set_state(tx, lease.run_id, RunState.COMPLETE)
-        return runs.summary(tx, env.workspace_id, lease.run_id)
+        summary = runs.summary(tx, env.workspace_id, lease.run_id)
+        told = told_of(summary)
+        events.add(tx, lease.run_id, "run.completed", str(lease.epoch), **told)
+        return summary
+
+
+def told_of(summary: RunSummary) -> dict[str, Any]:
+    """What a webhook is told of a run that has ended."""
+    run, counts = summary.run, {o.value: n for o, n in summary.outcomes.items()}
+    parts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items() if n)
+    stopped = f"; {run.stopped_for}" if run.stopped_for else ""
+    text = f"run {run.id} of {run.campaign} is {run.state.value}: {parts or 'nothing to do'}"
+    return {"text": text + stopped, "outcomes": counts, "errors": dict(summary.errors)}
 
 
 def fail(env: Environment, lease: RunLease, error: AdloomError) -> None:
@@ -201,6 +217,8 @@ def fail(env: Environment, lease: RunLease, error: AdloomError) -> None:
         run_leases.hold(tx, lease)
         runs.fail_open(tx, lease.run_id, error)
         runs.set_state(tx, lease.run_id, RunState.FAILED, error=error)
+        text = f"run {lease.run_id} failed: {error.error_class}: {error}"
+        events.add(tx, lease.run_id, "run.failed", str(lease.epoch), text=text)
 
 
 def cancel(env: Environment, run_id: int) -> CancelCounts:
@@ -261,6 +279,7 @@ def run_line(summary: RunSummary) -> RunLine:
         open=outcomes.get(Outcome.OPEN, 0),
         started_at=run.created_at,
         ended_at=run.ended_at,
+        stopped_for=run.stopped_for,
     )
 
 

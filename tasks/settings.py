@@ -14,10 +14,12 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from adloom.catalog import Price
 from adloom.errors import ConfigurationError
 from adloom.prices import parse_price
 from storage import StorageLocation
-from tasks.environment import MaskModels, Rendering
+from tasks import endpoints
+from tasks.environment import MaskModels, Rendering, Webhook
 
 PREFIX = "ADLOOM_"
 _WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -48,16 +50,17 @@ def _user_and_password(auth: SecretStr) -> SecretStr:
     return auth
 
 
-def _price(text: str) -> str:
-    if parse_price(text) is None:  # raises ValueError that says why
-        raise ValueError("must look like 2.50 USD")
-    return text
-
-
 def _http_url(url: str) -> str:
     if not _HTTP.fullmatch(url):
         raise ValueError("must be an http:// or https:// address")
     return url.rstrip("/")
+
+
+def _hourly_price(text: str) -> str:
+    price = parse_price(text)
+    if price is None or not price.amount:
+        raise ValueError("must be an amount above zero and a currency, such as 2.50 USD")
+    return text
 
 
 def default_home() -> Path:
@@ -103,14 +106,15 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=32, ge=1)
     lease_s: float = Field(default=20.0, ge=1.0)
     """How long a batch stays a silent worker's before another may take it."""
-    gpu_hour_price: Annotated[str, AfterValidator(_price)] | None = None
     """What an hour of a GPU costs, such as `2.50 USD`."""
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     """Where `adloom metrics`, and `adloom up` with workers, serve Prometheus on this machine."""
     log_format: Literal["text", "json"] = "text"
     """How processes log: lines for people, or one JSON object a line."""
     allow_private_addresses: bool = False
-    """Whether feeds and photos may be fetched from private networks."""
+    """Whether feeds and photos may be fetched from private networks, and webhooks be there."""
+    gpu_hour_price: Annotated[str, AfterValidator(_hourly_price)] | None = None
+    """What a device costs by the hour, such as `2.50 USD`: for costs, and budgets of money."""
     allow_noncommercial_weights: bool = False
     """Whether weights may be loaded whose licence forbids commercial use or is unstated."""
     channels_last: bool = False
@@ -148,6 +152,18 @@ class Settings(BaseSettings):
             return cls(_env_file=_env_file(), **given)  # pyright: ignore[reportCallIssue]
         except ValidationError as error:
             raise _configuration_error(error) from None
+
+    def hourly_price(self) -> Price | None:
+        return parse_price(self.gpu_hour_price) if self.gpu_hour_price else None
+
+    def webhooks(self) -> dict[str, Webhook]:
+        """The endpoints that `ADLOOM_WEBHOOK_<NAME>` name, by name; see `tasks.endpoints`.
+
+        Raises ConfigurationError.
+        """
+        file = _env_file()
+        lines = dotenv_values(file, interpolate=False) if file else {}
+        return endpoints.configured({**{k: v or "" for k, v in lines.items()}, **os.environ})
 
     def storage(self) -> StorageLocation:
         """Where the objects are."""
@@ -191,7 +207,8 @@ def _env_file() -> Path | None:
             where=f"{PREFIX}ENV_FILE",
         ) from error
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
-    unknown = sorted(n for n in dotenv_values(path, interpolate=False) if n.upper() not in known)
+    named = (n.upper() for n in dotenv_values(path, interpolate=False))
+    unknown = sorted(n for n in named if n not in known and not endpoints.is_of_webhook(n))
     if unknown:
         raise ConfigurationError(
             f"{', '.join(unknown)} is no setting of adloom",

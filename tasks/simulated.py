@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adloom.errors import ConfigurationError
+from tasks.simulated_faults import suffered
 
 if TYPE_CHECKING:
-    from models.refadgen.render_items import Picture, Rendered, RenderItem
+    from models.refadgen.render_items import Outcome, Picture, RenderItem
 
 PREFIX = "simulated:"
 _LONGEST_S = 3600.0
@@ -64,10 +65,11 @@ class SimulatedEngine:
         references: object,
         at_most: int,
         still_wanted: "Callable[[Sequence[RenderItem]], Sequence[RenderItem]]",
-    ) -> "Iterator[Rendered]":
-        """Coarse noise for each item, the same for the same seed; see BatchEngine.render."""
+    ) -> "Iterator[Outcome]":
+        """Coarse noise for each item, the same for the same seed, or its fault; see
+        BatchEngine.render."""
         from models.refadgen.microbatches import micro_batches  # imports torch
-        from models.refadgen.render_items import Kind, Rendered
+        from models.refadgen.render_items import Kind, NotRendered, Rendered
 
         del references
         for batch in micro_batches(items, Kind.of, lambda _: at_most):
@@ -75,7 +77,11 @@ class SimulatedEngine:
             self._note(wanted)
             time.sleep(self.seconds * len(wanted))
             for item in wanted:
-                yield Rendered(item, _noise(item.seed, item.mask.shape), self.seconds)
+                error = suffered(self.journal, item.seed)
+                if error is not None:
+                    yield NotRendered(item, error)
+                else:
+                    yield Rendered(item, _noise(item.seed, item.mask.shape), self.seconds)
 
     def _note(self, items: "Sequence[RenderItem]") -> None:
         begun = [{"at": time.time(), "seed": i.seed, "pid": os.getpid()} for i in items]

@@ -1,5 +1,6 @@
 """Work pools and deployments on the Prefect server, as prefect.yaml has them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,11 @@ import yaml
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyOptions
+from prefect.client.schemas.objects import (
+    ConcurrencyLimitConfig,
+    ConcurrencyOptions,
+    DeploymentSchedule,
+)
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.utilities.callables import parameter_schema
@@ -16,15 +21,19 @@ from prefect.utilities.callables import parameter_schema
 from adloom import __version__
 from adloom.errors import ConfigurationError, UnavailableError
 from tasks.fleet import CONTROL_POOL, GPU_POOL
+from workers.automations import install
 from workers.resident import ResidentWorker, flow_at
+from workers.schedules import OF_CAMPAIGN
 
 __all__ = ["CONTROL_POOL", "GPU_POOL", "deploy", "require_pool"]
 PREFECT_YAML = Path(__file__).parents[1] / "prefect.yaml"
 
 
 async def deploy(file: Path = PREFECT_YAML) -> tuple[str, ...]:
-    """Makes the pools and deployments that `file` names, or brings them up to date.
+    """Makes the pools and deployments that `file` names, or brings them up to date, and what
+    watches over their flow runs.
 
+    Schedules of campaigns stay; one that was switched on or off on Prefect's pages stays so.
     Returns the deployments' names. Raises ConfigurationError for a file that cannot be used.
     """
     declared = _declared(file)
@@ -32,7 +41,9 @@ async def deploy(file: Path = PREFECT_YAML) -> tuple[str, ...]:
         async with get_client() as client:
             for pool in sorted({d["work_pool"]["name"] for d in declared}):
                 await _make_pool(client, pool)
-            return tuple([await _deploy(client, one) for one in declared])
+            names = tuple([await _deploy(client, one) for one in declared])
+            await install(client)
+            return names
     except httpx.TransportError as error:
         raise UnavailableError(
             "the Prefect server does not answer", hint="adloom status"
@@ -97,7 +108,7 @@ async def _deploy(client: PrefectClient, one: dict[str, Any]) -> str:
         parameters=one.get("parameters") or {},
         parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
         work_pool_name=one["work_pool"]["name"],
-        schedules=[_schedule(s) for s in one.get("schedules") or []],
+        schedules=_schedules(one, await _present(client, f"{flow.name}/{one['name']}")),
         concurrency_limit=limit.limit if limit else None,
         concurrency_options=_options(limit) if limit else None,
         paused=one.get("paused", False),
@@ -112,10 +123,36 @@ def _options(limit: ConcurrencyLimitConfig) -> ConcurrencyOptions:
     )
 
 
-def _schedule(one: dict[str, Any]) -> DeploymentScheduleCreate:
+async def _present(client: PrefectClient, name: str) -> list[DeploymentSchedule]:
+    try:
+        return (await client.read_deployment_by_name(name)).schedules
+    except ObjectNotFound:
+        return []
+
+
+def _schedules(
+    one: dict[str, Any], present: Sequence[DeploymentSchedule]
+) -> list[DeploymentScheduleCreate]:
+    """The declared schedules, and the campaigns' own, which Prefect would forget."""
+    switched = {s.slug: bool(s.active) for s in present}
+    declared = [
+        _schedule(s, active=switched.get(s["slug"], s.get("active", True)))
+        for s in one.get("schedules") or []
+    ]
+    kept = [
+        DeploymentScheduleCreate(
+            schedule=s.schedule, active=s.active, slug=s.slug, parameters=s.parameters
+        )
+        for s in present
+        if s.slug and s.slug.startswith(OF_CAMPAIGN)
+    ]
+    return declared + kept
+
+
+def _schedule(one: dict[str, Any], *, active: bool) -> DeploymentScheduleCreate:
     return DeploymentScheduleCreate(
         schedule=CronSchedule(cron=one["cron"], timezone=one.get("timezone", "UTC")),
-        active=one.get("active", True),
+        active=active,
         slug=one["slug"],
         parameters=one.get("parameters") or {},
     )

@@ -28,6 +28,7 @@ from adloom.records.catalogue import (
     UpsertCounts,
 )
 from adloom.records.creatives import CreativeFilter, CreativeView, ProductSummary, ReviewRecord
+from adloom.records.events import RunEvent, WatchedRun
 from adloom.records.judging import (
     FinishPage,
     FinishPlace,
@@ -46,11 +47,13 @@ from adloom.records.runs import (
     KnownCounts,
     OrphanedRun,
     Pace,
+    PastFailure,
     PlanCounts,
     ReopenCounts,
     RunLease,
     RunRecord,
     RunSummary,
+    Spending,
 )
 from adloom.records.workers import WorkerRecord
 
@@ -76,6 +79,7 @@ __all__ = [
     "MaskVersion",
     "OrphanedRun",
     "Pace",
+    "PastFailure",
     "PendingBatch",
     "PendingRender",
     "PhotoProblem",
@@ -94,14 +98,17 @@ __all__ = [
     "Rendition",
     "ReopenCounts",
     "ReviewRecord",
+    "RunEvent",
     "RunLease",
     "RunRecord",
     "RunSummary",
+    "Spending",
     "StoredRender",
     "StoredSource",
     "Submission",
     "SyncRecord",
     "SyncState",
     "UpsertCounts",
+    "WatchedRun",
     "WorkerRecord",
 ]

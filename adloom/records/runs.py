@@ -1,7 +1,7 @@
 """Runs, their counts, their leases and their failed items, as rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from adloom.campaign import CampaignSpec
@@ -60,6 +60,16 @@ class RunRecord:
     error_class: str | None
     error_message: str | None
     paused_at: datetime | None = None
+    stopped_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What the batches that a run has cut have made, since it was last opened: renders, and the
+    seconds that devices took for them."""
+
+    images: int
+    device_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,8 @@ class FailureFilter:
     """Which failed items: all given conditions must hold; ages count from when an item ended.
 
     `error_class` is exact; `reason` is part of the error's class or message, in any case.
+    `below_attempts`: only what was tried less often. `spares_deadly`: not what ended the processes
+    that made it, unless `error_class` names it.
     """
 
     run_id: int | None = None
@@ -146,6 +158,25 @@ class FailureFilter:
     older_than_s: float | None = None
     newer_than_s: float | None = None
     retryable_only: bool = False
+    below_attempts: int | None = None
+    spares_deadly: bool = False
+
+    def unforced(self, max_attempts: int) -> "FailureFilter":
+        """The same, less what a retry leaves alone unless it is forced: what was tried
+        `max_attempts` times, and what kills its workers unless it is asked for by its class."""
+        return replace(self, below_attempts=max_attempts, spares_deadly=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PastFailure:
+    """One time that a render failed; `worker` is empty where none is known."""
+
+    at: datetime
+    attempts: int
+    worker: str
+    error_class: str
+    error_message: str
+    retryable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +194,10 @@ class FailedItem:
 
 @dataclass(frozen=True, slots=True)
 class ReopenCounts:
-    """Items opened again, and how many renders have to be made anew for them."""
+    """Items opened again, and how many renders have to be made anew for them. `left` failed
+    alike, and stay so: they were tried as often as their campaign allows, or are deadly."""
 
     items: int
     renders: int
     runs: tuple[int, ...] = ()
+    left: int = 0

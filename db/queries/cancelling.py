@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
+from adloom.errors import AdloomError
 from adloom.records import CancelCounts
 from db.copying import stage
 from db.engine import Transaction
+from db.text import bounded
 
 _LOCK_RUN = text("SELECT 1 FROM run WHERE id = :run FOR NO KEY UPDATE")
 
@@ -52,6 +54,25 @@ WHERE id = :run AND state IN ('planning', 'rendering', 'judging')
 """)
 
 
+# Of what the run waits for, all that nobody makes at the moment. A render that is `leased` in a
+# batch which has ended is made by nobody, either.
+_LOCK_UNBEGUN = text("""
+SELECT r.id FROM render r
+WHERE r.state IN ('pending', 'leased') AND r.id IN (
+        SELECT i.render_id FROM run_item i WHERE i.run_id = :run AND i.outcome = 'open')
+    AND NOT EXISTS (SELECT FROM batch b WHERE b.id = r.batch_id AND b.state = 'leased')
+ORDER BY r.id FOR NO KEY UPDATE OF r
+""")
+
+_STOP_ITEMS = text("""
+UPDATE run_item i SET outcome = 'cancelled', ended_at = now(), error_class = :error_class,
+    error_message = :message, error_retryable = true
+WHERE i.run_id = :run AND i.outcome = 'open' AND i.render_id = ANY (CAST(:renders AS bigint[]))
+RETURNING i.render_id
+""")
+
+_STOPPED_FOR = text("UPDATE run SET stopped_for = coalesce(stopped_for, :message) WHERE id = :run")
+
 ENDING = "id bigint"
 
 _ENDING_PRODUCTS = text("""
@@ -87,6 +108,28 @@ def cancel(tx: Transaction, run_id: int) -> CancelCounts:
     tx.execute(_FREE_RENDERS, {"batches": batches})
     tx.execute(_END_RUN, {"run": run_id})
     return CancelCounts(len(renders), len(cancelled), len(batches))
+
+
+def stop(tx: Transaction, run_id: int, error: AdloomError) -> CancelCounts:
+    """Ends, for the error's reason, what of a run nobody has begun; the run goes on with the rest.
+
+    To be repeated while any of it is under way: a batch that loses its worker is not begun, again.
+    """
+    reason = {"error_class": error.error_class, "message": bounded(error.message)}
+    tx.execute(_LOCK_RUN, {"run": run_id})
+    tx.execute(_LOCK_BATCHES, {"run": run_id})
+    unbegun = list(tx.execute(_LOCK_UNBEGUN, {"run": run_id}).scalars())
+    items = {"run": run_id, "renders": unbegun, **reason}
+    renders = list(tx.execute(_STOP_ITEMS, items).scalars())
+    cancelled = tx.execute(_CANCEL_RENDERS, {"renders": renders}).all()
+    batches = list(tx.execute(_CANCEL_BATCHES, {"run": run_id}).scalars())
+    tx.execute(_FREE_RENDERS, {"batches": batches})
+    return CancelCounts(len(renders), len(cancelled), len(batches))
+
+
+def note_stopped(tx: Transaction, run_id: int, error: AdloomError) -> None:
+    """Says in a run's row why it ends before its plan; the first reason stays."""
+    tx.execute(_STOPPED_FOR, {"run": run_id, "message": bounded(error.message)})
 
 
 def end_products(tx: Transaction, product_ids: Sequence[int]) -> CancelCounts:

@@ -28,6 +28,7 @@ SELECT s.id, s.slug, s.kind, s.location, s.delivery, s.options, s.cursor,
 FROM catalog_source s WHERE s.workspace_id = :ws ORDER BY s.slug
 """)
 
+_NAMES = text("SELECT id, external_id FROM product WHERE id = ANY (CAST(:ids AS bigint[]))")
 _SLUGS = text("SELECT slug FROM catalog_source WHERE workspace_id = :ws ORDER BY slug")
 
 _PRODUCT = schema.catalog.Product
@@ -162,6 +163,11 @@ def _views(
         )
         for p, source in rows
     )
+
+
+def external_ids(tx: Transaction, product_ids: Sequence[int]) -> dict[int, str]:
+    """The catalogue's own names of products."""
+    return {r.id: r.external_id for r in tx.execute(_NAMES, {"ids": list(product_ids)})}
 
 
 def price_of(amount: Any, currency: str | None) -> Price | None:

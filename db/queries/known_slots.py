@@ -172,7 +172,7 @@ def add(tx: Transaction, run_id: int, wanted: WantedSlots, *, known: int) -> Pla
     """
     plan = open_plan(tx, run_id)
     _stage_due(tx, plan.workspace_id, plan.campaign_id, wanted, known)
-    need_renders(tx, list(tx.execute(_UNRENDERED_IDS).scalars()))
+    need_renders(tx, list(tx.execute(_UNRENDERED_IDS).scalars()), plan.spec.max_attempts)
     slots, new = tx.execute(_INSERT, plan.values).one()
     count_slots(tx, run_id, slots)
     return PlanCounts(slots, new, slots - new)

@@ -1,10 +1,11 @@
 """Failed items: selected by run, error and age, and opened again."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from adloom.records import FailedItem, FailureFilter, ReopenCounts
+from adloom.records import FailedItem, FailureFilter, PastFailure, ReopenCounts
 from db.engine import Transaction
 from db.queries import runs
 from db.queries.judging import SLOT, slot_of
@@ -22,7 +23,29 @@ WHERE i.workspace_id = :ws AND i.outcome = 'failed' AND c.recall_id IS NULL
     AND (CAST(:older AS float8) IS NULL OR i.ended_at <= now() - make_interval(secs => :older))
     AND (CAST(:newer AS float8) IS NULL OR i.ended_at >= now() - make_interval(secs => :newer))
     AND (NOT :retryable_only OR i.error_retryable)
+    AND (CAST(:below AS bigint) IS NULL OR i.attempts < :below)
+    AND (NOT :spares_deadly OR i.error_class <> 'DeadlyRenderError'
+        OR i.error_class = CAST(:error_class AS text))
 ORDER BY i.id
+""")
+
+# The worker is that of the attempt at the batch which was under way.
+_PAST = text("""
+SELECT f.render_id, f.created_at, f.attempts, f.error_class, f.error_message, f.error_retryable,
+    coalesce((SELECT a.worker FROM batch_attempt a
+        WHERE a.batch_id = f.batch_id AND a.started_at <= f.created_at
+        ORDER BY a.started_at DESC LIMIT 1), '') AS worker
+FROM render_failure f WHERE f.render_id = ANY (CAST(:renders AS bigint[])) ORDER BY f.id
+""")
+
+# Of each campaign the newest run that has ended: later ones plan anew what earlier ones left.
+_WITH_FAILURES = text("""
+SELECT DISTINCT ON (r.campaign_id) r.id FROM run r JOIN campaign c ON c.id = r.campaign_id
+WHERE r.workspace_id = :ws AND r.state IN ('complete', 'failed')
+    AND (CAST(:campaign AS text) IS NULL OR c.slug = :campaign)
+    AND NOT EXISTS (SELECT FROM run u WHERE u.campaign_id = r.campaign_id
+        AND u.state IN ('planning', 'rendering', 'judging'))
+ORDER BY r.campaign_id, r.id DESC
 """)
 
 _REOPEN = text("""
@@ -54,6 +77,8 @@ def failed_items(tx: Transaction, ws: int, chosen: FailureFilter) -> tuple[Faile
         "older": chosen.older_than_s,
         "newer": chosen.newer_than_s,
         "retryable_only": chosen.retryable_only,
+        "below": chosen.below_attempts,
+        "spares_deadly": chosen.spares_deadly,
     }
     return tuple(
         FailedItem(
@@ -69,6 +94,25 @@ def failed_items(tx: Transaction, ws: int, chosen: FailureFilter) -> tuple[Faile
         )
         for r in tx.execute(_FAILED, values)
     )
+
+
+def past_failures(tx: Transaction, render_ids: Sequence[int]) -> dict[int, tuple[PastFailure, ...]]:
+    """Each time that these renders failed, in order."""
+    found: defaultdict[int, list[PastFailure]] = defaultdict(list)
+    for r in tx.execute(_PAST, {"renders": list(render_ids)}):
+        found[r.render_id].append(
+            PastFailure(
+                r.created_at, r.attempts, r.worker, r.error_class, r.error_message,
+                r.error_retryable,
+            )
+        )  # fmt: skip
+    return {render: tuple(failures) for render, failures in found.items()}
+
+
+def newest_ended(tx: Transaction, ws: int, campaign: str | None = None) -> tuple[int, ...]:
+    """The newest run of each campaign, or of one, if no run of it is under way."""
+    found = tx.execute(_WITH_FAILURES, {"ws": ws, "campaign": campaign})
+    return tuple(sorted(r.id for r in found))
 
 
 def reopen(tx: Transaction, ws: int, run_item_ids: Sequence[int]) -> ReopenCounts:

@@ -113,7 +113,8 @@ UPDATE render r SET error_class = NULL, error_message = NULL, error_retryable = 
     state = CAST(CASE b.state WHEN 'leased' THEN 'leased' ELSE 'pending' END AS render_state)
 FROM render s LEFT JOIN batch b ON b.id = s.batch_id AND b.state IN ('pending', 'leased')
 WHERE s.id = r.id AND r.id = ANY (CAST(:ids AS bigint[]))
-    AND (r.state = 'cancelled' OR (r.state = 'failed' AND (:reset_failed OR r.error_retryable)))
+    AND (r.state = 'cancelled' OR (r.state = 'failed'
+        AND (:reset_failed OR (r.error_retryable AND r.attempts < :max_attempts))))
 RETURNING r.id
 """)
 
@@ -189,8 +190,9 @@ def add_items(
     """Turns a chunk (some thousands) of planned slots into run items; counts those that are new.
 
     Renders that exist are shared, missing ones inserted as pending. A cancelled render becomes
-    pending again; a failed one only with `reset_failed`. Adding an item again does nothing. Raises
-    ConflictError when the run has ended.
+    pending again; so does one that failed for a reason that may have passed, as often as the
+    campaign allows, and any failed one with `reset_failed`. Adding an item again does nothing.
+    Raises ConflictError when the run has ended.
     """
     plan = open_plan(tx, run_id)
     slots = items if isinstance(items, SlotRows) else SlotRows.of(plan.spec, items)
@@ -245,7 +247,7 @@ class RunPlan:
         inserted: int = tx.execute(_RENDERS, self.values).rowcount  # pyright: ignore[reportAttributeAccessIssue]
         if inserted < renders:
             there = list(tx.execute(_UNRENDERED, self.values).scalars())
-            need_renders(tx, there, reset_failed=reset_failed)
+            need_renders(tx, there, self.spec.max_attempts, reset_failed=reset_failed)
 
     def insert(
         self,
@@ -282,16 +284,23 @@ def _row(item: PlannedItem, finish_hash: str, due: bool) -> tuple[Any, ...]:
     )
 
 
-def need_renders(tx: Transaction, ids: Sequence[int], *, reset_failed: bool = False) -> None:
-    """Locks renders that the transaction's run is to need, and makes cancelled ones pending."""
+def need_renders(
+    tx: Transaction, ids: Sequence[int], max_attempts: int, *, reset_failed: bool = False
+) -> None:
+    """Locks renders that the transaction's run is to need, and makes cancelled ones pending; also
+    those that failed for a reason that may have passed, less often than `max_attempts`."""
     if ids:
         locked = list(tx.execute(_LOCK_RENDERS, {"ids": list(ids)}).scalars())
-        reset_renders(tx, locked, reset_failed=reset_failed)
+        reset_renders(tx, locked, max_attempts, reset_failed=reset_failed)
 
 
-def reset_renders(tx: Transaction, ids: Sequence[int], *, reset_failed: bool) -> int:
-    """Makes cancelled renders (and failed ones if asked) pending again; attempts stay counted."""
-    return len(tx.execute(_RESET, {"ids": list(ids), "reset_failed": reset_failed}).all())
+def reset_renders(
+    tx: Transaction, ids: Sequence[int], max_attempts: int = 0, *, reset_failed: bool
+) -> int:
+    """Makes cancelled renders (and failed ones: all if asked, else those that may succeed and were
+    tried less often than `max_attempts`) pending again; attempts stay counted."""
+    values = {"ids": list(ids), "reset_failed": reset_failed, "max_attempts": max_attempts}
+    return len(tx.execute(_RESET, values).all())
 
 
 def record_skipped(tx: Transaction, run_id: int, skipped: Sequence[SkippedProduct]) -> None:

@@ -50,7 +50,8 @@ RETURNING id
 """)
 
 _LIVE_AGAIN = text("""
-UPDATE run SET state = 'rendering', ended_at = NULL, error_class = NULL, error_message = NULL
+UPDATE run SET state = 'rendering', ended_at = NULL, error_class = NULL, error_message = NULL,
+    stopped_for = NULL, spent_since = CASE WHEN ended_at IS NULL THEN spent_since ELSE now() END
 WHERE id = ANY (CAST(:runs AS bigint[])) AND state <> 'planning' AND EXISTS (
     SELECT FROM run_item i WHERE i.run_id = run.id AND i.outcome = 'open')
 RETURNING id
@@ -72,7 +73,7 @@ WHERE id = :run AND state IN ('planning', 'rendering', 'judging') RETURNING id
 _COLUMNS = """
 SELECT r.id, c.slug AS campaign, r.campaign_id, r.spec, r.state, r.trigger, r.weights_hash,
     r.prefect_flow_run_id, r.planned_slots, r.created_at, r.ended_at, r.error_class,
-    r.error_message, r.paused_at
+    r.error_message, r.paused_at, r.stopped_for
 FROM run r JOIN campaign c ON c.id = r.campaign_id
 WHERE r.workspace_id = :ws
 """
@@ -192,7 +193,10 @@ def fail_open(tx: Transaction, run_id: int, error: AdloomError) -> None:
 
 
 def go_on(tx: Transaction, run_ids: Sequence[int]) -> tuple[int, ...]:
-    """Makes planned runs with open items live again, ended or not; returns which have any."""
+    """Makes planned runs with open items live again, ended or not; returns which have any.
+
+    One that had ended has its budget anew.
+    """
     return tuple(sorted(tx.execute(_LIVE_AGAIN, {"runs": list(run_ids)}).scalars()))
 
 
@@ -308,4 +312,5 @@ def _run(row: Any) -> RunRecord:
         error_class=row.error_class,
         error_message=row.error_message,
         paused_at=row.paused_at,
+        stopped_for=row.stopped_for,
     )

@@ -132,6 +132,22 @@ class Render(Base):
     ended_at: Mapped[datetime | None]
 
 
+class RenderFailure(Base):
+    """One failure of a render, kept for good; a trigger on `render` writes it. `attempts`: how
+    often the render had been tried by then."""
+
+    __tablename__ = "render_failure"
+    __table_args__ = (Index(None, "render_id", "id"),)
+    id: Mapped[Id]
+    render_id: Mapped[int] = mapped_column(ForeignKey("render.id"))
+    batch_id: Mapped[int | None]
+    attempts: Mapped[int]
+    error_class: Mapped[str]
+    error_message: Mapped[str]
+    error_retryable: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
 class FinishingRecipe(Base):
     """A FinishingSpec under its hash."""
 

@@ -19,7 +19,11 @@ DECISION = enum_of(Decision, "decision")
 
 
 class Run(Base):
-    """One execution of a campaign, with the spec as it was."""
+    """One execution of a campaign, with the spec as it was.
+
+    `stopped_for`: why it submits no more, such as its budget; `spent_since`: what was made before
+    counts no longer towards its budget, since it was opened again.
+    """
 
     __tablename__ = "run"
     __table_args__ = (
@@ -43,6 +47,8 @@ class Run(Base):
     lease_expires_at: Mapped[datetime | None]
     prefect_flow_run_id: Mapped[str | None]
     paused_at: Mapped[datetime | None]
+    stopped_for: Mapped[str | None]
+    spent_since: Mapped[datetime | None]
     error_class: Mapped[str | None]
     error_message: Mapped[str | None]
     created_at: Mapped[Created]

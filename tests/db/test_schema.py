@@ -81,6 +81,7 @@ def test_every_table_but_the_details_of_others_belongs_to_a_workspace() -> None:
         "photo_problem",
         "run_skipped",
         "finishing_failure",
+        "render_failure",
         "recall_creative",
         "sync_mention",
         "workspace",

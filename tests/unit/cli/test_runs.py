@@ -17,5 +17,5 @@ def test_an_age_that_is_none_is_refused_with_examples(option: str) -> None:
 
 def test_help_names_every_way_to_select() -> None:
     shown = CliRunner().invoke(app, ["retry", "--help"], env={"COLUMNS": "200"}).output
-    for option in ("--error-class", "--reason", "--older-than", "--since"):
+    for option in ("--error-class", "--reason", "--older-than", "--since", "--transient"):
         assert option in shown

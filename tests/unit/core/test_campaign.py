@@ -18,7 +18,10 @@ formats: ['1:1', '9:16']
 variants: 2
 gates:
   - {score: model.identity, min: 0.6, margin: 0.05}
-budget: {max_renders: 500}
+budget: {max_renders: 500, images: 400, gpu_seconds: 7200, money: 12.50 USD}
+max_attempts: 3
+webhook: ops-room
+deadline: '05:00 Europe/Berlin'
 finishing: {encoding: jpeg, quality: 85}
 """
 
@@ -27,6 +30,13 @@ def test_a_campaign_survives_jsonb() -> None:
     spec = parse_campaign(GOOD, where="spring.yaml")
     assert spec.selection.categories == ("sneakers",)
     assert CampaignSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_a_campaign_stored_before_there_were_such_choices_is_still_the_same() -> None:
+    plain = parse_campaign(START, where="s.yaml").to_json()
+    assert plain["budget"] == {"max_renders": None}
+    assert not {"max_attempts", "webhook", "deadline"} & set(plain)
+    assert CampaignSpec.from_json(plain).max_attempts == 5
 
 
 def test_the_json_schema_accepts_what_the_parser_accepts() -> None:
@@ -50,6 +60,17 @@ def test_the_json_schema_accepts_what_the_parser_accepts() -> None:
         (START + "gates:\n  - {score: x, min: 1}\n", 5, "gates[0].score"),
         (START + "gates:\n  - {score: model.identity}\n", 5, "gates[0]"),
         (START + "selection:\n  limit: 0\n", 5, "selection.limit"),
+        (START + "budget:\n  images: 5\n  money: 12.50\n", 6, "budget.money"),
+        (START + "budget:\n  money: 12 dollars\n", 5, "budget.money"),
+        (START + "budget:\n  money: 0.00 USD\n", 5, "budget.money"),
+        (START + "budget:\n  gpu_seconds: .inf\n", 5, "budget.gpu_seconds"),
+        (START + "budget:\n  hours: 3\n", 5, "budget.hours"),
+        (START + "webhook: https://x/\n", 4, "webhook"),
+        (START + "webhook: ops\ndeadline: soon\n", 5, "deadline"),
+        (START + "webhook: ops\ndeadline: 10:00\n", 5, "deadline"),
+        (START + "webhook: ops\ndeadline: 05:00 Mars\n", 5, "deadline"),
+        (START + "deadline: 6h\n", 4, "deadline"),
+        (START + "max_attempts: 0\n", 4, "max_attempts"),
         ("campaign: s\ncampaign: t\nscenes: [a]\nformats: ['1:1']\n", 2, "campaign"),
         ("campaign: [\n", 2, "yaml"),
         ("campaign: &a s\nscenes: [*a]\nformats: ['1:1']\n", 2, "yaml"),

@@ -140,3 +140,34 @@ def test_an_unusable_file_is_refused(
     monkeypatch.setenv("ADLOOM_ENV_FILE", str(file))
     with pytest.raises(ConfigurationError, match=named):
         Settings.load()
+
+
+def test_webhooks_are_variables_by_name_and_their_addresses_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "settings"
+    file.write_text("ADLOOM_WEBHOOK_OPS_ROOM=https://chat.example/in?token=hidden\n")
+    monkeypatch.setenv("ADLOOM_ENV_FILE", str(file))
+    monkeypatch.setenv("ADLOOM_WEBHOOK_OPS_ROOM_SECRET", "hidden, too")
+    found = Settings.load().webhooks()
+    assert set(found) == {"ops-room"}
+    assert found["ops-room"].url.endswith("token=hidden")
+    assert found["ops-room"].secret == "hidden, too"
+    assert "hidden" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("ADLOOM_WEBHOOK_OPS", "chat.example/hidden", "ADLOOM_WEBHOOK_OPS.*no http|not an http"),
+        ("ADLOOM_WEBHOOK_OPS_SECRET", "hidden", "no address ADLOOM_WEBHOOK_OPS"),
+        ("ADLOOM_GPU_HOUR_PRICE", "2,50", "ADLOOM_GPU_HOUR_PRICE.*2.50 USD|no currency"),
+    ],
+)
+def test_a_webhook_or_price_that_cannot_be_used_is_named_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=said) as raised:
+        Settings.load().webhooks()
+    assert "hidden" not in str(raised.value)
