@@ -29,6 +29,7 @@ from models.segmentation import MaskExtractor
 from tasks import resident
 from tasks.environment import Environment
 from tasks.pictures import ProductPicture, ProductPictures, flatten
+from tasks.simulated import SimulatedExtractor, SimulatedScorer
 from tasks.upscaling import Upscalers
 
 PAGE_ROWS = 500
@@ -57,16 +58,19 @@ class Finisher:
 
     env: Environment
     pictures: ProductPictures
-    extractor: MaskExtractor
-    scorer: Scorer
+    extractor: MaskExtractor | SimulatedExtractor
+    scorer: Scorer | SimulatedScorer
     upscalers: Upscalers
 
     @classmethod
-    def of(cls, env: Environment, model: str | None = None) -> "Finisher":
-        """`model`: the campaign's, for the upscaler that refines with it."""
+    def of(
+        cls, env: Environment, model: str | None = None, pictures: ProductPictures | None = None
+    ) -> "Finisher":
+        """`model`: the campaign's, for the upscaler that refines with it; `pictures`: those that
+        rendering has at hand."""
         return cls(
             env,
-            ProductPictures(env.store, env.workspace),
+            pictures or ProductPictures(env.store, env.workspace),
             resident.saliency_extractor(env.rendering),
             resident.scorer(env.rendering),
             Upscalers(env.rendering, model),

@@ -153,7 +153,7 @@ class _Batch:
         self.absent, self.turn = prepared.absent_at(lease.epoch), turn
         self.stop = stopping.current()
         self.renderer = resident.renderer(model, env.rendering)
-        self.finisher = Finisher.of(env, model)
+        self.finisher = Finisher.of(env, model, prepared.pictures)
         self.items = SpecItems(self.renderer, prepared.pictures)
 
     def run(self) -> BatchReport:

@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     simulation_journal: FolderPath | None = None
     """A file to note simulated renders in. Only where it is set may a campaign name a renderer that
     makes noise: simulations and tests of the fleet do."""
+    simulate_scores: bool = False
+    """Whether a simulation makes up masks and scores of its pictures, too."""
 
     extractor: Literal["u2netp", "grounded-sam2"] = "u2netp"
     """By what photos are cut out: a saliency network, or Grounding DINO and SAM 2 by category."""
@@ -162,6 +164,7 @@ class Settings(BaseSettings):
             reference_cache_mb=self.reference_cache_mb,
             masks=MaskModels(self.extractor, self.extractor_detector, self.extractor_segmenter),
             simulation_journal=self.simulation_journal,
+            simulate_scores=self.simulate_scores,
         )
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from adloom.errors import ConfigurationError
@@ -27,3 +28,12 @@ def test_a_simulation_without_a_time_is_refused_with_an_example(model: str, tmp_
 def test_its_weights_hash_is_its_own(tmp_path: Path) -> None:
     hashes = {simulated_renderer(f"simulated:{s}", tmp_path / "j").weights_hash for s in (1, 2)}
     assert len(hashes) == 2
+
+
+def test_scores_are_made_up_in_simulations_only_and_called_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"made up.*ADLOOM_SIMULATE_SCORES"):
+        resident.scorer(Rendering(tmp_path, simulate_scores=True))
+    allowed = Rendering(tmp_path, simulate_scores=True, simulation_journal=tmp_path / "j")
+    assert resident.scorer(allowed).revision == "simulated"
+    seen = resident.saliency_extractor(allowed).extract(np.zeros((4, 6, 3), np.uint8))
+    assert seen.mask.shape == (4, 6)
