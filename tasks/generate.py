@@ -37,6 +37,9 @@ from tasks.render_output import RenderOutput
 from tasks.rendering import SpecItems
 
 RETRY_BATCH_ATTEMPTS = 3
+_FRESH_S = 0.2
+"""What is left of a batch is asked for between micro-batches; the first begins with what was asked
+for so shortly before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +74,14 @@ def generate(
             prepared = db(prepare, env, batch_id, model, flow_run_id)
             started = time.perf_counter()
             turn = turns.enter_context(device().held(stop))
-            lease = db(_claimed, env, batch_id, flow_run_id)
+            lease, work = db(_claimed, env, batch_id, flow_run_id)
         with Heartbeat(lease, _beat(env), every_s=env.rendering.lease_s / 3) as heartbeat:
             # What was absent before an outage may be stored since, by this very process.
-            known = iter([prepared])
+            known = iter([(prepared, work)])
 
             def render_what_is_left() -> BatchReport:
-                ready = next(known, replace(prepared, absent=frozenset()))
-                return _Batch(env, lease, model, heartbeat, on_progress, ready, turn).run()
+                ready, asked = next(known, (replace(prepared, absent=frozenset()), None))
+                return _Batch(env, lease, model, heartbeat, on_progress, ready, turn).run(asked)
 
             try:
                 report = db(render_what_is_left)
@@ -94,16 +97,19 @@ def generate(
     return replace(report, seconds=time.perf_counter() - started)
 
 
-def _claimed(env: Environment, batch_id: int, flow_run_id: str | None) -> Lease:
+def _claimed(
+    env: Environment, batch_id: int, flow_run_id: str | None
+) -> tuple[Lease, tuple[RenderWork, ...]]:
+    """The batch's lease and its work, in one transaction: the device waits meanwhile."""
     with env.database.transaction() as tx:
         lease = leases.claim(
             tx, batch_id, env.owner, env.rendering.lease_s, worker=env.worker or None
         )
-        if lease is not None and flow_run_id is not None:
-            batches.set_flow_run(tx, batch_id, flow_run_id)
-    if lease is None:
-        raise ConflictError(f"batch {batch_id} is held by another worker or has ended")
-    return lease
+        if lease is not None:
+            if flow_run_id is not None:
+                batches.set_flow_run(tx, batch_id, flow_run_id)
+            return lease, leases.work(tx, lease)
+    raise ConflictError(f"batch {batch_id} is held by another worker or has ended")
 
 
 def _beat(env: Environment) -> Callable[[Lease], Lease]:
@@ -152,12 +158,14 @@ class _Batch:
         self.on_progress = on_progress
         self.absent, self.turn = prepared.absent_at(lease.epoch), turn
         self.stop = stopping.current()
+        self.fresh_until = time.monotonic() + _FRESH_S
         self.renderer = resident.renderer(model, env.rendering)
         self.finisher = Finisher.of(env, model, prepared.pictures)
         self.items = SpecItems(self.renderer, prepared.pictures)
 
-    def run(self) -> BatchReport:
-        work = {w.fingerprint: w for w in self._work()}
+    def run(self, asked: tuple[RenderWork, ...] | None = None) -> BatchReport:
+        """Renders what is left; `asked`: what that is, if it was asked for just now."""
+        work = {w.fingerprint: w for w in (self._work() if asked is None else asked)}
         with (
             RenderOutput.open(self.env, self.lease, self.renderer.device, self.finisher) as output,
             ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetching,
@@ -223,9 +231,12 @@ class _Batch:
         output.settle(keep=self.env.rendering.micro_batch)
         self.on_progress(self._report(output))
         self.stop.check_begun()
-        alive = {w.fingerprint for w in self._work()}
+        if time.monotonic() > self.fresh_until:
+            alive = {w.fingerprint for w in self._work()}
+            items = [item for item in items if item.name in alive]
+        self.fresh_until = 0.0
         self.turn.begins()
-        return [item for item in items if item.name in alive]
+        return items
 
     def _report(self, output: RenderOutput) -> BatchReport:
         return BatchReport(self.lease.batch_id, **asdict(output.tally))
