@@ -41,8 +41,9 @@ _HISTORY = "SELECT count(*) FROM flow_run WHERE state_type = 'COMPLETED' AND tag
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one run showed. `cpu_ms` is per batch, by group of processes; `idle_cpu_ms` is that of a
-    second in which the workers wait; `memory_mb` at the run's begin, middle and end."""
+    """What one run showed, between its first and its last render. `cpu_ms` is per batch, by group of
+    processes; `idle_cpu_ms` that of a second in which the workers wait; `memory_mb` at the run's
+    begin, middle and end."""
 
     workers: int
     batches: int
@@ -83,7 +84,8 @@ def measure(fleet: SimulatedFleet, workers: int, night: Night, idle_s: float) ->
     batches = len({one.batch for one in made})
     [(attempts, finished, run)] = fleet.rows(_ATTEMPTS, night.name)
     [(history,)] = fleet.rows(_HISTORY, json.dumps([f"run-{run}"]), prefect=True)
-    span_s = max(one.end for one in made) - made[0].begin
+    begin, end = made[0].begin, max(one.end for one in made)
+    span_s, cores = end - begin, {g: usage.cores(g, begin, end) for g in GROUPS}
     return Found(
         workers=workers,
         batches=batches,
@@ -97,9 +99,9 @@ def measure(fleet: SimulatedFleet, workers: int, night: Night, idle_s: float) ->
         attempts=attempts,
         unfinished_attempts=attempts - finished,
         prefect_runs_completed=history,
-        cpu_ms={g: round(1000 * usage.cpu_s(g) / batches, 1) for g in GROUPS},
-        idle_cpu_ms={g: round(1000 * idle.cpu_s(g) / idle.seconds, 1) for g in GROUPS},
-        cores=round(sum(usage.cpu_s(g) for g in GROUPS) / usage.seconds, 2),
+        cpu_ms={g: round(1000 * n * span_s / batches, 1) for g, n in cores.items()},
+        idle_cpu_ms={g: round(1000 * idle.cores(g), 1) for g in GROUPS},
+        cores=round(sum(cores.values()), 2),
         memory_mb={g: usage.memory_mb(g) for g in GROUPS},
     )
 
@@ -171,8 +173,9 @@ def arithmetic(
         f"batches of {batch} {needed:.2f} batches a second",
         f"{gpus} GPUs: a picture may take {gpu_s:.2f} s of one, a batch {batch * gpu_s:.0f} s, of "
         f"which the wait for the next is {100 * wait_s / (batch * gpu_s + wait_s):.3f} %",
-        f"Prefect's server, which is one process: {prefect:.2f} of a core ({a_batch['prefect']:.0f} "
-        f"ms a batch, {a_worker:.1f} ms a second and idle worker); with {gpus} workers it is full at "
+        f"Prefect's server, which is one process: {prefect:.2f} of a core "
+        f"({a_batch['prefect']:.0f} ms a batch, {a_worker:.1f} ms a second and idle worker); with "
+        f"{gpus} workers it is full at "
         f"{max(0.0, 1000 - a_worker * gpus) / max(1.0, a_batch['prefect']):.1f} batches a second",
         f"Postgres: {a_batch['postgres-prefect'] * needed / 1e3:.2f} cores for Prefect, at most "
         f"{rows:.2f} for adloom's rows",
@@ -186,8 +189,8 @@ def show(found: Found) -> None:
     gaps = " / ".join(f"{v:.0f}" for v in found.gap_ms.values()) or "none"
     print(
         f"{found.workers} workers: {found.batches} batches of {found.batch_s:g} s in "
-        f"{found.span_s:.1f} s, {found.batches_per_s:.2f} a second; {found.busy_percent:.1f} % busy, "
-        f"waits of {gaps} ms (median / p95 / most); {found.cores:.2f} of {os.cpu_count()} cores"
+        f"{found.span_s:.1f} s, {found.batches_per_s:.2f} a second; {found.busy_percent:.1f} % "
+        f"busy, waits of {gaps} ms (median / p95 / most); {found.cores:.2f} of {os.cpu_count()} cores"
     )
     print(
         f"  {found.prefect_runs_completed} completed flow runs in Prefect's database, "

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+import numpy as np
 import psutil
 
 _MB = 1_000_000
@@ -33,7 +34,6 @@ class Usage:
     every_s: float = 2.0
     readings: list[Reading] = field(default_factory=list)
     _cpu: dict[tuple[str, int, float], float] = field(default_factory=dict)
-    _base: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def watched(self) -> "Iterator[Usage]":
@@ -45,7 +45,6 @@ class Usage:
                 self.read()
 
         self.read()
-        self._base = dict(self.readings[0].cpu_s)
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()
         try:
@@ -71,13 +70,14 @@ class Usage:
             cpu[group] = cpu.get(group, 0.0) + seconds
         self.readings.append(Reading(time.time(), cpu, mb))
 
-    @property
-    def seconds(self) -> float:
-        return self.readings[-1].at - self.readings[0].at
+    def cores(self, group: str, begin: float = 0.0, end: float = float("inf")) -> float:
+        """Processor seconds a second that a group took between two times of the clock."""
+        begin, end = max(begin, self.readings[0].at), min(end, self.readings[-1].at)
+        return (self._cpu_until(group, end) - self._cpu_until(group, begin)) / (end - begin)
 
-    def cpu_s(self, group: str) -> float:
-        """Processor seconds that a group took since the first reading."""
-        return self.readings[-1].cpu_s.get(group, 0.0) - self._base.get(group, 0.0)
+    def _cpu_until(self, group: str, at: float) -> float:
+        times = [r.at for r in self.readings]
+        return float(np.interp(at, times, [r.cpu_s.get(group, 0.0) for r in self.readings]))
 
     def memory_mb(self, group: str) -> tuple[int, int, int]:
         """A group's memory in the second, the fifth and the last tenth of the time."""
