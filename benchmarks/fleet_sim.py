@@ -41,9 +41,11 @@ _HISTORY = "SELECT count(*) FROM flow_run WHERE state_type = 'COMPLETED' AND tag
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one run showed, between its first and its last render. `cpu_ms` is per batch, by group of
-    processes; `idle_cpu_ms` that of a second in which the workers wait; `memory_mb` at the run's
-    begin, middle and end."""
+    """What one run showed, between its first and its last render.
+
+    `cpu_ms` is per batch, by group of processes; `idle_cpu_ms` that of a second in which the
+    workers wait; `memory_mb` at the run's begin, middle and end.
+    """
 
     workers: int
     batches: int
@@ -190,7 +192,8 @@ def show(found: Found) -> None:
     print(
         f"{found.workers} workers: {found.batches} batches of {found.batch_s:g} s in "
         f"{found.span_s:.1f} s, {found.batches_per_s:.2f} a second; {found.busy_percent:.1f} % "
-        f"busy, waits of {gaps} ms (median / p95 / most); {found.cores:.2f} of {os.cpu_count()} cores"
+        f"busy, waits of {gaps} ms (median / p95 / most); {found.cores:.2f} of "
+        f"{os.cpu_count()} cores"
     )
     print(
         f"  {found.prefect_runs_completed} completed flow runs in Prefect's database, "

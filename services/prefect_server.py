@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import os
+import random
 import socket
 import sys
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from services.processes import Process, is_alive, log_tail, start_detached, stop
 HOST = "127.0.0.1"
 _START_S = 240.0  # 4-7 s where nothing else runs; the first start makes its tables
 _STOP_S = 15.0
+_LASTING_PORTS, _PORTS_TRIED = range(10_000, 32_000), 20
+"""Below the ports that Linux gives to outgoing connections (32768 to 60999)."""
 _LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 """They outlive a restart: Prefect ends the flow runs whose leases it has forgotten."""
 _QUIET = {
@@ -106,12 +109,13 @@ class PrefectServer:
     def free_port(self, preferred: int | None) -> int:
         """A port of the host that nothing listens on: the preferred one if possible.
 
-        Raises UnavailableError, also for a host that is not this machine's.
+        Else one that no outgoing connection of this machine is given, so that the server finds it
+        free when it returns: workers know it by its port. Raises UnavailableError, also for a host
+        that is not this machine's.
         """
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        for port in (preferred, 0):
-            if port is None:
-                continue
+        others = random.sample(_LASTING_PORTS, k=_PORTS_TRIED)
+        for port in (*([preferred] if preferred else []), *others, 0):
             with socket.socket(family) as probe, contextlib.suppress(OSError):
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((self.host, port))

@@ -44,12 +44,12 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
     NotFoundError naming what is there, ModelError for weights or a LoRA that cannot be loaded or
     whose licence the settings do not allow, and for weights that are not those on their bill.
     """
+    if is_simulated(model):
+        return _simulated(model, rendering)
     from models.refadgen.acceleration import Acceleration
     from models.refadgen.lora import Lora
     from models.refadgen.renderer import RefAdGenRenderer
 
-    if is_simulated(model):
-        return _simulated(model, rendering)
     path = weights_path(model, rendering.weights_root)
     allowed = rendering.allow_noncommercial_weights
     check_licence(path, allowed)
