@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from adloom.errors import (
     AdloomError,
@@ -24,7 +25,6 @@ from adloom.keys import render_key
 from adloom.records import Lease, RenderWork
 from adloom.states import AttemptEnding
 from db.queries import batches, leases
-from models.refadgen.render_items import NotRendered, RenderItem
 from tasks import resident, stopping
 from tasks.ahead import ahead
 from tasks.device import DeviceHold, device
@@ -35,6 +35,9 @@ from tasks.patience import IN_BATCH_S, Outlasting, is_database_outage
 from tasks.preparing import PreparedBatch, let_go_unless_begun, prepare
 from tasks.render_output import RenderOutput
 from tasks.rendering import SpecItems
+
+if TYPE_CHECKING:
+    from models.refadgen.render_items import RenderItem
 
 RETRY_BATCH_ATTEMPTS = 3
 _FRESH_S = 0.2
@@ -165,6 +168,8 @@ class _Batch:
 
     def run(self, asked: tuple[RenderWork, ...] | None = None) -> BatchReport:
         """Renders what is left; `asked`: what that is, if it was asked for just now."""
+        from models.refadgen.render_items import NotRendered  # imports torch
+
         work = {w.fingerprint: w for w in (self._work() if asked is None else asked)}
         with (
             RenderOutput.open(self.env, self.lease, self.renderer.device, self.finisher) as output,
@@ -195,7 +200,7 @@ class _Batch:
 
     def _wanted(
         self, work: Iterable[RenderWork], fetching: Executor, output: RenderOutput
-    ) -> Iterator[RenderItem]:
+    ) -> "Iterator[RenderItem]":
         """What is to be rendered; what is stored already is adopted, what cannot be is failed."""
         two_micro_batches = 2 * self.env.rendering.micro_batch
         for one, item in ahead(fetching, self._prepared, work, two_micro_batches):
@@ -207,7 +212,7 @@ class _Batch:
             else:
                 yield item
 
-    def _prepared(self, work: RenderWork) -> RenderItem | AdloomError | None:
+    def _prepared(self, work: RenderWork) -> "RenderItem | AdloomError | None":
         """None: its object is there."""
         try:
             if work.fingerprint not in self.absent and self._is_stored(work):
@@ -223,8 +228,8 @@ class _Batch:
         return self.env.store.exists(render_key(self.env.workspace, work.fingerprint))
 
     def _still_wanted(
-        self, items: Sequence[RenderItem], output: RenderOutput
-    ) -> Sequence[RenderItem]:
+        self, items: "Sequence[RenderItem]", output: RenderOutput
+    ) -> "Sequence[RenderItem]":
         """Between micro-batches: the lease holds, storing and finishing lag by one micro-batch at
         most, and what was cancelled meanwhile is left out. Raises what the output's threads did."""
         self.heartbeat.check()
