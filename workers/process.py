@@ -18,6 +18,7 @@ import structlog
 
 from adloom.errors import AdloomError
 from adloom.states import WorkerState
+from db.queries import submissions
 from tasks.device import device
 from tasks.environment import Environment, use
 from tasks.fleet import CONTROL_POOL
@@ -92,7 +93,17 @@ def _work(options: argparse.Namespace) -> int:
 
         check_device(env.rendering.device)
     place = Place(options.name, options.pool, host, os.getpid(), env.rendering.device)
-    worker = ResidentWorker(options.pool, name=options.name, limit=options.limit)
+
+    def is_work_likely() -> bool:
+        """For workers that render: schedules and people make other flow runs."""
+        if not renders:
+            return True
+        with env.database.transaction() as tx:
+            return submissions.are_untaken(tx, env.workspace_id)
+
+    worker = ResidentWorker(
+        options.pool, name=options.name, limit=options.limit, is_work_likely=is_work_likely
+    )
     with use(env):
         return asyncio.run(_serve(env, place, worker, options))
 

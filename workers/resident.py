@@ -9,6 +9,7 @@ import asyncio
 import os
 import random
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, ClassVar
@@ -36,6 +37,8 @@ from tasks.stopping import Stop, StopReason, heeded
 from workers.lanes import Lane
 
 BUSY_POLL_S, IDLE_POLL_S = 0.25, 2.0
+UNHINTED_POLL_S = 15.0
+"""Prefect's server is asked at least this often, even where nothing hints at work."""
 PAUSE_S = 5.0
 _FLOWS = "flows."
 _SERVER_AWAY = (httpx.HTTPError, PrefectException, OSError)
@@ -53,7 +56,11 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         "Runs adloom's flows in the worker's own process, with the models loaded once."
     )
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, is_work_likely: Callable[[], bool] = lambda: True, **options: Any
+    ) -> None:
+        """`is_work_likely` is asked, in a thread, before Prefect's server is: hundreds of workers
+        that wait would keep that busy, which is one process."""
         options["limit"] = options.get("limit") or 2
         options["prefetch_seconds"] = 0
         super().__init__(*arguments, **options)
@@ -61,6 +68,7 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         self.ended_runs = 0
         self.ended_by: DeviceError | None = None
         """What makes this process unfit for more work: its device."""
+        self._is_work_likely = is_work_likely
         self._draining = False
         self._told_to_drain = asyncio.Event()
         self._active: dict[UUID, Stop] = {}
@@ -147,6 +155,8 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
     async def _take(self) -> bool:
         """Asks for flow runs and begins them; False if there were none or nobody answered."""
         free = (self._limit or 1) - len(self._active)
+        if not await self._is_worth_asking():
+            return False
         try:
             waiting = await self._waiting(limit=4 * free)
         except _SERVER_AWAY as error:
@@ -161,6 +171,15 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             assert self._runs_task_group is not None, "the worker has been set up"
             self._runs_task_group.start_soon(self._submit_run, flow_run)
         return bool(waiting)
+
+    async def _is_worth_asking(self) -> bool:
+        if time.monotonic() - self.polled_at > UNHINTED_POLL_S:
+            return True
+        try:
+            return await asyncio.to_thread(self._is_work_likely)
+        except AdloomError as error:
+            self._logger.warning("asking Prefect's server for work: %s", error)
+            return True
 
     async def _waiting(self, *, limit: int) -> list[FlowRun]:
         body: dict[str, Any] = {"limit": limit, "scheduled_before": str(now("UTC"))}

@@ -27,3 +27,14 @@ def test_a_flow_that_prefect_cancels_from_within_is_handed_back(
     )
     assert isinstance(error, HandedBackError)
     assert lane is None
+
+
+def test_prefect_is_asked_where_work_is_likely_and_else_now_and_then() -> None:
+    async def asks(likely: bool, silent_s: float) -> bool:
+        worker = resident.ResidentWorker("gpu", is_work_likely=lambda: likely)
+        worker.polled_at -= silent_s
+        return await worker._is_worth_asking()
+
+    assert asyncio.run(asks(True, 0.0))
+    assert not asyncio.run(asks(False, 0.0))
+    assert asyncio.run(asks(False, resident.UNHINTED_POLL_S + 1))
