@@ -104,7 +104,7 @@ def measure(fleet: SimulatedFleet, workers: int, night: Night, idle_s: float) ->
         cpu_ms={g: round(1000 * n * span_s / batches, 1) for g, n in cores.items()},
         idle_cpu_ms={g: round(1000 * idle.cores(g), 1) for g in GROUPS},
         cores=round(sum(cores.values()), 2),
-        memory_mb={g: usage.memory_mb(g) for g in GROUPS},
+        memory_mb={g: usage.memory_mb(g, begin, end) for g in GROUPS},
     )
 
 

@@ -79,9 +79,9 @@ class Usage:
         times = [r.at for r in self.readings]
         return float(np.interp(at, times, [r.cpu_s.get(group, 0.0) for r in self.readings]))
 
-    def memory_mb(self, group: str) -> tuple[int, int, int]:
-        """A group's memory in the second, the fifth and the last tenth of the time."""
-        values = [r.mb.get(group, 0.0) for r in self.readings]
+    def memory_mb(self, group: str, begin: float, end: float) -> tuple[int, int, int]:
+        """A group's memory in the second, the fifth and the last tenth between two times."""
+        values = [r.mb.get(group, 0.0) for r in self.readings if begin <= r.at <= end]
         tenth = max(1, len(values) // 10)
         windows = (values[tenth : 2 * tenth], values[4 * tenth : 5 * tenth], values[-tenth:])
         first, middle, last = (round(median(w)) if w else 0 for w in windows)

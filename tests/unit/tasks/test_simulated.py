@@ -31,7 +31,7 @@ def test_its_weights_hash_is_its_own(tmp_path: Path) -> None:
 
 
 def test_scores_are_made_up_in_simulations_only_and_called_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"made up.*ADLOOM_SIMULATE_SCORES"):
+    with pytest.raises(ConfigurationError, match=r"ADLOOM_SIMULATE_SCORES.*made up"):
         resident.scorer(Rendering(tmp_path, simulate_scores=True))
     allowed = Rendering(tmp_path, simulate_scores=True, simulation_journal=tmp_path / "j")
     assert resident.scorer(allowed).revision == "simulated"
