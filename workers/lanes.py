@@ -1,4 +1,4 @@
-"""Event loops that flow runs go through one after another, each with a Prefect client of its own.
+"""Event loops that flow runs go through one after another, each with Prefect clients of its own.
 
 A client reads all certificates when it is made, 30 ms of processor, and connects anew: made for
 each flow run, that would be a good part of what a short batch costs.
@@ -6,26 +6,34 @@ each flow run, that would be a good part of what a short batch costs.
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import httpx
-from prefect.context import AsyncClientContext
+from prefect.context import AsyncClientContext, SyncClientContext
 from prefect.exceptions import PrefectException
 
 Result = TypeVar("Result")
 
 
+@asynccontextmanager
+async def prefect_clients() -> AsyncIterator[None]:
+    """The two clients that Prefect's engine uses where it finds them; it asks for both."""
+    with SyncClientContext():
+        async with AsyncClientContext():
+            yield
+
+
 class Lane:
     """One event loop; any thread may run work in it, one at a time.
 
-    `surroundings` is entered once, for all that will run in it: by default a Prefect client, which
-    flows then use. Made in a thread without a running loop; raises what entering does.
+    `surroundings` is entered once, for all that will run in it: by default Prefect's clients. Made
+    in a thread without a running loop; raises what entering does.
     """
 
     def __init__(
-        self, surroundings: Callable[[], AbstractAsyncContextManager[Any]] = AsyncClientContext
+        self, surroundings: Callable[[], AbstractAsyncContextManager[Any]] = prefect_clients
     ) -> None:
         self._runner = asyncio.Runner()
         self._context = contextvars.copy_context()

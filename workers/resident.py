@@ -33,6 +33,7 @@ from prefect.workers.base import (
 )
 
 from adloom.errors import AdloomError, ConfigurationError, DeviceError, HandedBackError
+from tasks.fleet import GPU_POOL
 from tasks.stopping import Stop, StopReason, heeded
 from workers.lanes import Lane
 
@@ -75,6 +76,16 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         self._flows: dict[UUID, Flow[..., Any]] = {}
         self._free_lanes: list[Lane] = []
         self._wake = asyncio.Event()
+
+    @classmethod
+    def get_default_base_job_template(cls) -> dict[str, Any]:
+        """The least there can be: Prefect's job variables mean nothing here, and its server checks
+        them against their schema for each flow run."""
+        properties = {"name": {"type": "string"}}
+        return {
+            "job_configuration": {"name": "{{ name }}"},
+            "variables": {"type": "object", "properties": properties},
+        }
 
     @property
     def active(self) -> int:
@@ -122,6 +133,10 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             task_status.started(os.getpid())
         flow = await self._flow_of(flow_run)
         stop = self._active[flow_run.id]
+        if self._work_pool_name == GPU_POOL:
+            # Where Prefect knows a deployment it watches for the flow run's suspension, with a
+            # thread, a connection and a client for each. `adloom pause` is what suspends batches.
+            flow_run = flow_run.model_copy(update={"deployment_id": None})
         lane = self._free_lanes.pop() if self._free_lanes else None
         error, lane = await anyio.to_thread.run_sync(
             _carry_out, flow, flow_run, stop, lane, abandon_on_cancel=True
