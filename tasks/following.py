@@ -10,7 +10,8 @@ from tasks.environment import Environment
 from tasks.heartbeat import Heartbeat
 from tasks.patience import in_thread, outlast
 
-LOOK_S = 0.5
+LOOK_S, EAGER_LOOK_S = 0.5, 0.1
+"""Soon where as many batches went as there are workers: they are quick ones."""
 CUT_EVERY_S, REAP_EVERY_S, LOST_EVERY_S = 5.0, 2.0, 2.0
 LEISURE, LOST_AT_LEAST_EVERY_S = 20.0, 30.0
 """Looking for lost submissions takes about a twentieth of the time: with hundreds of workers many
@@ -72,7 +73,7 @@ class Following:
         await outlast(self._dispatcher.submit, chosen)
         if not await in_thread(fleet.is_awaited, env, self._run.id):
             return False
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(EAGER_LOOK_S if len(chosen) >= max(1, self._crew) else LOOK_S)
         return True
 
     def _is_due(self, what: str, every_s: float) -> bool:
