@@ -1,5 +1,6 @@
 """One batch, rendered, finished, scored."""
 
+import asyncio
 from typing import Any
 
 from prefect import flow
@@ -8,21 +9,26 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 
 from adloom.errors import ConflictError, HandedBackError
-from tasks import steps
-from tasks.generate import BatchReport
+from tasks.environment import current
+from tasks.generate import BatchReport, generate
 from tasks.logs import about
 
 
-@flow(name="generate-batch", flow_run_name="batch-{batch_id}")
+@flow(name="generate-batch")
 async def generate_batch(batch_id: int, model: str) -> BatchReport | State[Any]:
     """Renders what is left of a batch with the models of this process.
 
     Safe to run late or twice: a batch that has ended or that another worker holds is left alone. A
     batch handed back is submitted again by whoever coordinates its run.
+
+    The flow run is all that Prefect keeps of a batch: a task run in it, and a name given by the
+    flow, would double what its server has to do.
     """
     try:
         with about(batch=batch_id):
-            return await steps.render_batch(batch_id, model, flow_run.id or None)
+            return await asyncio.to_thread(
+                generate, current(), batch_id, model=model, flow_run_id=flow_run.id or None
+            )
     except ConflictError as error:
         return Completed(name="Skipped", message=str(error))
     except HandedBackError as error:

@@ -143,7 +143,8 @@ async def _render_here(run: RunRecord, lease: Heartbeat[RunLease], following: Fo
         if await following.is_spent():
             return True
         try:
-            await outlast(generate_batch, batch.id, run.spec.model)
+            named = generate_batch.with_options(flow_run_name=f"batch-{batch.id}")
+            await outlast(named, batch.id, run.spec.model)
         except AdloomError as error:
             if error.of_installation:
                 raise  # the run stays as it is and is gone on with once that is mended

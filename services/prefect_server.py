@@ -109,7 +109,9 @@ class PrefectServer:
     def free_port(self, preferred: int | None) -> int:
         """A port of the host that nothing listens on: the preferred one if possible.
 
-        Raises UnavailableError, also for a host that is not this machine's.
+        Else one that no outgoing connection of this machine is given, so that the server finds it
+        free when it returns: workers know it by its port. Raises UnavailableError, also for a host
+        that is not this machine's.
         """
         return free_port(self.host, preferred, hint="check ADLOOM_PREFECT_HOST")
 

@@ -57,6 +57,7 @@ class Dispatcher:
                 made = await client.create_flow_run_from_deployment(
                     self._deployment,
                     parameters={"batch_id": one.batch_id, "model": self._model},
+                    name=f"batch-{one.batch_id}",
                     state=Scheduled(),
                     idempotency_key=one.key,
                     tags=[f"run-{one.run_id}"],

@@ -47,6 +47,7 @@ class Rendering:
     reference_cache_mb: int | None = None
     masks: MaskModels = MaskModels()
     simulation_journal: Path | None = None
+    simulate_scores: bool = False
 
 
 @dataclass(frozen=True, slots=True)

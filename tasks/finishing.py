@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,15 @@ from adloom.records import FinishPlace, FinishWork, Lease, Rendition, RunLease
 from adloom.render_spec import RenderSpec
 from adloom.scores import Scores
 from db.queries import renditions, runs, scores
-from models.scoring.scorer import Scorer
-from models.segmentation import MaskExtractor
 from tasks import resident
 from tasks.environment import Environment
 from tasks.pictures import ProductPicture, ProductPictures, flatten
+from tasks.simulated import SimulatedExtractor, SimulatedScorer
 from tasks.upscaling import Upscalers
+
+if TYPE_CHECKING:
+    from models.scoring.scorer import Scorer
+    from models.segmentation import MaskExtractor
 
 PAGE_ROWS = 500
 
@@ -57,16 +61,19 @@ class Finisher:
 
     env: Environment
     pictures: ProductPictures
-    extractor: MaskExtractor
-    scorer: Scorer
+    extractor: "MaskExtractor | SimulatedExtractor"
+    scorer: "Scorer | SimulatedScorer"
     upscalers: Upscalers
 
     @classmethod
-    def of(cls, env: Environment, model: str | None = None) -> "Finisher":
-        """`model`: the campaign's, for the upscaler that refines with it."""
+    def of(
+        cls, env: Environment, model: str | None = None, pictures: ProductPictures | None = None
+    ) -> "Finisher":
+        """`model`: the campaign's, for the upscaler that refines with it; `pictures`: those that
+        rendering has at hand."""
         return cls(
             env,
-            ProductPictures(env.store, env.workspace),
+            pictures or ProductPictures(env.store, env.workspace),
             resident.saliency_extractor(env.rendering),
             resident.scorer(env.rendering),
             Upscalers(env.rendering, model),

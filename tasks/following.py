@@ -11,8 +11,12 @@ from tasks.environment import Environment
 from tasks.heartbeat import Heartbeat
 from tasks.patience import in_thread, outlast
 
-LOOK_S = 0.5
+LOOK_S, EAGER_LOOK_S = 0.5, 0.1
+"""Soon where as many batches went as there are workers: they are quick ones."""
 CUT_EVERY_S, REAP_EVERY_S, LOST_EVERY_S = 5.0, 2.0, 2.0
+LEISURE, LOST_AT_LEAST_EVERY_S = 20.0, 30.0
+"""Looking for lost submissions takes about a twentieth of the time: with hundreds of workers many
+wait rightly, and Prefect's server has to say so of each."""
 MISSED_S = 60.0
 """A fleet without workers for this long is no fleet: they may all be being replaced."""
 
@@ -27,6 +31,7 @@ class Following:
         self._crew = 0
         self._seen_at: float | None = None
         self._done_at: dict[str, float] = {}
+        self._search_s = 0.0
 
     async def goes_on(self) -> bool:
         """Whether the run is still this process's to go on with; waits while it is paused.
@@ -68,22 +73,26 @@ class Following:
         env, lease = self._env, self._lease.lease
         if self._is_due("reap", REAP_EVERY_S):
             await in_thread(fleet.reap, env, lease)
-        if not await self.is_spent():
-            await self._hand_over()
+        handed_over = 0 if await self.is_spent() else await self._hand_over()
         if not await in_thread(fleet.is_awaited, env, self._run.id):
             return False
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(EAGER_LOOK_S if handed_over >= max(1, self._crew) else LOOK_S)
         return True
 
-    async def _hand_over(self) -> None:
+    async def _hand_over(self) -> int:
+        """Submits what the window has room for; how many batches."""
         env, lease = self._env, self._lease.lease
         cut = self._is_due("cut", CUT_EVERY_S)
         if cut:
             await in_thread(fleet.cut, env, lease)
-        if self._is_due("lost", LOST_EVERY_S):
+        leisurely_s = min(LOST_AT_LEAST_EVERY_S, LEISURE * self._search_s)
+        if self._is_due("lost", max(LOST_EVERY_S, leisurely_s)):
+            began = time.monotonic()
             await outlast(self._dispatcher.find_lost, self._run.id)
+            self._search_s = time.monotonic() - began
         chosen = await in_thread(fleet.to_submit, env, lease, self._crew, of_others=cut)
         await outlast(self._dispatcher.submit, chosen)
+        return len(chosen)
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now = time.monotonic()

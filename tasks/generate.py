@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from adloom.errors import (
     AdloomError,
@@ -24,7 +25,6 @@ from adloom.keys import render_key
 from adloom.records import Lease, RenderWork
 from adloom.states import AttemptEnding
 from db.queries import batches, leases
-from models.refadgen.render_items import NotRendered, RenderItem
 from tasks import resident, stopping
 from tasks.ahead import ahead
 from tasks.device import DeviceHold, device
@@ -37,7 +37,13 @@ from tasks.preparing import PreparedBatch, let_go_unless_begun, prepare
 from tasks.render_output import RenderOutput
 from tasks.rendering import SpecItems
 
+if TYPE_CHECKING:
+    from models.refadgen.render_items import RenderItem
+
 RETRY_BATCH_ATTEMPTS = 3
+_FRESH_S = 0.2
+"""What is left of a batch is asked for between micro-batches; the first begins with what was asked
+for so shortly before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +78,15 @@ def generate(
             prepared = db(prepare, env, batch_id, model, flow_run_id)
             started = time.perf_counter()
             turn = turns.enter_context(device().held(stop))
-            lease = db(_claimed, env, batch_id, flow_run_id)
+            lease, work = db(_claimed, env, batch_id, flow_run_id)
             turns.enter_context(about(run=lease.run_id))
         with Heartbeat(lease, _beat(env), every_s=env.rendering.lease_s / 3) as heartbeat:
             # What was absent before an outage may be stored since, by this very process.
-            known = iter([prepared])
+            known = iter([(prepared, work)])
 
             def render_what_is_left() -> BatchReport:
-                ready = next(known, replace(prepared, absent=frozenset()))
-                return _Batch(env, lease, model, heartbeat, on_progress, ready, turn).run()
+                ready, asked = next(known, (replace(prepared, absent=frozenset()), None))
+                return _Batch(env, lease, model, heartbeat, on_progress, ready, turn).run(asked)
 
             try:
                 report = db(render_what_is_left)
@@ -96,16 +102,19 @@ def generate(
     return replace(report, seconds=time.perf_counter() - started)
 
 
-def _claimed(env: Environment, batch_id: int, flow_run_id: str | None) -> Lease:
+def _claimed(
+    env: Environment, batch_id: int, flow_run_id: str | None
+) -> tuple[Lease, tuple[RenderWork, ...]]:
+    """The batch's lease and its work, in one transaction: the device waits meanwhile."""
     with env.database.transaction() as tx:
         lease = leases.claim(
             tx, batch_id, env.owner, env.rendering.lease_s, worker=env.worker or None
         )
-        if lease is not None and flow_run_id is not None:
-            batches.set_flow_run(tx, batch_id, flow_run_id)
-    if lease is None:
-        raise ConflictError(f"batch {batch_id} is held by another worker or has ended")
-    return lease
+        if lease is not None:
+            if flow_run_id is not None:
+                batches.set_flow_run(tx, batch_id, flow_run_id)
+            return lease, leases.work(tx, lease)
+    raise ConflictError(f"batch {batch_id} is held by another worker or has ended")
 
 
 def _beat(env: Environment) -> Callable[[Lease], Lease]:
@@ -154,12 +163,16 @@ class _Batch:
         self.on_progress = on_progress
         self.absent, self.turn = prepared.absent_at(lease.epoch), turn
         self.stop = stopping.current()
+        self.fresh_until = time.monotonic() + _FRESH_S
         self.renderer = resident.renderer(model, env.rendering)
-        self.finisher = Finisher.of(env, model)
+        self.finisher = Finisher.of(env, model, prepared.pictures)
         self.items = SpecItems(self.renderer, prepared.pictures)
 
-    def run(self) -> BatchReport:
-        work = {w.fingerprint: w for w in self._work()}
+    def run(self, asked: tuple[RenderWork, ...] | None = None) -> BatchReport:
+        """Renders what is left; `asked`: what that is, if it was asked for just now."""
+        from models.refadgen.render_items import NotRendered  # imports torch
+
+        work = {w.fingerprint: w for w in (self._work() if asked is None else asked)}
         with (
             RenderOutput.open(self.env, self.lease, self.renderer.device, self.finisher) as output,
             ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetching,
@@ -189,7 +202,7 @@ class _Batch:
 
     def _wanted(
         self, work: Iterable[RenderWork], fetching: Executor, output: RenderOutput
-    ) -> Iterator[RenderItem]:
+    ) -> "Iterator[RenderItem]":
         """What is to be rendered; what is stored already is adopted, what cannot be is failed."""
         two_micro_batches = 2 * self.env.rendering.micro_batch
         for one, item in ahead(fetching, self._prepared, work, two_micro_batches):
@@ -201,7 +214,7 @@ class _Batch:
             else:
                 yield item
 
-    def _prepared(self, work: RenderWork) -> RenderItem | AdloomError | None:
+    def _prepared(self, work: RenderWork) -> "RenderItem | AdloomError | None":
         """None: its object is there."""
         try:
             if work.fingerprint not in self.absent and self._is_stored(work):
@@ -217,17 +230,20 @@ class _Batch:
         return self.env.store.exists(render_key(self.env.workspace, work.fingerprint))
 
     def _still_wanted(
-        self, items: Sequence[RenderItem], output: RenderOutput
-    ) -> Sequence[RenderItem]:
+        self, items: "Sequence[RenderItem]", output: RenderOutput
+    ) -> "Sequence[RenderItem]":
         """Between micro-batches: the lease holds, storing and finishing lag by one micro-batch at
         most, and what was cancelled meanwhile is left out. Raises what the output's threads did."""
         self.heartbeat.check()
         output.settle(keep=self.env.rendering.micro_batch)
         self.on_progress(self._report(output))
         self.stop.check_begun()
-        alive = {w.fingerprint for w in self._work()}
+        if time.monotonic() > self.fresh_until:
+            alive = {w.fingerprint for w in self._work()}
+            items = [item for item in items if item.name in alive]
+        self.fresh_until = 0.0
         self.turn.begins()
-        return [item for item in items if item.name in alive]
+        return items
 
     def _report(self, output: RenderOutput) -> BatchReport:
         return BatchReport(self.lease.batch_id, **asdict(output.tally))

@@ -90,7 +90,7 @@ def _require_models(env: Environment, model: str, batch: PendingBatch) -> None:
     refusals().check(model, planned)
     try:
         at_hand = resident.renderer(model, env.rendering).weights_hash
-        resident.extractor(env.rendering)
+        resident.saliency_extractor(env.rendering)
         resident.scorer(env.rendering)
         resident.require_pinned(planned, at_hand, where=f"batch {batch.id}")
     except AdloomError as error:

@@ -1,14 +1,18 @@
 """RenderSpecs as the batch engine takes them: items and reference pictures, made when asked for."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from adloom.imaging.canonical import aligned_picture, canonical_picture
 from adloom.imaging.warp import placed_mask
 from adloom.render_spec import RenderSpec
-from models.refadgen.renderer import RefAdGenRenderer, RenderItem
 from tasks.pictures import ProductPicture, ProductPictures
 from tasks.resident import checked
+
+if TYPE_CHECKING:
+    from models.refadgen.renderer import RefAdGenRenderer, RenderItem
 
 
 class SpecItems:
@@ -17,14 +21,16 @@ class SpecItems:
     `item` may be called ahead, in another thread than `reference`.
     """
 
-    def __init__(self, renderer: RefAdGenRenderer, pictures: ProductPictures) -> None:
+    def __init__(self, renderer: "RefAdGenRenderer", pictures: ProductPictures) -> None:
         self._renderer = renderer
         self._pictures = pictures
         self._specs: dict[str, RenderSpec] = {}
 
-    def item(self, name: str, spec: RenderSpec) -> RenderItem:
+    def item(self, name: str, spec: RenderSpec) -> "RenderItem":
         """Raises ModelError if the spec was planned with other weights, ObjectMissingError when its
         photo or mask is gone."""
+        from models.refadgen.render_items import RenderItem  # imports torch
+
         checked(self._renderer, spec)
         product = self._product(spec)
         reference = reference_key(spec, self._renderer.reference_frame)

@@ -16,7 +16,13 @@ from adloom.weights_bill import Part
 from models.refadgen.weights import check_billed, check_licence
 from tasks.environment import Rendering
 from tasks.paths import user_path
-from tasks.simulated import is_simulated, simulated_renderer
+from tasks.simulated import (
+    SimulatedExtractor,
+    SimulatedScorer,
+    is_simulated,
+    require_simulation,
+    simulated_renderer,
+)
 
 if TYPE_CHECKING:
     from models.refadgen.renderer import RefAdGenRenderer
@@ -38,12 +44,12 @@ def renderer(model: str, rendering: Rendering) -> "RefAdGenRenderer":
     NotFoundError naming what is there, ModelError for weights or a LoRA that cannot be loaded or
     whose licence the settings do not allow, and for weights that are not those on their bill.
     """
+    if is_simulated(model):
+        return _simulated(model, rendering)
     from models.refadgen.acceleration import Acceleration
     from models.refadgen.lora import Lora
     from models.refadgen.renderer import RefAdGenRenderer
 
-    if is_simulated(model):
-        return _simulated(model, rendering)
     path = weights_path(model, rendering.weights_root)
     allowed = rendering.allow_noncommercial_weights
     check_licence(path, allowed)
@@ -146,7 +152,7 @@ def checked(loaded: "RefAdGenRenderer", spec: RenderSpec) -> "RefAdGenRenderer":
 def extractor(rendering: Rendering) -> "Extractor":
     """What cuts out photos, by the settings."""
     if rendering.masks.extractor == "u2netp":
-        return saliency_extractor(rendering)
+        return _saliency(rendering)
     from models.segmentation.grounded import GroundedExtractor
 
     models = rendering.masks
@@ -159,8 +165,15 @@ def extractor(rendering: Rendering) -> "Extractor":
         return _loaded[key]
 
 
-def saliency_extractor(rendering: Rendering) -> "MaskExtractor":
+def saliency_extractor(rendering: Rendering) -> "MaskExtractor | SimulatedExtractor":
     """What finds the product in a render, whatever cuts out photos: gates are drawn from it."""
+    if rendering.simulate_scores:
+        require_simulation(rendering.simulation_journal)
+        return SimulatedExtractor()
+    return _saliency(rendering)
+
+
+def _saliency(rendering: Rendering) -> "MaskExtractor":
     from models.segmentation import MaskExtractor
 
     with _lock:
@@ -178,7 +191,10 @@ def text_detector(rendering: Rendering) -> "TextDetector":
         return _loaded[("text",)]
 
 
-def scorer(rendering: Rendering) -> "Scorer":
+def scorer(rendering: Rendering) -> "Scorer | SimulatedScorer":
+    if rendering.simulate_scores:
+        require_simulation(rendering.simulation_journal)
+        return SimulatedScorer()
     from models.scoring.scorer import Scorer
 
     with _lock:

@@ -106,7 +106,6 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=32, ge=1)
     lease_s: float = Field(default=20.0, ge=1.0)
     """How long a batch stays a silent worker's before another may take it."""
-    """What an hour of a GPU costs, such as `2.50 USD`."""
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     """Where `adloom metrics`, and `adloom up` with workers, serve Prometheus on this machine."""
     log_format: Literal["text", "json"] = "text"
@@ -134,6 +133,8 @@ class Settings(BaseSettings):
     simulation_journal: FolderPath | None = None
     """A file to note simulated renders in. Only where it is set may a campaign name a renderer that
     makes noise: simulations and tests of the fleet do."""
+    simulate_scores: bool = False
+    """Whether a simulation makes up masks and scores of its pictures, too."""
 
     extractor: Literal["u2netp", "grounded-sam2"] = "u2netp"
     """By what photos are cut out: a saliency network, or Grounding DINO and SAM 2 by category."""
@@ -191,6 +192,7 @@ class Settings(BaseSettings):
             reference_cache_mb=self.reference_cache_mb,
             masks=MaskModels(self.extractor, self.extractor_detector, self.extractor_segmenter),
             simulation_journal=self.simulation_journal,
+            simulate_scores=self.simulate_scores,
         )
 
 

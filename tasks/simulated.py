@@ -3,6 +3,10 @@
 A campaign's `model: simulated:1.5` names it: 1.5 seconds a render. It is refused unless
 `ADLOOM_SIMULATION_JOURNAL` names a file, in which it notes each render that it begins; its weights
 hash is its own, so that none of its pictures can be taken for a model's.
+
+Masks and scores of its pictures are made up as well where `ADLOOM_SIMULATE_SCORES` says so: many
+simulated GPUs share few cores, which the scoring networks would keep busy by themselves. They have
+a scorer's revision of their own, so that a real scorer measures again.
 """
 
 import hashlib
@@ -17,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adloom.errors import ConfigurationError
+from adloom.scores import Metric, Scores, Stage
 from tasks.simulated_faults import suffered
 
 if TYPE_CHECKING:
@@ -84,9 +89,54 @@ class SimulatedEngine:
                     yield Rendered(item, _noise(item.seed, item.mask.shape), self.seconds)
 
     def _note(self, items: "Sequence[RenderItem]") -> None:
-        begun = [{"at": time.time(), "seed": i.seed, "pid": os.getpid()} for i in items]
+        begun = [
+            {"at": time.time(), "seed": i.seed, "pid": os.getpid(), "seconds": self.seconds}
+            for i in items
+        ]
         with self.journal.open("a", encoding="utf-8") as file:
             file.write("".join(f"{json.dumps(line)}\n" for line in begun))
+
+
+@dataclass(frozen=True, slots=True)
+class MadeUpMask:
+    """All of a picture is its product; of an extractor's answer only what renders need."""
+
+    mask: "Picture"
+
+
+class SimulatedExtractor:
+    """What finds the product in a render, without looking."""
+
+    def extract(self, picture: "Picture") -> MadeUpMask:
+        return MadeUpMask(np.full(picture.shape[:2], 255, np.uint8))
+
+
+class SimulatedScorer:
+    """The scorer's interface: every picture is flawless."""
+
+    revision = "simulated"
+
+    def score_render(self, *seen: object) -> Scores:
+        del seen
+        return self._scores(Stage.MODEL, {Metric.GROWTH: 0.0, Metric.COVERAGE: 1.0})
+
+    def score_final(self, *seen: object) -> Scores:
+        del seen
+        return self._scores(Stage.FINAL, {Metric.SAFETY: 1.0})
+
+    def _scores(self, stage: Stage, more: dict[Metric, float]) -> Scores:
+        flawless = {Metric.IDENTITY: 1.0, Metric.SHARPNESS: 1.0, Metric.CLIPPING: 0.0, **more}
+        return Scores(stage, self.revision, {metric.value: v for metric, v in flawless.items()})
+
+
+def require_simulation(journal: Path | None) -> None:
+    """Raises ConfigurationError where scores are to be made up and no simulation is allowed."""
+    if journal is None:
+        raise ConfigurationError(
+            "scores would be made up",
+            where="ADLOOM_SIMULATE_SCORES",
+            hint="unset it; only simulations set it, and ADLOOM_SIMULATION_JOURNAL",
+        )
 
 
 def is_simulated(model: str) -> bool:

@@ -2,7 +2,7 @@
 retried.
 
 Each runs in a thread, so that the flow's event loop stays free, and works on the environment of
-this process. There is one task run per step or batch, never one per image.
+this process. There is one task run per step, never one per batch or image.
 """
 
 import asyncio
@@ -19,7 +19,6 @@ from tasks import (
     catalog,
     cutouts,
     finishing,
-    generate,
     judging,
     photo_quality,
     photos,
@@ -83,15 +82,6 @@ async def plan_run(lease: RunLease) -> int:
         return planning.plan_run(env, lease, runs.require_run(env, lease.run_id))
 
     return await asyncio.to_thread(work)
-
-
-@task(name="render-batch", **ONCE)
-async def render_batch(
-    batch_id: int, model: str, flow_run_id: str | None = None
-) -> generate.BatchReport:
-    return await asyncio.to_thread(
-        generate.generate, current(), batch_id, model=model, flow_run_id=flow_run_id
-    )
 
 
 @task(name="finish-missing", retry_condition_fn=is_transient, **RETRIES)

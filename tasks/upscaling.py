@@ -12,7 +12,6 @@ from adloom.imaging.canonical import aligned_picture
 from adloom.imaging.enlarging import as_it_is, detailed
 from adloom.imaging.warp import placed_mask
 from adloom.render_spec import RenderSpec
-from models.refadgen.refining import RefineRequest
 from tasks import resident
 from tasks.environment import Rendering
 from tasks.pictures import ProductPicture
@@ -55,6 +54,8 @@ class Upscalers:
     def _second_pass(
         self, upscaling: Upscaling, spec: RenderSpec, product: ProductPicture
     ) -> Callable[[Rgb], Rgb]:
+        from models.refadgen.refining import RefineRequest  # imports torch and diffusers
+
         if self.model is None or upscaling.strength is None:
             raise ModelError("a second pass needs the campaign's model and a strength")
         renderer = resident.checked(resident.renderer(self.model, self.rendering), spec)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -139,3 +140,20 @@ def free_ports(count: int) -> list[int]:
                 continue
             ports.append(port)
         return ports
+
+
+def lasting_ports(count: int) -> list[int]:
+    """The same for a server that goes and returns: ports that no outgoing connection is given."""
+    low, high = 12_000, 22_000  # below Linux's local port range, with the gRPC ports
+    ports: list[int] = []
+    for port in random.SystemRandom().sample(range(low, high), k=50 * count):
+        if len(ports) < count and _is_free(port) and _is_free(port + 10_000):
+            ports.append(port)
+    return ports
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False

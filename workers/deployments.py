@@ -112,6 +112,7 @@ async def _deploy(client: PrefectClient, one: dict[str, Any]) -> str:
         concurrency_limit=limit.limit if limit else None,
         concurrency_options=_options(limit) if limit else None,
         paused=one.get("paused", False),
+        enforce_parameter_schema=one.get("enforce_parameter_schema", True),
     )
     return f"{flow.name}/{one['name']}"
 

@@ -19,6 +19,7 @@ import structlog
 from adloom.errors import AdloomError
 from adloom.fleet_builds import Build
 from adloom.states import WorkerState
+from db.queries import submissions
 from tasks.builds import own_build
 from tasks.device import device
 from tasks.environment import Environment, use
@@ -102,7 +103,17 @@ def _work(options: argparse.Namespace) -> int:
 
         device().metrics.memory_bytes.set_function(lambda: allocated_bytes(env.rendering.device))
     place = Place(options.name, options.pool, host, os.getpid(), env.rendering.device)
-    worker = ResidentWorker(options.pool, name=options.name, limit=options.limit)
+
+    def is_work_likely() -> bool:
+        """For workers that render: schedules and people make other flow runs."""
+        if not renders:
+            return True
+        with env.database.transaction() as tx:
+            return submissions.are_untaken(tx, env.workspace_id)
+
+    worker = ResidentWorker(
+        options.pool, name=options.name, limit=options.limit, is_work_likely=is_work_likely
+    )
     with use(env):
         return asyncio.run(_serve(env, place, own_build(), worker, options))
 

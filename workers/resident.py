@@ -9,6 +9,7 @@ import asyncio
 import os
 import random
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, ClassVar
@@ -32,9 +33,13 @@ from prefect.workers.base import (
 )
 
 from adloom.errors import AdloomError, ConfigurationError, DeviceError, HandedBackError
+from tasks.fleet import GPU_POOL
 from tasks.stopping import Stop, StopReason, heeded
+from workers.lanes import Lane
 
 BUSY_POLL_S, IDLE_POLL_S = 0.25, 2.0
+UNHINTED_POLL_S = 15.0
+"""Prefect's server is asked at least this often, even where nothing hints at work."""
 PAUSE_S = 5.0
 _FLOWS = "flows."
 _SERVER_AWAY = (httpx.HTTPError, PrefectException, OSError)
@@ -52,7 +57,11 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         "Runs adloom's flows in the worker's own process, with the models loaded once."
     )
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, is_work_likely: Callable[[], bool] = lambda: True, **options: Any
+    ) -> None:
+        """`is_work_likely` is asked, in a thread, before Prefect's server is: hundreds of workers
+        that wait would keep that busy, which is one process."""
         options["limit"] = options.get("limit") or 2
         options["prefetch_seconds"] = 0
         super().__init__(*arguments, **options)
@@ -60,11 +69,23 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         self.ended_runs = 0
         self.ended_by: DeviceError | None = None
         """What makes this process unfit for more work: its device."""
+        self._is_work_likely = is_work_likely
         self._draining = False
         self._told_to_drain = asyncio.Event()
         self._active: dict[UUID, Stop] = {}
         self._flows: dict[UUID, Flow[..., Any]] = {}
+        self._free_lanes: list[Lane] = []
         self._wake = asyncio.Event()
+
+    @classmethod
+    def get_default_base_job_template(cls) -> dict[str, Any]:
+        """The least there can be: Prefect's job variables mean nothing here, and its server checks
+        them against their schema for each flow run."""
+        properties = {"name": {"type": "string"}}
+        return {
+            "job_configuration": {"name": "{{ name }}"},
+            "variables": {"type": "object", "properties": properties},
+        }
 
     @property
     def active(self) -> int:
@@ -97,6 +118,8 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             loops.start_soon(self._keep_synced)
             await self._work()
             loops.cancel_scope.cancel()
+        for lane in self._free_lanes:
+            await anyio.to_thread.run_sync(lane.close)
 
     async def run(
         self,
@@ -104,15 +127,22 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         configuration: BaseJobConfiguration,
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> ResidentResult:
-        """Runs the flow of a flow run here, in a thread with an event loop of its own."""
+        """Runs the flow of a flow run here, in a thread and in a lane of its own meanwhile."""
         del configuration
         if task_status:
             task_status.started(os.getpid())
         flow = await self._flow_of(flow_run)
         stop = self._active[flow_run.id]
-        error = await anyio.to_thread.run_sync(
-            _carry_out, flow, flow_run, stop, abandon_on_cancel=True
+        if self._work_pool_name == GPU_POOL:
+            # Where Prefect knows a deployment it watches for the flow run's suspension, with a
+            # thread, a connection and a client for each. `adloom pause` is what suspends batches.
+            flow_run = flow_run.model_copy(update={"deployment_id": None})
+        lane = self._free_lanes.pop() if self._free_lanes else None
+        error, lane = await anyio.to_thread.run_sync(
+            _carry_out, flow, flow_run, stop, lane, abandon_on_cancel=True
         )
+        if lane is not None:
+            self._free_lanes.append(lane)
         if isinstance(error, HandedBackError):
             await self._after_handing_back(flow_run, stop)
         elif isinstance(error, DeviceError):
@@ -130,18 +160,18 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             took = False
             if not self._draining and len(self._active) < (self._limit or 1):
                 took = await self._take()
-            busy = took or self._active
-            idle_s = BUSY_POLL_S if busy else min(IDLE_POLL_S, idle_s * 1.5)
+            idle_s = BUSY_POLL_S if took else min(IDLE_POLL_S, idle_s * 1.5)
             self._wake.clear()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(idle_s * random.uniform(0.8, 1.2)):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
+                idle_s = BUSY_POLL_S  # a flow run has ended: whoever coordinates submits another
 
     async def _take(self) -> bool:
         """Asks for flow runs and begins them; False if there were none or nobody answered."""
         free = (self._limit or 1) - len(self._active)
+        if not await self._is_worth_asking():
+            return False
         try:
             waiting = await self._waiting(limit=4 * free)
         except _SERVER_AWAY as error:
@@ -156,6 +186,15 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             assert self._runs_task_group is not None, "the worker has been set up"
             self._runs_task_group.start_soon(self._submit_run, flow_run)
         return bool(waiting)
+
+    async def _is_worth_asking(self) -> bool:
+        if time.monotonic() - self.polled_at > UNHINTED_POLL_S:
+            return True
+        try:
+            return await asyncio.to_thread(self._is_work_likely)
+        except AdloomError as error:
+            self._logger.warning("asking Prefect's server for work: %s", error)
+            return True
 
     async def _waiting(self, *, limit: int) -> list[FlowRun]:
         body: dict[str, Any] = {"limit": limit, "scheduled_before": str(now("UTC"))}
@@ -243,17 +282,21 @@ def flow_at(entrypoint: str) -> Flow[..., Any]:
     )
 
 
-def _carry_out(flow: Flow[..., Any], flow_run: FlowRun, stop: Stop) -> BaseException | None:
-    """Runs the flow to its end; returns what it failed with.
+def _carry_out(
+    flow: Flow[..., Any], flow_run: FlowRun, stop: Stop, lane: Lane | None
+) -> tuple[BaseException | None, Lane | None]:
+    """Runs the flow to its end in the lane, or in a new one; returns what it failed with, and the
+    lane if the next flow run can take it.
 
     Prefect cancels a flow whose concurrency lease it cannot renew, say after a restart of its
     server: that ends the flow run, which is handed back, and not the worker.
     """
 
     async def carry_out() -> BaseException | None:
-        state = await run_flow_async(
-            flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state"
-        )
+        with heeded(stop):
+            state = await run_flow_async(
+                flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state"
+            )
         if state is None or state.is_completed():
             return None
         if not state.is_final():  # Prefect keeps a run that is being cancelled from failing
@@ -261,8 +304,12 @@ def _carry_out(flow: Flow[..., Any], flow_run: FlowRun, stop: Stop) -> BaseExcep
         said = await state.aresult(raise_on_failure=False)
         return said if isinstance(said, BaseException) else None
 
+    lane = lane or Lane()
     try:
-        with heeded(stop):
-            return asyncio.run(carry_out())
+        return lane.run(carry_out()), lane
     except asyncio.CancelledError:
-        return HandedBackError("Prefect cancelled the flow from within", where=flow.name)
+        lane.close()
+        return HandedBackError("Prefect cancelled the flow from within", where=flow.name), None
+    except BaseException:
+        lane.close()
+        raise

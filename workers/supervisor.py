@@ -24,8 +24,8 @@ log = structlog.get_logger(__name__)
 EXIT_DRAINED, EXIT_UNFIT, EXIT_REPLACE = 0, 4, 75
 """How the working process ends: as asked, or replaced where nobody asked the supervisor; for a
 reason that a new one would meet again; for one that a new one would not meet."""
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
-STEADY_S = 60.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+STEADY_S = 30.0
 """A process that worked this long is replaced without waiting."""
 _KILL_AFTER_S = 3.0
 

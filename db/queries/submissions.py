@@ -59,6 +59,11 @@ FROM batch b WHERE b.state = 'pending' AND {_NEEDED}
 ORDER BY b.id
 """)
 
+_UNTAKEN = text("""
+SELECT EXISTS (SELECT FROM batch WHERE workspace_id = :ws AND state = 'pending'
+    AND submitted_at IS NOT NULL AND taken_by IS NULL)
+""")
+
 _FLOW_RUN = text("""
 UPDATE batch SET prefect_flow_run_id = :flow_run
 WHERE id = :batch AND submissions = :submissions AND submitted_at IS NOT NULL
@@ -105,6 +110,11 @@ def under_way(tx: Transaction, run_id: int) -> int:
 def waiting(tx: Transaction, run_id: int) -> tuple[Submission, ...]:
     """The batches, the run's or needed by it, that were submitted and that nobody has begun."""
     return _submissions(tx.execute(_WAITING, {"run": run_id}))
+
+
+def are_untaken(tx: Transaction, ws: int) -> bool:
+    """Whether any batch was handed to the fleet and no worker has taken it."""
+    return bool(tx.execute(_UNTAKEN, {"ws": ws}).scalar_one())
 
 
 def note_flow_run(tx: Transaction, submission: Submission, flow_run_id: str) -> None:

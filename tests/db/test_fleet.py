@@ -217,6 +217,7 @@ def test_a_submission_that_got_lost_is_made_again_under_another_key(world: World
         lost, held = submissions.mark(tx, run_id, limit=2)
         submissions.note_flow_run(tx, lost, "flow-run")
         submissions.take(tx, held.batch_id, "w0:1")
+        assert submissions.are_untaken(tx, world.ws)
     register(world, "w0", "w0:1")
     with world.database.transaction() as tx:
         found = submissions.waiting(tx, run_id)
@@ -225,6 +226,7 @@ def test_a_submission_that_got_lost_is_made_again_under_another_key(world: World
             (None, "w0:1", True),
         ]
         submissions.take(tx, lost.batch_id, "w1:1")
+        assert not submissions.are_untaken(tx, world.ws)
         submissions.withdraw(tx, [lost])  # looked at before it was taken: no longer lost
         assert submissions.mark(tx, run_id, limit=2) == ()
         submissions.let_go(tx, lost.batch_id, "w1:1")

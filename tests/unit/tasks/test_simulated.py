@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from adloom.errors import ConfigurationError
@@ -50,3 +51,12 @@ def test_a_fault_is_suffered_as_often_as_its_line_says(tmp_path: Path) -> None:
     assert broken is not None
     assert not broken.retryable
     assert suffered(journal, 9) is None
+
+
+def test_scores_are_made_up_in_simulations_only_and_called_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"ADLOOM_SIMULATE_SCORES.*made up"):
+        resident.scorer(Rendering(tmp_path, simulate_scores=True))
+    allowed = Rendering(tmp_path, simulate_scores=True, simulation_journal=tmp_path / "j")
+    assert resident.scorer(allowed).revision == "simulated"
+    seen = resident.saliency_extractor(allowed).extract(np.zeros((4, 6, 3), np.uint8))
+    assert seen.mask.shape == (4, 6)
