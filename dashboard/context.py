@@ -3,11 +3,15 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import Request
 
 from tasks.environment import Environment
+
+if TYPE_CHECKING:
+    from dashboard.access.provider import Provider
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -26,6 +30,8 @@ class Dashboard:
     folder: Path
     url: str = "http://127.0.0.1:4300"
     prefect_api_url: str | None = None
+    provider: "Provider | None" = None
+    """An OpenID provider to sign in by."""
 
     @property
     def is_secure(self) -> bool:

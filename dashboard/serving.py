@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import uvicorn
 
 from adloom.errors import ConfigurationError
+from dashboard.access.provider import Provider, ProviderOptions
 from dashboard.app import create_app
 from dashboard.context import Dashboard
 from dashboard.secret import load_or_make
 from db.queries import accounts
 from services.dashboard import address
 from tasks.environment import Environment
-from tasks.settings import Settings
+from tasks.settings import Settings, roles_of
 
 _GRACE_S = 3
 """Open streams of events are broken off after it; pages take them up again."""
@@ -46,8 +47,11 @@ def serve(
         url = address(settings, place.host, listener.getsockname()[1])
         folder = settings.home / "dashboard"
         app = create_app(
-            Dashboard(env, load_or_make(folder), folder, url=url, prefect_api_url=prefect_api_url)
-        )
+            Dashboard(
+                env, load_or_make(folder), folder, url=url, prefect_api_url=prefect_api_url,
+                provider=_provider(settings, url),
+            )
+        )  # fmt: skip
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -61,6 +65,20 @@ def serve(
         )
         ready(url)
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _provider(settings: Settings, url: str) -> Provider | None:
+    if settings.oidc_issuer is None:
+        return None
+    secret = settings.oidc_client_secret
+    options = ProviderOptions(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=secret.get_secret_value() if secret else None,
+        role_claim=settings.oidc_role_claim,
+        roles=roles_of(settings.oidc_roles),
+    )
+    return Provider(options, f"{url}/sign-in/provider/back")
 
 
 def refuse_if_open(env: Environment, settings: Settings, host: str) -> None:

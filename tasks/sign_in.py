@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass, field
 
-from adloom.errors import SignInRefusedError, TooManyAttemptsError
+from adloom.errors import (
+    ConflictError,
+    InvalidInputError,
+    SignInRefusedError,
+    TooManyAttemptsError,
+)
 from adloom.records import AccountRecord
+from adloom.states import Role
 from db.engine import Transaction
 from db.queries import accounts, audit, sessions
 from tasks import passwords
 from tasks.environment import Environment
-from tasks.users import new_token, token_hash
+from tasks.users import new_token, require_name, token_hash
 
 WITHIN_S = 15 * 60.0
 OF_NAME_FROM_ADDRESS, FROM_ADDRESS, OF_NAME = 5, 30, 50
@@ -32,6 +38,15 @@ class Client:
 class SignedIn:
     account: AccountRecord
     token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who an OpenID provider says somebody is. `role` None: none of its claims makes one."""
+
+    subject: str
+    name: str
+    role: Role | None
 
 
 def by_password(env: Environment, name: str, password: str, client: Client) -> SignedIn:
@@ -70,6 +85,44 @@ def by_link(env: Environment, token: str, client: Client) -> SignedIn:
     raise SignInRefusedError(
         "This link has been used or is too old.", hint="ask for another: adloom user link NAME"
     )
+
+
+def by_identity(env: Environment, identity: Identity, client: Client) -> SignedIn:
+    """Begins a session for the account of this identity, made at its first sign-in.
+
+    The role follows the provider's at each sign-in. An account of the same name that is another's
+    is never taken over. Raises SignInRefusedError.
+    """
+    if identity.role is None:
+        raise SignInRefusedError(
+            "The provider knows you, but gives you no role here.", hint="ask an admin"
+        )
+    with env.database.transaction() as tx:
+        found = accounts.by_subject(tx, env.workspace_id, identity.subject)
+        if found is None:
+            account = _new_account(tx, env, identity, identity.role, client)
+        elif found.disabled_at:
+            raise SignInRefusedError("This account is disabled.", hint="ask an admin")
+        else:
+            account = found.id
+            if found.role is not identity.role:
+                accounts.set_role(tx, account, identity.role)
+        return begin(tx, env, account, client, "provider")
+
+
+def _new_account(
+    tx: Transaction, env: Environment, identity: Identity, role: Role, client: Client
+) -> int:
+    name = identity.name.strip().lower()
+    try:
+        require_name(name)
+        account = accounts.add(tx, env.workspace_id, name, role, subject=identity.subject)
+    except (InvalidInputError, ConflictError) as error:
+        raise SignInRefusedError(
+            f"No account can be made for you: {error.message}.", hint="ask an admin"
+        ) from error
+    _note(tx, env, name, client, "account.add", "provider")
+    return account
 
 
 def begin(tx: Transaction, env: Environment, account: int, client: Client, how: str) -> SignedIn:
