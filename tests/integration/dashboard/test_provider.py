@@ -111,9 +111,7 @@ def test_what_another_browser_began_is_not_ended_here(visitor: Visitor) -> None:
     assert visitor.get(back).status_code == 401
 
 
-def test_an_account_of_the_same_name_is_not_taken_over(
-    visitor: Visitor, env: Environment
-) -> None:
+def test_an_account_of_the_same_name_is_not_taken_over(visitor: Visitor, env: Environment) -> None:
     users.add(env, "ann", Role.ADMIN, password=None)
     answer = there_and_back(visitor)
     assert answer.status_code == 401
