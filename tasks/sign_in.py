@@ -1,5 +1,6 @@
 """From a name and a password, or a link, to a session; slowly for those who guess."""
 
+import ipaddress
 from dataclasses import dataclass, field
 
 from adloom.errors import (
@@ -54,26 +55,40 @@ def by_password(env: Environment, name: str, password: str, client: Client) -> S
 
     The attempt is counted before the password is looked at: many at once are counted as many.
     """
-    name, ws = name.strip().lower()[:200], env.workspace_id
+    name, ws, network = name.strip().lower()[:200], env.workspace_id, _network(client.address)
     with env.database.transaction() as tx:
-        accounts.note_attempt(tx, ws, name, client.address)
+        tries = accounts.attempts(tx, ws, name, network, within_s=WITHIN_S)
+        _require_fewer(tries, plus=1)  # what is refused is not counted: rows stay bounded
+        accounts.note_attempt(tx, ws, name, network)
     with env.database.transaction() as tx:
-        tries = accounts.attempts(tx, ws, name, client.address, within_s=WITHIN_S)
+        _require_fewer(accounts.attempts(tx, ws, name, network, within_s=WITHIN_S))
         known = accounts.password_of(tx, ws, name)
-    if any(n > most for n, most in zip(tries, _MOST, strict=True)):
-        raise TooManyAttemptsError()
     if not passwords.holds(known[1] if known else None, password) or known is None:
         _refuse(env, name, client)
         raise SignInRefusedError(_WRONG)
     renewed = passwords.hashed(password) if known[1] and passwords.is_outdated(known[1]) else None
     with env.database.transaction() as tx:
-        accounts.forget_attempts(tx, ws, name, client.address)
+        accounts.forget_attempts(tx, ws, name, network)
         if renewed:
             accounts.set_password(tx, known[0], renewed)
         return begin(tx, env, known[0], client, "password")
 
 
-_MOST = (OF_NAME_FROM_ADDRESS, FROM_ADDRESS, OF_NAME)
+def _require_fewer(tries: tuple[int, int, int], *, plus: int = 0) -> None:
+    most = (OF_NAME_FROM_ADDRESS, FROM_ADDRESS, OF_NAME)
+    if any(n + plus > limit for n, limit in zip(tries, most, strict=True)):
+        raise TooManyAttemptsError()
+
+
+def _network(address: str) -> str:
+    """By what attempts are counted: a customer has 2^64 addresses of IPv6."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return address
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def by_link(env: Environment, token: str, client: Client) -> SignedIn:

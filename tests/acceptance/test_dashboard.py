@@ -24,7 +24,7 @@ def adloom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 
 def service(adloom: Installation) -> dict[str, Any]:
-    found = adloom.call("status").json["services"]
+    found = adloom.call("status", "--json").json["services"]
     return next(s for s in found if s["name"] == "dashboard")
 
 

@@ -2,15 +2,12 @@
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import Request
 from sqlalchemy import text
 from starlette.responses import StreamingResponse
 
@@ -27,6 +24,7 @@ from storage.local import LocalStore
 from tasks import sign_in, users
 from tasks.environment import Environment, Rendering
 from tests.db_fixtures import TestServer
+from tests.integration.dashboard.browsing import served
 
 
 @pytest.fixture
@@ -36,21 +34,6 @@ def own_env(database: Database, tmp_path: Path) -> Environment:
         ws = workspaces.ensure(tx, "w")
     rendering = Rendering(weights_root=tmp_path)
     return Environment(database, LocalStore(tmp_path / "objects"), "w", ws, rendering, "tests")
-
-
-@contextmanager
-def served(app: FastAPI, listener: socket.socket) -> Iterator[None]:
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
-    )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        assert not thread.is_alive()
 
 
 @pytest.fixture
