@@ -98,7 +98,7 @@ def page(browser: "Browser", site: Site, env: Environment) -> Iterator["Page"]:
     opened.keyboard.press("Tab")
     opened.keyboard.type(PASSWORD)
     opened.keyboard.press("Enter")
-    opened.wait_for_url("**/account")
+    opened.wait_for_url(f"{site.url}/account")
     yield opened
     context.close()
     assert problems == []
