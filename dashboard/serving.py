@@ -13,7 +13,7 @@ from dashboard.context import Dashboard
 from dashboard.secret import load_or_make
 from db.queries import accounts
 from services.dashboard import address
-from services.listening import is_loopback
+from services.prefect_server import is_loopback
 from tasks.environment import Environment
 from tasks.settings import Settings, roles_of
 

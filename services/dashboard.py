@@ -7,8 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from adloom.errors import UnavailableError
-from services.listening import free_port, listens
-from services.processes import Process, is_alive, log_tail, start_detached, stop, wait_until
+from services.ports import free_port
+from services.processes import (
+    Process,
+    is_alive,
+    listens,
+    log_tail,
+    start_detached,
+    stop,
+    wait_until,
+)
 from services.stack import Running, ServiceState, ServiceStatus
 from services.state import State, load, locked, save
 from tasks.settings import Settings
@@ -27,9 +35,10 @@ def start_dashboard(settings: Settings, running: Running) -> str:
         process, port = recorded.dashboard, recorded.dashboard_port
         if not (process and port and is_alive(process)):
             port = free_port(
-                settings.dashboard_host, settings.dashboard_port, recorded.dashboard_port,
-                setting="ADLOOM_DASHBOARD_HOST",
-            )  # fmt: skip
+                settings.dashboard_host,
+                settings.dashboard_port or recorded.dashboard_port,
+                hint="check ADLOOM_DASHBOARD_HOST",
+            )
             process = _launch(settings, running, port)
             recorded = replace(recorded, dashboard=process, dashboard_port=port)
             save(settings.home, recorded)
@@ -49,7 +58,7 @@ def dashboard_status(settings: Settings) -> ServiceStatus | None:
     process, port = recorded.dashboard, recorded.dashboard_port
     if process is None or port is None:
         return None
-    runs = is_alive(process) and listens(process, port)
+    runs = listens(process, port)
     return ServiceStatus(
         "dashboard",
         ServiceState.RUNNING if runs else ServiceState.FAILING,

@@ -1,14 +1,17 @@
 """Our own Prefect server, kept on the same Postgres in a second database."""
 
+import contextlib
+import ipaddress
 import os
+import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 
 from adloom.errors import ConfigurationError, UnavailableError
-from services.listening import free_port, is_loopback, listens
 from services.processes import Process, is_alive, log_tail, start_detached, stop, wait_until
 
 HOST = "127.0.0.1"
@@ -91,14 +94,31 @@ class PrefectServer:
 
     def is_healthy(self, process: Process, port: int) -> bool:
         """Whether the process listens on the port and its API answers."""
-        return listens(process, port) and answers(self.api_url(port))
+        with contextlib.suppress(psutil.Error):
+            listening = {
+                c.laddr.port
+                for c in psutil.Process(process.pid).net_connections("tcp")
+                if c.status == psutil.CONN_LISTEN
+            }
+            return port in listening and answers(self.api_url(port))
+        return False
 
     def free_port(self, preferred: int | None) -> int:
         """A port of the host that nothing listens on: the preferred one if possible.
 
         Raises UnavailableError, also for a host that is not this machine's.
         """
-        return free_port(self.host, preferred, setting="ADLOOM_PREFECT_HOST")
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        for port in (preferred, 0):
+            if port is None:
+                continue
+            with socket.socket(family) as probe, contextlib.suppress(OSError):
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((self.host, port))
+                return int(probe.getsockname()[1])
+        raise UnavailableError(
+            "there is no free port", where=self.host, hint="check ADLOOM_PREFECT_HOST"
+        )
 
 
 def stop_server(process: Process) -> bool:
@@ -115,6 +135,14 @@ def client_environment(prefect_api_url: str, home: Path, auth: str | None = None
     """What a process needs in its environment to run flows against our server, and quietly."""
     needed = {**_QUIET, "PREFECT_API_URL": prefect_api_url, "PREFECT_HOME": str(home)}
     return {**needed, "PREFECT_API_AUTH_STRING": auth} if auth else needed
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def answers(prefect_api_url: str) -> bool:
