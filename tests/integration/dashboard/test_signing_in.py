@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from adloom.errors import ConflictError, InvalidInputError
 from adloom.states import Role
+from dashboard.app import create_app
 from dashboard.context import Dashboard
 from tasks import sign_in, users
 from tasks.environment import Environment
@@ -54,12 +55,16 @@ def test_the_cookie_is_for_this_site_alone_and_out_of_reach_of_scripts(
     assert "secure" not in cookie
     assert "domain" not in cookie
     before: Dashboard = app.state.dashboard
-    app.state.dashboard = Dashboard(
-        before.environment, before.secret, before.folder, url="https://127.0.0.1:4300"
+    behind_tls = Visitor(
+        create_app(
+            Dashboard(before.environment, before.secret, before.folder, url="https://ads.example")
+        )
     )
-    secure = Visitor(app).sign_in(ann).headers["set-cookie"]
-    assert secure.startswith("__Host-")
-    assert "; secure" in secure.lower()
+    done = behind_tls.sign_in(ann)
+    assert done.headers["set-cookie"].startswith("__Host-")
+    assert "; secure" in done.headers["set-cookie"].lower()
+    assert "max-age=" in done.headers["strict-transport-security"]
+    assert behind_tls.get("/account").status_code == 200
 
 
 def test_signing_in_begins_a_new_session_whatever_the_browser_brought(
