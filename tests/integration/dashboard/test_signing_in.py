@@ -68,13 +68,18 @@ def test_the_cookie_is_for_this_site_alone_and_out_of_reach_of_scripts(
 
 
 def test_signing_in_begins_a_new_session_whatever_the_browser_brought(
-    stranger: Visitor, ann: str
+    env: Environment, stranger: Visitor, ann: str
 ) -> None:
     stranger.get("/sign-in")
     planted = stranger.session
     assert planted
     stranger.sign_in(ann)
-    assert stranger.session != planted
+    first = stranger.session
+    assert first != planted
+    stranger.sign_in(ann)
+    with env.database.transaction() as tx:
+        kept = "SELECT count(*) FROM account_session WHERE workspace_id = :ws"
+        assert tx.execute(text(kept), {"ws": env.workspace_id}).scalar_one() == 1
     stranger.cookies.clear()
     stranger.cookies.set(f"adloom_{stranger.dashboard.key('cookie name').hex()[:8]}", planted)
     assert stranger.get("/account").status_code == 303
