@@ -9,6 +9,7 @@ from cli.session import environment
 
 if TYPE_CHECKING:
     from services.stack import Running
+    from tasks.environment import Environment
     from tasks.settings import Settings
 
 
@@ -27,6 +28,9 @@ def up(
         bool,
         typer.Option("--deployments", help="Make work pools and deployments, workers or not."),
     ] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard/--no-dashboard", help="Serve the ops web page.")
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Start Postgres and Prefect, bring the schema up to date, install the shipped scenes.
@@ -47,24 +51,52 @@ def up(
         counts = {"gpu": workers, "control": (1 if workers else 0) if control is None else control}
         if deployments or any(counts.values()):
             _deploy()
-        started, metrics = [], None
+        started: list[str] = []
+        pages: dict[str, str | None] = {"metrics": None}
         if any(counts.values()):
-            started, metrics = _fleet_up(settings, running, counts)
+            started, pages["metrics"] = _fleet_up(settings, running, counts)
+        if dashboard:
+            pages |= _dashboard_up(env, settings, running)
     emit(
         {
-            "home": settings.home,
-            "prefect": running.prefect_api_url,
-            "workers": started,
-            "metrics": metrics,
+            "home": settings.home, "prefect": running.prefect_api_url, "workers": started, **pages,
         },
         as_json,
-        lambda: stdout.print(
-            f"adloom is up. Home: {settings.home}\n"
-            f"Prefect's pages: {running.prefect_api_url.removesuffix('/api')}"
-            + (f"\nworkers started: {', '.join(started)}" if started else "")
-            + (f"\nmetrics: {metrics}" if metrics else "")
-        ),
+        lambda: _print_up(settings, running, started, pages),
+    )  # fmt: skip
+
+
+def _print_up(
+    settings: "Settings", running: "Running", started: list[str], pages: dict[str, str | None]
+) -> None:
+    stdout.print(
+        f"adloom is up. Home: {settings.home}\n"
+        f"Prefect's pages: {running.prefect_api_url.removesuffix('/api')}"
+        + (f"\nworkers started: {', '.join(started)}" if started else "")
+        + (f"\nmetrics: {pages['metrics']}" if pages["metrics"] else ""),
+        soft_wrap=True,
     )
+    if "dashboard" in pages:
+        stdout.print(f"Dashboard: {pages['dashboard']}", soft_wrap=True)
+    if "sign_in" in pages:
+        stdout.print(f"Sign in, once: {pages['sign_in']}", soft_wrap=True)
+
+
+def _dashboard_up(env: "Environment", settings: "Settings", running: "Running") -> dict[str, str]:
+    """Its address, and a link to sign in while nobody has an account. That it does not start keeps
+    nothing else from being up."""
+    from adloom.errors import AdloomError
+    from cli.console import report
+    from services.dashboard import start_dashboard
+    from tasks import users
+
+    try:
+        url = start_dashboard(settings, running)
+    except AdloomError as error:
+        report(error)
+        return {}
+    token = users.first_link(env)
+    return {"dashboard": url} | ({"sign_in": f"{url}/sign-in/link?token={token}"} if token else {})
 
 
 def _deploy() -> None:
@@ -101,9 +133,11 @@ def down(as_json: JsonOption = False) -> None:
 def status(as_json: JsonOption = False) -> None:
     """Show what runs."""
     from services import stack
+    from services.dashboard import dashboard_status
     from tasks.settings import Settings
 
-    found = stack.status(Settings.load())
+    settings = Settings.load()
+    found = [*stack.status(settings), *filter(None, [dashboard_status(settings)])]
 
     def human() -> None:
         table(None, ("service", "state", "address", "pid", "log"), [

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from adloom.catalog import Price
 from adloom.errors import ConfigurationError
 from adloom.prices import parse_price
+from adloom.states import Role
 from storage import StorageLocation
 from tasks import endpoints
 from tasks.environment import MaskModels, Rendering, Webhook
@@ -63,6 +64,20 @@ def _hourly_price(text: str) -> str:
     return text
 
 
+def _role_map(text: str) -> str:
+    roles_of(text)
+    return text
+
+
+def roles_of(text: str) -> dict[str, Role]:
+    """`ads-admins=admin,*=viewer` as a mapping. Raises ValueError."""
+    pairs = [pair.strip().rpartition("=") for pair in text.split(",") if pair.strip()]
+    if not all(claim and role in {r.value for r in Role} for claim, _, role in pairs):
+        known = ", ".join(Role)
+        raise ValueError(f"must look like ads-admins=admin,*=viewer; roles are {known}")
+    return {claim: Role(role) for claim, _, role in pairs}
+
+
 def default_home() -> Path:
     """`~/.adloom`; for root a folder that the embedded Postgres' own user may enter."""
     return Path("/var/lib/adloom") if os.geteuid() == 0 else Path("~/.adloom")
@@ -93,6 +108,23 @@ class Settings(BaseSettings):
     """Where our own Prefect server listens; beyond this machine it needs a password."""
     prefect_auth: Annotated[SecretStr, AfterValidator(_user_and_password)] | None = None
     """`user:password` of the Prefect server, ours or another."""
+    dashboard_host: str = "127.0.0.1"
+    """Where the dashboard listens; beyond this machine it needs accounts and TLS."""
+    dashboard_port: int = Field(default=4300, ge=0, le=65535)
+    """0: any that is free."""
+    dashboard_url: HttpAddress | None = None
+    """The dashboard's address as browsers see it, where that is a proxy's: `https://ads.example`."""
+    dashboard_certificate: FolderPath | None = None
+    """A TLS certificate (PEM) that the dashboard shows; `dashboard_key` is its key."""
+    dashboard_key: FolderPath | None = None
+    oidc_issuer: HttpAddress | None = None
+    """An OpenID provider by which people sign in to the dashboard."""
+    oidc_client_id: str = "adloom"
+    oidc_client_secret: SecretStr | None = None
+    oidc_role_claim: str = "roles"
+    """The claim of the ID token that makes roles; `a.b` for one within another."""
+    oidc_roles: Annotated[str, AfterValidator(_role_map)] = ""
+    """Which of its values makes which role: `ads-admins=admin,ads-team=reviewer,*=viewer`."""
     workspace: Annotated[str, AfterValidator(_workspace)] = "default"
     weights: FolderPath = _WEIGHTS
     device: str = "cpu"

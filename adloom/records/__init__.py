@@ -3,6 +3,14 @@
 All times are UTC. A `finish hash` is `FinishingSpec.finish_hash`.
 """
 
+from adloom.records.access import (
+    AccountRecord,
+    AuditEntry,
+    Person,
+    SessionRecord,
+    SignedInBy,
+    TokenRecord,
+)
 from adloom.records.batches import (
     AttemptRecord,
     BatchRecord,
@@ -58,7 +66,9 @@ from adloom.records.runs import (
 from adloom.records.workers import WorkerRecord
 
 __all__ = [
+    "AccountRecord",
     "AttemptRecord",
+    "AuditEntry",
     "BatchRecord",
     "CampaignApplied",
     "CampaignRecord",
@@ -82,6 +92,7 @@ __all__ = [
     "PastFailure",
     "PendingBatch",
     "PendingRender",
+    "Person",
     "PhotoProblem",
     "PhotoSharing",
     "PhotoValidators",
@@ -102,12 +113,15 @@ __all__ = [
     "RunLease",
     "RunRecord",
     "RunSummary",
+    "SessionRecord",
+    "SignedInBy",
     "Spending",
     "StoredRender",
     "StoredSource",
     "Submission",
     "SyncRecord",
     "SyncState",
+    "TokenRecord",
     "UpsertCounts",
     "WatchedRun",
     "WorkerRecord",

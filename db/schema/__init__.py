@@ -1,12 +1,13 @@
 """The tables, by subject. `metadata` is what the migrations must amount to."""
 
-from db.schema import campaigns, catalog, events, recalls, renders, runs, workers
+from db.schema import access, campaigns, catalog, events, recalls, renders, runs, workers
 from db.schema.base import Base
 
 metadata = Base.metadata
 
 __all__ = [
     "Base",
+    "access",
     "campaigns",
     "catalog",
     "events",
