@@ -1,4 +1,4 @@
-"""A run's figures as words and numbers that people read, the same on a page and in its live rows."""
+"""A run's figures as people read them, the same on a page and in its live rows."""
 
 from dataclasses import dataclass
 from decimal import Decimal

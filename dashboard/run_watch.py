@@ -130,6 +130,7 @@ async def events(
     `is_gone` says, awaited, whether the reader has left.
     """
     look, said_at, checked_at, trouble = 0, time.monotonic(), time.monotonic(), None
+    is_new = True  # who came, or was told of trouble, is told in any case
     yield "retry: 2000\n\n"
     while not await is_gone():
         now = time.monotonic()
@@ -142,10 +143,12 @@ async def events(
         if watch.trouble != trouble:
             trouble = watch.trouble
             event = f"event: trouble\ndata: {_json({'message': trouble})}\n\n" if trouble else None
-            look = look if trouble else 0  # whoever was told of trouble is told of its end
+            is_new = True
         if not trouble:
-            look, changed = watch.changed_since(look, run_id)
-            event = f"data: {_json([asdict(v) for v in changed])}\n\n" if changed else None
+            look, changed = watch.changed_since(0 if is_new else look, run_id)
+            if changed or is_new:
+                event = f"data: {_json([asdict(v) for v in changed])}\n\n"
+            is_new = False
         if event is not None:
             said_at = now
             yield event

@@ -3,6 +3,14 @@
 All times are UTC. A `finish hash` is `FinishingSpec.finish_hash`.
 """
 
+from adloom.records.access import (
+    AccountRecord,
+    AuditEntry,
+    Person,
+    SessionRecord,
+    SignedInBy,
+    TokenRecord,
+)
 from adloom.records.batches import (
     AttemptRecord,
     BatchRecord,
@@ -55,7 +63,9 @@ from adloom.records.runs import (
 from adloom.records.workers import WorkerRecord
 
 __all__ = [
+    "AccountRecord",
     "AttemptRecord",
+    "AuditEntry",
     "BatchRecord",
     "CampaignApplied",
     "CampaignRecord",
@@ -78,6 +88,7 @@ __all__ = [
     "Pace",
     "PendingBatch",
     "PendingRender",
+    "Person",
     "PhotoProblem",
     "PhotoSharing",
     "PhotoValidators",
@@ -97,11 +108,14 @@ __all__ = [
     "RunLease",
     "RunRecord",
     "RunSummary",
+    "SessionRecord",
+    "SignedInBy",
     "StoredRender",
     "StoredSource",
     "Submission",
     "SyncRecord",
     "SyncState",
+    "TokenRecord",
     "UpsertCounts",
     "WorkerRecord",
 ]

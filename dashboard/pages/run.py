@@ -19,6 +19,7 @@ from dashboard.run_choice import Items, failure_filter
 from dashboard.run_view import price_each, run_view
 from dashboard.run_watch import watch_of
 from dashboard.templating import page
+from dashboard.yield_lines import YieldLine, yield_lines
 from db.engine import Transaction
 from db.queries import figures
 from db.queries.dashboard import batches, catalogue, runs
@@ -156,27 +157,11 @@ def _example(request: Request, tile: catalogue.CreativeTile) -> Example:
     return Example(tile.creative_id, picture_url(request, tile.object_key, "thumb"), alt)
 
 
-def _scene_yields(tx: Transaction, run: int) -> list[dict[str, Any]]:
+def _scene_yields(tx: Transaction, run: int) -> list[YieldLine]:
     found: dict[str, dict[Outcome, int]] = {}
     for line in figures.yields_of(tx, run, "scene"):
         found.setdefault(line.value, {})[line.outcome] = line.items
     return yield_lines(found)
-
-
-def yield_lines(found: dict[str, dict[Outcome, int]]) -> list[dict[str, Any]]:
-    """Lines of a table of yields; `share`: approved of all that were judged."""
-    lines: list[dict[str, Any]] = []
-    for value, outcomes in sorted(found.items()):
-        approved = outcomes.get(Outcome.APPROVED, 0)
-        review = outcomes.get(Outcome.NEEDS_REVIEW, 0)
-        rejected = outcomes.get(Outcome.REJECTED, 0)
-        judged = approved + review + rejected
-        lines.append({
-            "value": value or "(none)", "items": sum(outcomes.values()), "approved": approved,
-            "review": review, "rejected": rejected, "failed": outcomes.get(Outcome.FAILED, 0),
-            "share": approved / judged if judged else None,
-        })  # fmt: skip
-    return lines
 
 
 def _differences(

@@ -257,5 +257,3 @@ __all__ = [
     "product",
     "tiles",
 ]
-
-
