@@ -24,7 +24,7 @@ def wilson(successes: int, trials: int, *, z: float = Z_95) -> tuple[float, floa
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Images that people reviewed, by what the gates say of them: approved and rejected by people."""
+    """Images that people reviewed: how many they approved and rejected, by what the gates say."""
 
     counts: tuple[tuple[Decision, int, int], ...]
 
