@@ -3,12 +3,16 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import Request
 
 from adloom.catalog import Price
 from tasks.environment import Environment
+
+if TYPE_CHECKING:
+    from dashboard.access.provider import Provider
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -29,6 +33,8 @@ class Dashboard:
     url: str = "http://127.0.0.1:4300"
     prefect_api_url: str | None = None
     gpu_hour_price: Price | None = None
+    provider: "Provider | None" = None
+    """An OpenID provider to sign in by."""
 
     @property
     def is_secure(self) -> bool:

@@ -38,16 +38,21 @@ def add(
 
     Raises InvalidInputError, ConflictError.
     """
-    if not _NAME.fullmatch(name):
-        raise InvalidInputError(
-            f"'{name}' is no name for an account",
-            hint="lower-case letters, digits and . _ @ + -, at most 100, a letter or digit first",
-        )
+    require_name(name)
     kept = None if password is None else passwords.hashed(password)
     with env.database.transaction() as tx:
         accounts.add(tx, env.workspace_id, name, role, password_hash=kept)
         _note(tx, env, by, "account.add", name, role=role.value)
         return accounts.get(tx, env.workspace_id, name)
+
+
+def require_name(name: str) -> None:
+    """Raises InvalidInputError unless it is a name for an account."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"'{name}' is no name for an account",
+            hint="lower-case letters, digits and . _ @ + -, at most 100, a letter or digit first",
+        )
 
 
 def listed(env: Environment) -> tuple[AccountRecord, ...]:
@@ -93,7 +98,7 @@ def sign_out_everywhere(env: Environment, name: str, *, by: str = CONSOLE) -> in
         return ended
 
 
-def create_link(env: Environment, name: str) -> str:
+def create_link(env: Environment, name: str, *, by: str = CONSOLE) -> str:
     """The token of a link that signs the account in once, within a quarter of an hour."""
     token = new_token()
     with env.database.transaction() as tx:
@@ -103,6 +108,7 @@ def create_link(env: Environment, name: str) -> str:
         sessions.add_link(
             tx, env.workspace_id, account.id, token_hash=token_hash(token), lifetime_s=LINK_S
         )
+        _note(tx, env, by, "account.link", name)
     return token
 
 

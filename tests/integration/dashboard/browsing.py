@@ -1,0 +1,45 @@
+"""A real browser (Debian's Chromium, driven by Playwright) at a real server.
+
+Screenshots go to `build/screenshots`, for people to look at.
+"""
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+]  # fmt: skip
+SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
+
+
+def require_browser() -> None:
+    """Skips, saying why, where there is none."""
+    pytest.importorskip("playwright.sync_api", reason="browser tests need the package playwright")
+    if CHROMIUM is None:
+        pytest.skip("browser tests need chromium (apt-get install chromium)")
+
+
+@contextmanager
+def served(app: FastAPI, listener: socket.socket) -> Iterator[None]:
+    """Serves for as long as the block; streams are broken off after a second."""
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(15)
+        assert not thread.is_alive()
