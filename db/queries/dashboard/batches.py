@@ -140,7 +140,7 @@ def _worker(r: Any) -> WorkerShare:
         r.worker,
         r.batches,
         r.attempts,
-        r.renders,
+        int(r.renders),
         r.bad_ends,
         r.under_way,
         float(r.seconds),
