@@ -119,7 +119,7 @@ class Product(Base):
         Index("ix_product_active", "workspace_id", "id", postgresql_where=text("active")),
         Index(
             "ix_product_words",
-            text("to_tsvector('simple', ((title || ' ') || brand))"),
+            text("to_tsvector('simple', (title || ' ') || brand)"),
             postgresql_using="gin",
         ),
         Index(
