@@ -43,7 +43,8 @@ def checked(visitor: Visitor, text: str) -> list[dict[str, Any]]:
     return answer.json()["problems"]
 
 
-def test_a_text_is_checked_by_line_and_field(world: World, visitor_as: As) -> None:
+@pytest.mark.usefixtures("world")
+def test_a_text_is_checked_by_line_and_field(visitor_as: As) -> None:
     operator = visitor_as(Role.OPERATOR)
     assert checked(operator, GOOD) == []
     found = checked(operator, GOOD.replace("desk", "dsek") + "draws: 99\n")
@@ -55,9 +56,8 @@ def test_a_text_is_checked_by_line_and_field(world: World, visitor_as: As) -> No
         assert checked(operator, broken) != []
 
 
-def test_a_campaign_is_saved_shown_again_and_changed(
-    env: Environment, world: World, visitor_as: As
-) -> None:
+@pytest.mark.usefixtures("world")
+def test_a_campaign_is_saved_shown_again_and_changed(env: Environment, visitor_as: As) -> None:
     operator = visitor_as(Role.OPERATOR)
     assert "scenes: [beach, desk]" in operator.get("/campaigns/new").text
     done = operator.act("/campaigns", {"text": GOOD.replace("\n", "\r\n")})
@@ -71,8 +71,9 @@ def test_a_campaign_is_saved_shown_again_and_changed(
     assert "autumn" in operator.get("/campaigns").text
 
 
+@pytest.mark.usefixtures("world")
 def test_a_text_that_cannot_work_comes_back_with_what_is_wrong(
-    env: Environment, world: World, visitor_as: As
+    env: Environment, visitor_as: As
 ) -> None:
     text = GOOD.replace("desk", "</textarea><script>")
     answer = visitor_as(Role.OPERATOR).act("/campaigns", {"text": text})
@@ -83,7 +84,8 @@ def test_a_text_that_cannot_work_comes_back_with_what_is_wrong(
         assert campaigns.slugs(tx, env.workspace_id) == ()
 
 
-def test_a_run_is_started_by_operators_alone(app: FastAPI, world: World, visitor_as: As) -> None:
+@pytest.mark.usefixtures("world")
+def test_a_run_is_started_by_operators_alone(app: FastAPI, visitor_as: As) -> None:
     begun: list[list[str]] = []
     app.dependency_overrides[starter] = lambda: lambda arguments: begun.append(arguments) or "log"
     visitor_as(Role.OPERATOR).act("/campaigns", {"text": GOOD})
@@ -94,12 +96,12 @@ def test_a_run_is_started_by_operators_alone(app: FastAPI, world: World, visitor
     assert begun == [["run", "autumn"]]
 
 
-def test_a_plan_is_made_of_the_text_by_a_command(
-    app: FastAPI, world: World, visitor_as: As
-) -> None:
+@pytest.mark.usefixtures("world")
+def test_a_plan_is_made_of_the_text_by_a_command(app: FastAPI, visitor_as: As) -> None:
     asked: list[tuple[list[str], str]] = []
 
     def run(arguments: list[str], *, timeout_s: float) -> dict[str, Any]:
+        assert timeout_s > 60
         asked.append((arguments, Path(arguments[2].removeprefix("--file=")).read_text()))
         return {"slots": 6}
 

@@ -21,7 +21,8 @@ from tests.integration.dashboard.conftest import Visitor
 from tests.unit.imaging.pictures import drawn_cutout
 
 As = Callable[[Role], Visitor]
-WIDTH, HEIGHT = 150, 200
+DRAWN = drawn_cutout(1)
+HEIGHT, WIDTH = DRAWN.mask.shape
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def world(env: Environment) -> World:
 def photo(env: Environment, world: World) -> str:
     """A product whose photo is really stored, with an extracted mask, in a judged campaign."""
     world.sync([record("cup-7", title="A red cup")])
-    content = encode(drawn_cutout(1, WIDTH, HEIGHT).photo, ImageFormat.PNG)
+    content = encode(DRAWN.photo, ImageFormat.PNG)
     sha = hashlib.sha256(content).hexdigest()
     env.store.put(photo_key(env.workspace, sha), content, content_type="image/png")
     with env.database.transaction() as tx:
@@ -98,8 +99,9 @@ def test_an_empty_catalogue_and_a_vain_search_say_so(visitor_as: As) -> None:
     assert visitor.get("/catalogue/999999").status_code == 404
 
 
+@pytest.mark.usefixtures("photo")
 def test_a_product_shows_photo_mask_problems_and_creatives(
-    env: Environment, world: World, photo: str, visitor_as: As
+    env: Environment, world: World, visitor_as: As
 ) -> None:
     number = product_id(world, "cup-7")
     with env.database.transaction() as tx:
@@ -150,7 +152,7 @@ def test_a_mask_says_what_it_makes_anew_and_is_replaced_by_an_upload(
     assert operator.act(f"{page}/mask/revert", {"version": 9}).status_code == 404
 
 
-def test_a_painted_mask_is_set_by_the_api(world: World, photo: str, visitor_as: As) -> None:
+def test_a_painted_mask_is_set_by_the_api(photo: str, visitor_as: As) -> None:
     operator = visitor_as(Role.OPERATOR)
     answer = operator.post(
         f"/api/v1/photos/{photo}/mask",
@@ -168,14 +170,12 @@ def test_a_painted_mask_is_set_by_the_api(world: World, photo: str, visitor_as: 
     ("content", "says"),
     [
         (b"", "no mask"),
-        (b"not a picture", "picture"),
+        (b"not a picture", "no image"),
         (encode(np.full((10, 10), 255, np.uint8), ImageFormat.PNG), "10"),
         (encode(np.zeros((HEIGHT, WIDTH), np.uint8), ImageFormat.PNG), "product"),
     ],
 )
-def test_what_is_no_mask_is_refused(
-    world: World, photo: str, visitor_as: As, content: bytes, says: str
-) -> None:
+def test_what_is_no_mask_is_refused(photo: str, visitor_as: As, content: bytes, says: str) -> None:
     operator = visitor_as(Role.OPERATOR)
     answer = operator.post(
         f"/api/v1/photos/{photo}/mask",

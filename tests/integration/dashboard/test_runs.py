@@ -99,7 +99,7 @@ def test_figures_are_those_of_the_report(env: Environment, world: World) -> None
 
 
 def test_a_run_that_was_not_measured_is_shown_and_measured_when_watched(
-    env: Environment, app: FastAPI, world: World, visitor_as: As
+    app: FastAPI, world: World, visitor_as: As
 ) -> None:
     run_id = judged_run(world)
     visitor = visitor_as(Role.VIEWER)
@@ -110,9 +110,7 @@ def test_a_run_that_was_not_measured_is_shown_and_measured_when_watched(
     assert "Why creatives were not approved" in run_page(visitor, run_id)
 
 
-def test_a_run_says_what_differs_from_the_last_one(
-    env: Environment, world: World, visitor_as: As
-) -> None:
+def test_a_run_says_what_differs_from_the_last_one(world: World, visitor_as: As) -> None:
     judged_run(world)
     second = judged_run(world, formats=("1:1",), steps=30)
     shown = run_page(visitor_as(Role.VIEWER), second)
@@ -268,7 +266,7 @@ def test_the_api_has_the_same_numbers(env: Environment, world: World, visitor_as
     assert found["outcomes"] == {"approved": 6, "rejected": 4, "failed": 2}
 
 
-def test_pages_of_runs_follow_one_another(env: Environment, world: World, visitor_as: As) -> None:
+def test_pages_of_runs_follow_one_another(world: World, visitor_as: As) -> None:
     made = [judged_run(world, seed=n) for n in range(3)]
     visitor = visitor_as(Role.VIEWER)
     first = visitor.get("/api/v1/runs?limit=2").json()
