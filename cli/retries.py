@@ -84,6 +84,9 @@ def retry(
         bool,
         typer.Option("--force", help="Also what was tried too often, or ends its workers."),
     ] = False,
+    item: Annotated[
+        list[int] | None, typer.Option(help="Only this item, by its number; any number of times.")
+    ] = None,
     wait: WaitOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -101,6 +104,7 @@ def retry(
         "newer_than_s": None if since is None else duration_s(since),
         "transient": transient,
         "force": force,
+        "items": item or None,
     }
     given = {"error-class": error_class, "reason": reason, "older-than": older_than, "since": since}
     flags = {"transient": transient, "force": force}
@@ -110,6 +114,7 @@ def retry(
             "retry", str(run),
             *(f"--{k}={v}" for k, v in given.items() if v is not None),
             *(f"--{k}" for k, v in flags.items() if v),
+            *(f"--item={number}" for number in item or ()),
         ]  # fmt: skip
 
         def start() -> int:

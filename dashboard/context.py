@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
+from adloom.catalog import Price
 from tasks.environment import Environment
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class Dashboard:
 
     `secret`: 32 bytes of the installation's own, from which all signatures come; `folder`: where
     thumbnails and other things that can be made again are kept; `url`: the address that browsers
-    use; `prefect_api_url`: the Prefect server whose health is shown, None for none.
+    use; `prefect_api_url`: the Prefect server whose health is shown, None for none;
+    `gpu_hour_price`: what an hour of one device costs, None where nobody said.
     """
 
     environment: Environment
@@ -30,6 +32,7 @@ class Dashboard:
     folder: Path
     url: str = "http://127.0.0.1:4300"
     prefect_api_url: str | None = None
+    gpu_hour_price: Price | None = None
     provider: "Provider | None" = None
     """An OpenID provider to sign in by."""
 

@@ -26,6 +26,7 @@ async def retry_failed(
     newer_than_s: float | None = None,
     transient: bool = False,
     force: bool = False,
+    items: list[int] | None = None,
 ) -> list[int]:
     """Opens a run's failed items, all or those for which the given conditions hold, and runs them;
     without a `run` those of each campaign's newest run, or of one campaign's. Returns the runs.
@@ -40,6 +41,7 @@ async def retry_failed(
         older_than_s=older_than_s,
         newer_than_s=newer_than_s,
         retryable_only=transient,
+        run_item_ids=None if items is None else tuple(items),
     )
     if run is not None:
         await _retry(run, chosen, force)

@@ -83,6 +83,14 @@ def default_home() -> Path:
     return Path("/var/lib/adloom") if os.geteuid() == 0 else Path("~/.adloom")
 
 
+def _price(text: str) -> str:
+    try:
+        parse_price(text)
+    except ValueError:
+        raise ValueError("must be an amount and a currency, such as 2.50 USD") from None
+    return text
+
+
 FolderPath = Annotated[Path, AfterValidator(_absolute)]
 HttpAddress = Annotated[str, AfterValidator(_http_url)]
 
@@ -117,6 +125,8 @@ class Settings(BaseSettings):
     dashboard_certificate: FolderPath | None = None
     """A TLS certificate (PEM) that the dashboard shows; `dashboard_key` is its key."""
     dashboard_key: FolderPath | None = None
+    gpu_hour_price: Annotated[str, AfterValidator(_price)] | None = None
+    """What an hour of one device costs, such as `2.50 USD`; unset: no costs are shown."""
     oidc_issuer: HttpAddress | None = None
     """An OpenID provider by which people sign in to the dashboard."""
     oidc_client_id: str = "adloom"
@@ -202,6 +212,10 @@ class Settings(BaseSettings):
         """Where the objects are."""
         url = self.storage_url or (self.home / "objects").as_uri()
         return StorageLocation(url, endpoint=self.s3_endpoint)
+
+    def price_per_hour(self) -> Price | None:
+        """`gpu_hour_price` as a price."""
+        return parse_price(self.gpu_hour_price) if self.gpu_hour_price else None
 
     def rendering(self) -> Rendering:
         """How this installation renders."""

@@ -149,10 +149,11 @@ class FailureFilter:
 
     `error_class` is exact; `reason` is part of the error's class or message, in any case.
     `below_attempts`: only what was tried less often. `spares_deadly`: not what ended the processes
-    that made it, unless `error_class` names it.
+    that made it, unless `error_class` names it. `run_item_ids` None: any.
     """
 
     run_id: int | None = None
+    run_item_ids: tuple[int, ...] | None = None
     error_class: str | None = None
     reason: str | None = None
     older_than_s: float | None = None

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import text
 
@@ -11,12 +12,10 @@ from db.queries import runs
 from db.queries.judging import SLOT, slot_of
 from db.queries.run_items import reset_renders
 
-_FAILED = text(f"""
-SELECT i.id, i.run_id, i.render_id, {SLOT}, i.error_class, i.error_message, i.error_retryable,
-    i.attempts, i.ended_at
-FROM run_item i JOIN creative c ON c.id = i.creative_id
-WHERE i.workspace_id = :ws AND i.outcome = 'failed' AND c.recall_id IS NULL
+FAILED_WHERE = """
+i.workspace_id = :ws AND i.outcome = 'failed' AND c.recall_id IS NULL
     AND (CAST(:run AS bigint) IS NULL OR i.run_id = :run)
+    AND (CAST(:items AS bigint[]) IS NULL OR i.id = ANY (CAST(:items AS bigint[])))
     AND (CAST(:error_class AS text) IS NULL OR i.error_class = :error_class)
     AND (CAST(:reason AS text) IS NULL OR strpos(
         lower(i.error_class || ': ' || i.error_message), lower(:reason)) > 0)
@@ -26,6 +25,13 @@ WHERE i.workspace_id = :ws AND i.outcome = 'failed' AND c.recall_id IS NULL
     AND (CAST(:below AS bigint) IS NULL OR i.attempts < :below)
     AND (NOT :spares_deadly OR i.error_class <> 'DeadlyRenderError'
         OR i.error_class = CAST(:error_class AS text))
+"""
+
+_FAILED = text(f"""
+SELECT i.id, i.run_id, i.render_id, {SLOT}, i.error_class, i.error_message, i.error_retryable,
+    i.attempts, i.ended_at
+FROM run_item i JOIN creative c ON c.id = i.creative_id
+WHERE {FAILED_WHERE}
 ORDER BY i.id
 """)
 
@@ -69,17 +75,6 @@ SELECT id FROM render WHERE id = ANY (CAST(:renders AS bigint[])) ORDER BY id FO
 
 def failed_items(tx: Transaction, ws: int, chosen: FailureFilter) -> tuple[FailedItem, ...]:
     """The failed items for which all chosen conditions hold."""
-    values = {
-        "ws": ws,
-        "run": chosen.run_id,
-        "error_class": chosen.error_class,
-        "reason": chosen.reason,
-        "older": chosen.older_than_s,
-        "newer": chosen.newer_than_s,
-        "retryable_only": chosen.retryable_only,
-        "below": chosen.below_attempts,
-        "spares_deadly": chosen.spares_deadly,
-    }
     return tuple(
         FailedItem(
             run_id=r.run_id,
@@ -92,7 +87,7 @@ def failed_items(tx: Transaction, ws: int, chosen: FailureFilter) -> tuple[Faile
             attempts=r.attempts,
             ended_at=r.ended_at,
         )
-        for r in tx.execute(_FAILED, values)
+        for r in tx.execute(_FAILED, failure_values(ws, chosen))
     )
 
 
@@ -113,6 +108,22 @@ def newest_ended(tx: Transaction, ws: int, campaign: str | None = None) -> tuple
     """The newest run of each campaign, or of one, if no run of it is under way."""
     found = tx.execute(_WITH_FAILURES, {"ws": ws, "campaign": campaign})
     return tuple(sorted(r.id for r in found))
+
+
+def failure_values(ws: int, chosen: FailureFilter) -> dict[str, Any]:
+    """What `FAILED_WHERE` asks for."""
+    return {
+        "ws": ws,
+        "run": chosen.run_id,
+        "items": None if chosen.run_item_ids is None else list(chosen.run_item_ids),
+        "error_class": chosen.error_class,
+        "reason": chosen.reason,
+        "older": chosen.older_than_s,
+        "newer": chosen.newer_than_s,
+        "retryable_only": chosen.retryable_only,
+        "below": chosen.below_attempts,
+        "spares_deadly": chosen.spares_deadly,
+    }
 
 
 def reopen(tx: Transaction, ws: int, run_item_ids: Sequence[int]) -> ReopenCounts:

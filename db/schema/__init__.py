@@ -1,6 +1,6 @@
 """The tables, by subject. `metadata` is what the migrations must amount to."""
 
-from db.schema import access, campaigns, catalog, events, recalls, renders, runs, workers
+from db.schema import access, campaigns, catalog, events, figures, recalls, renders, runs, workers
 from db.schema.base import Base
 
 metadata = Base.metadata
@@ -11,6 +11,7 @@ __all__ = [
     "campaigns",
     "catalog",
     "events",
+    "figures",
     "metadata",
     "recalls",
     "renders",
