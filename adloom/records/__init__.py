@@ -38,6 +38,13 @@ from adloom.records.judging import (
     Rendition,
 )
 from adloom.records.recalls import RecallCounts, RecallFilter, RecallRecord
+from adloom.records.reviews import (
+    Claimed,
+    ReviewChoice,
+    ReviewFilter,
+    ReviewWord,
+    Sibling,
+)
 from adloom.records.runs import (
     CancelCounts,
     Conservation,
@@ -61,6 +68,7 @@ __all__ = [
     "CampaignRecord",
     "CancelCounts",
     "Change",
+    "Claimed",
     "Conservation",
     "CreativeFilter",
     "CreativeView",
@@ -93,10 +101,14 @@ __all__ = [
     "RenderWork",
     "Rendition",
     "ReopenCounts",
+    "ReviewChoice",
+    "ReviewFilter",
     "ReviewRecord",
+    "ReviewWord",
     "RunLease",
     "RunRecord",
     "RunSummary",
+    "Sibling",
     "StoredRender",
     "StoredSource",
     "Submission",
