@@ -65,18 +65,12 @@ WHERE i.workspace_id = :ws
 {_ORDER} LIMIT :limit OFFSET :offset
 """
 _LIST_NEWEST = text(_LIST.format(which=_NEWEST))
-_LIST_OF_ITEMS = text(
-    f"{_SELECT} WHERE i.workspace_id = :ws AND i.id = ANY (CAST(:items AS bigint[]))"
+_LIST_OF_RUN = text(
+    _LIST.format(which="i.run_id = :run AND (i.outcome <> 'superseded' OR :superseded)")
 )
-
-_OF_RUN = text(_LIST.format(which="i.run_id = :run AND (i.outcome <> 'superseded' OR :superseded)"))
 
 _GET_NEWEST = text(f"{_SELECT} WHERE i.workspace_id = :ws AND c.id = :creative AND {_NEWEST}")
-_GET_OF_ITEMS = text(
-    f"{_SELECT} WHERE i.workspace_id = :ws AND i.id = ANY (CAST(:items AS bigint[]))"
-)
-
-_OF_RUN = text(
+_GET_OF_RUN = text(
     f"{_SELECT} WHERE i.workspace_id = :ws AND c.id = :creative AND i.run_id = :run "
     "AND i.outcome <> 'superseded'"
 )
