@@ -155,6 +155,24 @@ class SchemaMismatchError(ConfigurationError):
     """The database's schema is not the one this version of adloom needs."""
 
 
+class AccessError(AdloomError):
+    """This is not allowed."""
+
+
+class SignInNeededError(AccessError):
+    """You are not signed in."""
+
+
+class SignInRefusedError(AccessError):
+    """The name or the password is wrong."""
+
+
+class TooManyAttemptsError(AccessError):
+    """There were too many failed attempts to sign in; wait a quarter of an hour."""
+
+    retryable = True
+
+
 class ConflictError(AdloomError):
     """The stored state has changed or contradicts what was asked."""
 

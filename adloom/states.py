@@ -77,3 +77,17 @@ class ReviewDecision(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     UNDO = "undo"
+
+
+class Role(StrEnum):
+    """What an account may do, each role all that the ones before it may."""
+
+    VIEWER = "viewer"  # looks
+    REVIEWER = "reviewer"  # decides on creatives
+    OPERATOR = "operator"  # starts, pauses, retries, changes campaigns and masks
+    ADMIN = "admin"  # accounts, the audit log
+
+    def includes(self, other: "Role") -> bool:
+        """Whether this role may do what `other` may."""
+        order = tuple(Role)
+        return order.index(self) >= order.index(other)

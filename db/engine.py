@@ -15,6 +15,7 @@ Transaction = Session
 """What every query takes first: an open transaction. Opaque outside of `db`."""
 
 OLDEST_SERVER = 14
+_TIMEOUT = text("SELECT set_config('statement_timeout', :timeout, true)")
 
 
 class Database:
@@ -50,6 +51,17 @@ class Database:
                 yield session
         except exc.SQLAlchemyError as error:
             raise translated(error, where=self.location) from error
+
+    @contextmanager
+    def reading(self, timeout_s: float) -> Iterator[Transaction]:
+        """A transaction that writes nothing, and whose statements take at most `timeout_s` each.
+
+        Raises what `transaction` raises; a statement beyond its time is a DatabaseUnavailableError.
+        """
+        with self.transaction() as tx:
+            tx.execute(text("SET TRANSACTION READ ONLY"))
+            tx.execute(_TIMEOUT, {"timeout": f"{int(timeout_s * 1000)}ms"})
+            yield tx
 
     def check(self) -> None:
         """Raises DatabaseUnavailableError if nothing answers, ConfigurationError if too old."""

@@ -83,6 +83,15 @@ class Settings(BaseSettings):
     """Where our own Prefect server listens; beyond this machine it needs a password."""
     prefect_auth: Annotated[SecretStr, AfterValidator(_user_and_password)] | None = None
     """`user:password` of the Prefect server, ours or another."""
+    dashboard_host: str = "127.0.0.1"
+    """Where the dashboard listens; beyond this machine it needs accounts and TLS."""
+    dashboard_port: int = Field(default=4300, ge=0, le=65535)
+    """0: any that is free."""
+    dashboard_url: HttpAddress | None = None
+    """The dashboard's address as browsers see it, where that is a proxy's: `https://ads.example`."""
+    dashboard_certificate: FolderPath | None = None
+    """A TLS certificate (PEM) that the dashboard shows; `dashboard_key` is its key."""
+    dashboard_key: FolderPath | None = None
     workspace: Annotated[str, AfterValidator(_workspace)] = "default"
     weights: FolderPath = _WEIGHTS
     device: str = "cpu"

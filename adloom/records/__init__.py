@@ -3,6 +3,14 @@
 All times are UTC. A `finish hash` is `FinishingSpec.finish_hash`.
 """
 
+from adloom.records.access import (
+    AccountRecord,
+    AuditEntry,
+    Person,
+    SessionRecord,
+    SignedInBy,
+    TokenRecord,
+)
 from adloom.records.batches import (
     AttemptRecord,
     BatchRecord,
@@ -62,7 +70,9 @@ from adloom.records.runs import (
 from adloom.records.workers import WorkerRecord
 
 __all__ = [
+    "AccountRecord",
     "AttemptRecord",
+    "AuditEntry",
     "BatchRecord",
     "CampaignApplied",
     "CampaignRecord",
@@ -86,6 +96,7 @@ __all__ = [
     "Pace",
     "PendingBatch",
     "PendingRender",
+    "Person",
     "PhotoProblem",
     "PhotoSharing",
     "PhotoValidators",
@@ -108,12 +119,15 @@ __all__ = [
     "RunLease",
     "RunRecord",
     "RunSummary",
+    "SessionRecord",
     "Sibling",
+    "SignedInBy",
     "StoredRender",
     "StoredSource",
     "Submission",
     "SyncRecord",
     "SyncState",
+    "TokenRecord",
     "UpsertCounts",
     "WorkerRecord",
 ]

@@ -143,6 +143,4 @@ def _placeholder(status: int, title: str, detail: str) -> Response:
     headers = {"Cache-Control": "no-store"}
     if status == 503:
         headers["Retry-After"] = "5"
-    return Response(
-        placeholder(title, detail), status, headers=headers, media_type="image/svg+xml"
-    )
+    return Response(placeholder(title, detail), status, headers=headers, media_type="image/svg+xml")

@@ -1,8 +1,18 @@
 """The tables, by subject. `metadata` is what the migrations must amount to."""
 
-from db.schema import campaigns, catalog, recalls, renders, runs, workers
+from db.schema import access, campaigns, catalog, recalls, renders, runs, workers
 from db.schema.base import Base
 
 metadata = Base.metadata
 
-__all__ = ["Base", "campaigns", "catalog", "metadata", "recalls", "renders", "runs", "workers"]
+__all__ = [
+    "Base",
+    "access",
+    "campaigns",
+    "catalog",
+    "metadata",
+    "recalls",
+    "renders",
+    "runs",
+    "workers",
+]

@@ -5,8 +5,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
@@ -42,11 +42,11 @@ DELETE FROM review r WHERE decision = 'undo' OR EXISTS (
     SELECT FROM review u WHERE u.creative_id = r.creative_id AND u.image_sha256 = r.image_sha256
         AND u.decision = 'undo' AND u.id > r.id);
 ALTER TABLE review ENABLE TRIGGER review_append_only;
-ALTER TYPE review_decision RENAME TO review_decision_0012;
+ALTER TYPE review_decision RENAME TO review_decision_before;
 CREATE TYPE review_decision AS ENUM ('approve', 'reject');
 ALTER TABLE review ALTER COLUMN decision TYPE review_decision
     USING CAST(CAST(decision AS text) AS review_decision);
-DROP TYPE review_decision_0012;
+DROP TYPE review_decision_before;
 """
 
 

@@ -1,0 +1,1 @@
+"""The pages. Each module has a `router`, which `app.create_app` finds."""

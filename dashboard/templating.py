@@ -1,0 +1,68 @@
+"""From a template and values to a page."""
+
+from functools import cache
+from typing import Any
+
+from fastapi import Request
+from jinja2 import Environment as Jinja
+from jinja2 import PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from adloom.states import Role
+from dashboard.access.cookies import csrf_token, session_token
+from dashboard.access.requiring import CSRF_FIELD
+from dashboard.context import dashboard_of
+
+NAVIGATION = (
+    ("/runs", "Runs"),
+    ("/review", "Review"),
+    ("/campaigns", "Campaigns"),
+    ("/catalogue", "Catalogue"),
+    ("/scenes", "Scenes"),
+    ("/numbers", "Numbers"),
+)
+THEME_COOKIE = "adloom_theme"
+
+
+def page(request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+    """The page `template` with `context`; every value in it is escaped.
+
+    Beside `context` a template knows `person` (None where nobody is signed in), `may(role)`,
+    `csrf_token`, `csrf_field()`, `path`, `theme` and `navigation`.
+    """
+    return HTMLResponse(fragment(request, template, **context), status_code=status)
+
+
+def fragment(request: Request, template: str, **context: Any) -> str:
+    """As `page`, the HTML alone."""
+    person = getattr(request.state, "person", None)
+    session = getattr(request.state, "new_session", None) or session_token(request)
+    csrf = csrf_token(dashboard_of(request), session) if session else ""
+    theme = request.cookies.get(THEME_COOKIE)
+    known: dict[str, Any] = {
+        "person": person,
+        "may": lambda role: person is not None and person.role.includes(Role(role)),
+        "csrf_token": csrf,
+        "csrf_field": lambda: Markup('<input type="hidden" name="{}" value="{}">').format(
+            CSRF_FIELD, csrf
+        ),
+        "path": request.url.path,
+        "theme": theme if theme in ("light", "dark") else "",
+        "navigation": NAVIGATION,
+    }
+    return _jinja().get_template(template).render({**known, **context})
+
+
+@cache
+def _jinja() -> Jinja:
+    jinja = Jinja(
+        loader=PackageLoader("dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    jinja.filters["count"] = lambda n: f"{n:,}"
+    jinja.filters["percent"] = lambda share: "–" if share is None else f"{100 * share:.1f} %"
+    return jinja

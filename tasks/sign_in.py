@@ -1,0 +1,102 @@
+"""From a name and a password, or a link, to a session; slowly for those who guess."""
+
+from dataclasses import dataclass, field
+
+from adloom.errors import SignInRefusedError, TooManyAttemptsError
+from adloom.records import AccountRecord
+from db.engine import Transaction
+from db.queries import accounts, audit, sessions
+from tasks import passwords
+from tasks.environment import Environment
+from tasks.users import new_token, token_hash
+
+WITHIN_S = 15 * 60.0
+OF_NAME_FROM_ADDRESS, FROM_ADDRESS, OF_NAME = 5, 30, 50
+"""Failed attempts within `WITHIN_S` after which no more are looked at. The last is high: a name's
+owner cannot be locked out from their own address by a few wrong guesses from elsewhere."""
+SESSION_S = 7 * 86_400.0
+IDLE_S = 12 * 3600.0
+"""A session ends after `SESSION_S`, and when nothing was asked for `IDLE_S`."""
+_WRONG = "The name or the password is wrong."
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a sign-in comes from: an IP address, and what the browser calls itself."""
+
+    address: str
+    browser: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    account: AccountRecord
+    token: str = field(repr=False)
+
+
+def by_password(env: Environment, name: str, password: str, client: Client) -> SignedIn:
+    """Begins a session. Raises SignInRefusedError, TooManyAttemptsError.
+
+    The attempt is counted before the password is looked at: many at once are counted as many.
+    """
+    name, ws = name.strip().lower()[:200], env.workspace_id
+    with env.database.transaction() as tx:
+        accounts.note_attempt(tx, ws, name, client.address)
+    with env.database.transaction() as tx:
+        tries = accounts.attempts(tx, ws, name, client.address, within_s=WITHIN_S)
+        known = accounts.password_of(tx, ws, name)
+    if any(n > most for n, most in zip(tries, _MOST, strict=True)):
+        raise TooManyAttemptsError()
+    if not passwords.holds(known[1] if known else None, password) or known is None:
+        _refuse(env, name, client)
+        raise SignInRefusedError(_WRONG)
+    renewed = passwords.hashed(password) if known[1] and passwords.is_outdated(known[1]) else None
+    with env.database.transaction() as tx:
+        accounts.forget_attempts(tx, ws, name, client.address)
+        if renewed:
+            accounts.set_password(tx, known[0], renewed)
+        return begin(tx, env, known[0], client, "password")
+
+
+_MOST = (OF_NAME_FROM_ADDRESS, FROM_ADDRESS, OF_NAME)
+
+
+def by_link(env: Environment, token: str, client: Client) -> SignedIn:
+    """Begins a session by a link, which is then used up. Raises SignInRefusedError."""
+    with env.database.transaction() as tx:
+        account = sessions.use_link(tx, env.workspace_id, token_hash(token))
+        if account is not None:
+            return begin(tx, env, account, client, "link")
+    raise SignInRefusedError(
+        "This link has been used or is too old.", hint="ask for another: adloom user link NAME"
+    )
+
+
+def begin(tx: Transaction, env: Environment, account: int, client: Client, how: str) -> SignedIn:
+    """A new session under a token that nobody has seen before."""
+    token, found = new_token(), accounts.by_id(tx, env.workspace_id, account)
+    sessions.add(
+        tx, env.workspace_id, account, token_hash=token_hash(token), address=client.address,
+        browser=client.browser, lifetime_s=SESSION_S,
+    )  # fmt: skip
+    _note(tx, env, found.name, client, "sign-in", how)
+    return SignedIn(found, token)
+
+
+def sign_out(env: Environment, token: str, name: str, client: Client) -> None:
+    """Ends the session of this token."""
+    with env.database.transaction() as tx:
+        sessions.end(tx, token_hash(token))
+        _note(tx, env, name, client, "sign-out", "")
+
+
+def _refuse(env: Environment, name: str, client: Client) -> None:
+    with env.database.transaction() as tx:
+        _note(tx, env, name, client, "sign-in.refused", "password")
+
+
+def _note(tx: Transaction, env: Environment, name: str, client: Client, act: str, how: str) -> None:
+    audit.add(
+        tx, env.workspace_id, account=name, address=client.address, act=act,
+        subject=f"account {name}", details={"by": how} if how else {},
+    )  # fmt: skip
