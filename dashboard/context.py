@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
+from adloom.review_reasons import DEFAULT_REASONS, ReviewReason
 from tasks.environment import Environment
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -18,7 +19,8 @@ class Dashboard:
 
     `secret`: 32 bytes of the installation's own, from which all signatures come; `folder`: where
     thumbnails and other things that can be made again are kept; `url`: the address that browsers
-    use; `prefect_api_url`: the Prefect server whose health is shown, None for none.
+    use; `prefect_api_url`: the Prefect server whose health is shown, None for none;
+    `review_reasons`: why a reviewer may reject.
     """
 
     environment: Environment
@@ -26,6 +28,7 @@ class Dashboard:
     folder: Path
     url: str = "http://127.0.0.1:4300"
     prefect_api_url: str | None = None
+    review_reasons: tuple[ReviewReason, ...] = DEFAULT_REASONS
 
     @property
     def is_secure(self) -> bool:

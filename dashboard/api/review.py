@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from adloom.records import ReviewChoice, ReviewFilter, ReviewWord
 from adloom.states import ReviewDecision
@@ -37,10 +37,22 @@ class Filters(BaseModel):
     score_min: Score | None = None
     score_max: Score | None = None
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _given(cls, value: object) -> object:
+        """An empty field of a form says nothing."""
+        return None if value == "" else value
+
     def chosen(self) -> ReviewFilter:
-        given = {k: v or None for k, v in self.model_dump().items() if not isinstance(v, float)}
-        bounds = {"score_min": self.score_min, "score_max": self.score_max}
-        return ReviewFilter(**{**given, **(bounds if self.score else dict.fromkeys(bounds))})
+        return ReviewFilter(
+            campaign=self.campaign,
+            scene=self.scene,
+            category=self.category,
+            reason=self.reason,
+            score=self.score,
+            score_min=self.score_min if self.score else None,
+            score_max=self.score_max if self.score else None,
+        )
 
 
 class Wanted(Filters):
