@@ -15,10 +15,12 @@ from cli import (
     catalog,
     creatives,
     cutouts,
+    dashboard,
     recalls,
     runs,
     scenes,
     stack,
+    users,
     weights,
     workers,
 )
@@ -39,10 +41,12 @@ app.add_typer(campaigns.app, name="campaign")
 app.add_typer(creatives.app, name="creatives")
 app.add_typer(weights.app, name="weights")
 app.add_typer(adprod.app, name="adprod")
+app.add_typer(users.app, name="user")
 stack.register(app)
 runs.register(app)
 recalls.register(app)
 workers.register(app)
+dashboard.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -9,6 +9,7 @@ from cli.session import environment
 
 if TYPE_CHECKING:
     from services.stack import Running
+    from tasks.environment import Environment
     from tasks.settings import Settings
 
 
@@ -23,6 +24,9 @@ def up(
     control: Annotated[
         int | None, typer.Option(min=0, help="Workers for schedules; else 1 with --workers.")
     ] = None,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard/--no-dashboard", help="Serve the ops web page.")
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Start Postgres and Prefect, bring the schema up to date, install the shipped scenes.
@@ -41,15 +45,46 @@ def up(
         env.store.check()
         counts = {"gpu": workers, "control": (1 if workers else 0) if control is None else control}
         started = _fleet_up(settings, running, counts) if any(counts.values()) else []
+        pages = _dashboard_up(env, settings, running) if dashboard else {}
     emit(
-        {"home": settings.home, "prefect": running.prefect_api_url, "workers": started},
+        {
+            "home": settings.home, "prefect": running.prefect_api_url, "workers": started, **pages,
+        },
         as_json,
-        lambda: stdout.print(
-            f"adloom is up. Home: {settings.home}\n"
-            f"Prefect's pages: {running.prefect_api_url.removesuffix('/api')}"
-            + (f"\nworkers started: {', '.join(started)}" if started else "")
-        ),
+        lambda: _print_up(settings, running, started, pages),
+    )  # fmt: skip
+
+
+def _print_up(
+    settings: "Settings", running: "Running", started: list[str], pages: dict[str, str]
+) -> None:
+    stdout.print(
+        f"adloom is up. Home: {settings.home}\n"
+        f"Prefect's pages: {running.prefect_api_url.removesuffix('/api')}"
+        + (f"\nworkers started: {', '.join(started)}" if started else ""),
+        soft_wrap=True,
     )
+    if "dashboard" in pages:
+        stdout.print(f"Dashboard: {pages['dashboard']}", soft_wrap=True)
+    if "sign_in" in pages:
+        stdout.print(f"Sign in, once: {pages['sign_in']}", soft_wrap=True)
+
+
+def _dashboard_up(env: "Environment", settings: "Settings", running: "Running") -> dict[str, str]:
+    """Its address, and a link to sign in while nobody has an account. That it does not start keeps
+    nothing else from being up."""
+    from adloom.errors import AdloomError
+    from cli.console import report
+    from services.dashboard import start_dashboard
+    from tasks import users
+
+    try:
+        url = start_dashboard(settings, running)
+    except AdloomError as error:
+        report(error)
+        return {}
+    token = users.first_link(env)
+    return {"dashboard": url} | ({"sign_in": f"{url}/sign-in/link?token={token}"} if token else {})
 
 
 def _fleet_up(settings: "Settings", running: "Running", counts: dict[str, int]) -> list[str]:
@@ -78,9 +113,11 @@ def down(as_json: JsonOption = False) -> None:
 def status(as_json: JsonOption = False) -> None:
     """Show what runs."""
     from services import stack
+    from services.dashboard import dashboard_status
     from tasks.settings import Settings
 
-    found = stack.status(Settings.load())
+    settings = Settings.load()
+    found = [*stack.status(settings), *filter(None, [dashboard_status(settings)])]
 
     def human() -> None:
         table(None, ("service", "state", "address", "pid", "log"), [

@@ -89,7 +89,8 @@ def down(settings: Settings) -> bool:
         return True
     with state.locked(settings.home):
         recorded = state.load(settings.home) or State()
-        gentle = [stop_all(recorded.workers, grace_s=_WORKER_GRACE_S)]
+        pages = (recorded.dashboard,) if recorded.dashboard else ()
+        gentle = [stop_all((*pages, *recorded.workers), grace_s=_WORKER_GRACE_S)]
         if recorded.prefect:
             gentle.append(prefect_server.stop_server(recorded.prefect))
         gentle.append(_postgres(settings).stop())

@@ -24,6 +24,8 @@ class State:
     postgres: Process | None = None
     prefect: Process | None = None
     prefect_port: int | None = None
+    dashboard: Process | None = None
+    dashboard_port: int | None = None
     workers: tuple[Process, ...] = ()
 
 
@@ -47,6 +49,8 @@ def load(home: Path) -> State | None:
             postgres=_process(fields["postgres"]),
             prefect=_process(fields["prefect"]),
             prefect_port=fields["prefect_port"],
+            dashboard=_process(fields.get("dashboard")),
+            dashboard_port=fields.get("dashboard_port"),
             workers=tuple(Process(**{**w, "log": Path(w["log"])}) for w in fields["workers"]),
         )
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):

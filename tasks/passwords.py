@@ -1,6 +1,7 @@
 """Passwords: hashed by Argon2id, never kept."""
 
 import threading
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -11,7 +12,6 @@ SHORTEST, LONGEST = 12, 1024
 _HASHER = PasswordHasher()
 _AT_ONCE = threading.BoundedSemaphore(2)
 """Each takes 64 MB and some tens of milliseconds of several cores."""
-_NOBODY = _HASHER.hash("nobody's password, checked where there is no account")
 
 
 def hashed(password: str) -> str:
@@ -32,7 +32,7 @@ def holds(kept: str | None, password: str) -> bool:
     """
     with _AT_ONCE:
         try:
-            _HASHER.verify(kept or _NOBODY, password[:LONGEST].encode("utf-8", "surrogatepass"))
+            _HASHER.verify(kept or _nobodys(), password[:LONGEST].encode("utf-8", "surrogatepass"))
         except (VerificationError, InvalidHashError):
             return False
     return kept is not None
@@ -41,3 +41,8 @@ def holds(kept: str | None, password: str) -> bool:
 def is_outdated(kept: str) -> bool:
     """Whether it was hashed with weaker parameters than today's."""
     return _HASHER.check_needs_rehash(kept)
+
+
+@cache
+def _nobodys() -> str:
+    return _HASHER.hash("checked where there is no account")

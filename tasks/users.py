@@ -93,7 +93,7 @@ def sign_out_everywhere(env: Environment, name: str, *, by: str = CONSOLE) -> in
         return ended
 
 
-def create_link(env: Environment, name: str) -> str:
+def create_link(env: Environment, name: str, *, by: str = CONSOLE) -> str:
     """The token of a link that signs the account in once, within a quarter of an hour."""
     token = new_token()
     with env.database.transaction() as tx:
@@ -103,6 +103,7 @@ def create_link(env: Environment, name: str) -> str:
         sessions.add_link(
             tx, env.workspace_id, account.id, token_hash=token_hash(token), lifetime_s=LINK_S
         )
+        _note(tx, env, by, "account.link", name)
     return token
 
 
