@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from adloom.errors import ConfigurationError
+from adloom.review_reasons import DEFAULT_REASONS, ReviewReason, parse_reasons
 from dashboard.app import create_app
 from dashboard.context import Dashboard
 from dashboard.secret import load_or_make
@@ -46,7 +47,14 @@ def serve(
         url = address(settings, place.host, listener.getsockname()[1])
         folder = settings.home / "dashboard"
         app = create_app(
-            Dashboard(env, load_or_make(folder), folder, url=url, prefect_api_url=prefect_api_url)
+            Dashboard(
+                env,
+                load_or_make(folder),
+                folder,
+                url=url,
+                prefect_api_url=prefect_api_url,
+                review_reasons=_reasons(settings),
+            )  # fmt: skip
         )
         config = uvicorn.Config(
             app,
@@ -61,6 +69,12 @@ def serve(
         )
         ready(url)
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _reasons(settings: Settings) -> tuple[ReviewReason, ...]:
+    if settings.review_reasons is None:
+        return DEFAULT_REASONS
+    return parse_reasons(settings.review_reasons, where="ADLOOM_REVIEW_REASONS")
 
 
 def refuse_if_open(env: Environment, settings: Settings, host: str) -> None:

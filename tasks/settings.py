@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     dashboard_certificate: FolderPath | None = None
     """A TLS certificate (PEM) that the dashboard shows; `dashboard_key` is its key."""
     dashboard_key: FolderPath | None = None
+    review_reasons: str | None = None
+    """Why a reviewer may reject, each with the letter pressed after `r`:
+    `p=product_altered:Product altered, o=other`."""
     workspace: Annotated[str, AfterValidator(_workspace)] = "default"
     weights: FolderPath = _WEIGHTS
     device: str = "cpu"
