@@ -54,7 +54,7 @@ def serve(
                 url=url,
                 prefect_api_url=prefect_api_url,
                 review_reasons=_reasons(settings),
-            )  # fmt: skip
+            )
         )
         config = uvicorn.Config(
             app,

@@ -36,6 +36,7 @@ from adloom.records.catalogue import (
     UpsertCounts,
 )
 from adloom.records.creatives import CreativeFilter, CreativeView, ProductSummary, ReviewRecord
+from adloom.records.history import CreativeItem, StoredVerdict
 from adloom.records.judging import (
     FinishPage,
     FinishPlace,
@@ -81,6 +82,7 @@ __all__ = [
     "Claimed",
     "Conservation",
     "CreativeFilter",
+    "CreativeItem",
     "CreativeView",
     "FailedItem",
     "FailureFilter",
@@ -124,6 +126,7 @@ __all__ = [
     "SignedInBy",
     "StoredRender",
     "StoredSource",
+    "StoredVerdict",
     "Submission",
     "SyncRecord",
     "SyncState",
