@@ -36,7 +36,7 @@ def load_or_make(folder: Path) -> bytes:
 
 def _make(path: Path) -> None:
     """Whole or not at all, and of two processes that make it at once the first one's stays."""
-    unfinished = path.with_name(f"secret.{os.getpid()}")
+    unfinished = path.with_name(f"secret.{secrets.token_hex(8)}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(secrets.token_bytes(_BYTES))
