@@ -231,7 +231,8 @@ def test_filters_narrow_the_queue(gallery: Gallery, reviewer: Visitor) -> None:
     gallery.run(lambda n: 0.552 + 0.001 * n)
     gallery.run(lambda _: 0.57, slug="summer")
     for filters, count in (
-        ({}, 24), ({"campaign": "spring"}, 12), ({"campaign": "nothing"}, 0), ({"scene": "desk"}, 12),
+        ({}, 24), ({"campaign": "spring"}, 12), ({"campaign": "nothing"}, 0),
+        ({"scene": "desk"}, 12),
         ({"category": "home"}, 24), ({"category": "home > lamps"}, 24), ({"category": "ho"}, 0),
         ({"reason": "MODEL_IDENTITY_NEAR"}, 24), ({"reason": "' OR 1=1 --"}, 0),
         ({"score": "model.identity", "score_min": 0.5625, "campaign": "spring"}, 1),
