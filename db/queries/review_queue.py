@@ -155,11 +155,10 @@ def claim(
     values = _values(tx, ws, chosen)
     if values is None:
         return ()
-    rows = tx.execute(
-        text(_CLAIM.format(conditions=_given(chosen))),
-        {**values, "reviewer": storable(reviewer), "limit": limit, "ttl": ttl_s,
-         "without": list(without)},
-    ).all()  # fmt: skip
+    values |= {
+        "reviewer": storable(reviewer), "limit": limit, "ttl": ttl_s, "without": list(without),
+    }  # fmt: skip
+    rows = tx.execute(text(_CLAIM.format(conditions=_given(chosen))), values).all()
     return tuple(
         Claimed(
             r.creative_id,
@@ -170,6 +169,16 @@ def claim(
         )
         for r in sorted(rows, key=lambda r: (r.distance, r.creative_id))
     )
+
+
+def explain(tx: Transaction, ws: int, chosen: ReviewFilter) -> tuple[str, ...]:
+    """How Postgres would find the next item; empty where there is no such campaign."""
+    values = _values(tx, ws, chosen)
+    if values is None:
+        return ()
+    values |= {"reviewer": "", "limit": 1, "ttl": 1.0, "without": []}
+    query = text(f"EXPLAIN {_CLAIM.format(conditions=_given(chosen))}")
+    return tuple(tx.execute(query, values).scalars())
 
 
 def renew(
