@@ -3,10 +3,10 @@
     python -m benchmarks.review_queue [--creatives 1000000] [--waiting 0.15] [--rounds 300]
 
 Rows are inserted directly into an embedded Postgres: 20 creatives of each product, each rendered,
-finished, scored and judged once; the share `--waiting` of them needs review. Timed are the functions
-that the API calls (`tasks.reviewing`), database and all, in this process; the limit is 100 ms for
-the next item. Four reviewers take and decide at once in the last part. Plans are asked of Postgres
-for each filter; a sequential scan of any table of a million rows is reported.
+finished, scored and judged once; the share `--waiting` of them needs review. Timed are the
+functions that the API calls (`tasks.reviewing`), database and all, in this process; the limit is
+100 ms for the next item. Four reviewers take and decide at once in the last part. Plans are asked
+of Postgres for each filter; a sequential scan of any large table is reported.
 """
 
 import argparse

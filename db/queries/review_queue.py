@@ -149,8 +149,7 @@ def claim(
     """The next items, nearest to the gates first, now the reviewer's for `ttl_s` seconds.
 
     Those that the reviewer holds already are among them; those that another holds are not, nor
-    creatives `without` which it shall be. Fewer than `limit` only where no more wait, or another
-    claims at this moment.
+    creatives `without` which it shall be. Fewer than `limit` only where no more are free.
     """
     values = _values(tx, ws, chosen)
     if values is None:

@@ -75,6 +75,7 @@ function show() {
 }
 
 function showItem({ item, state, reason }) {
+  part("item").dataset.creative = item.creative;
   part("title").textContent = item.product.title || item.product.external_id;
   part("state").replaceChildren(...(state === "open" ? [] : [badge(state), reason ? ` ${words(reason)}` : ""]));
   part("facts").replaceChildren(...facts(item).flatMap(([name, value]) => [make("dt", {}, name), make("dd", { class: "wrap" }, value)]));
