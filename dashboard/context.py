@@ -3,12 +3,16 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import Request
 
 from adloom.review_reasons import DEFAULT_REASONS, ReviewReason
 from tasks.environment import Environment
+
+if TYPE_CHECKING:
+    from dashboard.access.provider import Provider
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -28,7 +32,12 @@ class Dashboard:
     folder: Path
     url: str = "http://127.0.0.1:4300"
     prefect_api_url: str | None = None
+<<<<<<< HEAD
     review_reasons: tuple[ReviewReason, ...] = DEFAULT_REASONS
+=======
+    provider: "Provider | None" = None
+    """An OpenID provider to sign in by."""
+>>>>>>> dash
 
     @property
     def is_secure(self) -> bool:

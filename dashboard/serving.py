@@ -8,14 +8,18 @@ from dataclasses import dataclass
 import uvicorn
 
 from adloom.errors import ConfigurationError
+<<<<<<< HEAD
 from adloom.review_reasons import DEFAULT_REASONS, ReviewReason, parse_reasons
+=======
+from dashboard.access.provider import Provider, ProviderOptions
+>>>>>>> dash
 from dashboard.app import create_app
 from dashboard.context import Dashboard
 from dashboard.secret import load_or_make
 from db.queries import accounts
 from services.dashboard import address
 from tasks.environment import Environment
-from tasks.settings import Settings
+from tasks.settings import Settings, roles_of
 
 _GRACE_S = 3
 """Open streams of events are broken off after it; pages take them up again."""
@@ -48,6 +52,7 @@ def serve(
         folder = settings.home / "dashboard"
         app = create_app(
             Dashboard(
+<<<<<<< HEAD
                 env,
                 load_or_make(folder),
                 folder,
@@ -56,6 +61,12 @@ def serve(
                 review_reasons=_reasons(settings),
             )
         )
+=======
+                env, load_or_make(folder), folder, url=url, prefect_api_url=prefect_api_url,
+                provider=_provider(settings, url),
+            )
+        )  # fmt: skip
+>>>>>>> dash
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -71,10 +82,25 @@ def serve(
         uvicorn.Server(config).run(sockets=[listener])
 
 
+<<<<<<< HEAD
 def _reasons(settings: Settings) -> tuple[ReviewReason, ...]:
     if settings.review_reasons is None:
         return DEFAULT_REASONS
     return parse_reasons(settings.review_reasons, where="ADLOOM_REVIEW_REASONS")
+=======
+def _provider(settings: Settings, url: str) -> Provider | None:
+    if settings.oidc_issuer is None:
+        return None
+    secret = settings.oidc_client_secret
+    options = ProviderOptions(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=secret.get_secret_value() if secret else None,
+        role_claim=settings.oidc_role_claim,
+        roles=roles_of(settings.oidc_roles),
+    )
+    return Provider(options, f"{url}/sign-in/provider/back")
+>>>>>>> dash
 
 
 def refuse_if_open(env: Environment, settings: Settings, host: str) -> None:

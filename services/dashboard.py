@@ -28,7 +28,7 @@ def start_dashboard(settings: Settings, running: Running) -> str:
         recorded = load(settings.home) or State()
         process, port = recorded.dashboard, recorded.dashboard_port
         if not (process and port and is_alive(process)):
-            port = _free_port(settings)
+            port = _free_port(settings, recorded.dashboard_port)
             process = _launch(settings, running, port)
             recorded = replace(recorded, dashboard=process, dashboard_port=port)
             save(settings.home, recorded)
@@ -80,10 +80,10 @@ def _launch(settings: Settings, running: Running, port: int) -> Process:
     )  # fmt: skip
 
 
-def _free_port(settings: Settings) -> int:
-    """The port of the settings, or if something listens there one that is free."""
+def _free_port(settings: Settings, last: int | None) -> int:
+    """The port of the settings; if something listens there, the last one or any that is free."""
     family = socket.AF_INET6 if ":" in settings.dashboard_host else socket.AF_INET
-    for port in (settings.dashboard_port, 0):
+    for port in (settings.dashboard_port, last or 0, 0):
         with socket.socket(family) as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((settings.dashboard_host, port))

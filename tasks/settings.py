@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adloom.errors import ConfigurationError
+from adloom.states import Role
 from storage import StorageLocation
 from tasks.environment import MaskModels, Rendering
 
@@ -51,6 +52,20 @@ def _http_url(url: str) -> str:
     if not _HTTP.fullmatch(url):
         raise ValueError("must be an http:// or https:// address")
     return url.rstrip("/")
+
+
+def _role_map(text: str) -> str:
+    roles_of(text)
+    return text
+
+
+def roles_of(text: str) -> dict[str, Role]:
+    """`ads-admins=admin,*=viewer` as a mapping. Raises ValueError."""
+    pairs = [pair.strip().rpartition("=") for pair in text.split(",") if pair.strip()]
+    if not all(claim and role in {r.value for r in Role} for claim, _, role in pairs):
+        known = ", ".join(Role)
+        raise ValueError(f"must look like ads-admins=admin,*=viewer; roles are {known}")
+    return {claim: Role(role) for claim, _, role in pairs}
 
 
 def default_home() -> Path:
@@ -92,9 +107,20 @@ class Settings(BaseSettings):
     dashboard_certificate: FolderPath | None = None
     """A TLS certificate (PEM) that the dashboard shows; `dashboard_key` is its key."""
     dashboard_key: FolderPath | None = None
+<<<<<<< HEAD
     review_reasons: str | None = None
     """Why a reviewer may reject, each with the letter pressed after `r`:
     `p=product_altered:Product altered, o=other`."""
+=======
+    oidc_issuer: HttpAddress | None = None
+    """An OpenID provider by which people sign in to the dashboard."""
+    oidc_client_id: str = "adloom"
+    oidc_client_secret: SecretStr | None = None
+    oidc_role_claim: str = "roles"
+    """The claim of the ID token that makes roles; `a.b` for one within another."""
+    oidc_roles: Annotated[str, AfterValidator(_role_map)] = ""
+    """Which of its values makes which role: `ads-admins=admin,ads-team=reviewer,*=viewer`."""
+>>>>>>> dash
     workspace: Annotated[str, AfterValidator(_workspace)] = "default"
     weights: FolderPath = _WEIGHTS
     device: str = "cpu"

@@ -38,16 +38,21 @@ def add(
 
     Raises InvalidInputError, ConflictError.
     """
-    if not _NAME.fullmatch(name):
-        raise InvalidInputError(
-            f"'{name}' is no name for an account",
-            hint="lower-case letters, digits and . _ @ + -, at most 100, a letter or digit first",
-        )
+    require_name(name)
     kept = None if password is None else passwords.hashed(password)
     with env.database.transaction() as tx:
         accounts.add(tx, env.workspace_id, name, role, password_hash=kept)
         _note(tx, env, by, "account.add", name, role=role.value)
         return accounts.get(tx, env.workspace_id, name)
+
+
+def require_name(name: str) -> None:
+    """Raises InvalidInputError unless it is a name for an account."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"'{name}' is no name for an account",
+            hint="lower-case letters, digits and . _ @ + -, at most 100, a letter or digit first",
+        )
 
 
 def listed(env: Environment) -> tuple[AccountRecord, ...]:

@@ -94,6 +94,11 @@ def signed_in(request: Request, done: SignedIn, next: str) -> Response:
     return onward
 
 
+def refused(request: Request, problem: SignInRefusedError) -> Response:
+    """The form, with what was wrong."""
+    return _form(request, "/", problem=problem, status=401)
+
+
 def _require_own_form(request: Request, csrf: str | None) -> None:
     """Raises AccessError unless our form sent this: nobody signs others in as themselves."""
     dashboard, session = dashboard_of(request), session_token(request)
@@ -116,6 +121,7 @@ def _form(
         lambda: page(
             request, "sign_in.html", status=status, next=local_path(next), name=name,
             problem=problem,
+            by_provider=dashboard_of(request).provider is not None,
         ),
     )  # fmt: skip
 

@@ -1,6 +1,8 @@
 """Reviewing with the keyboard alone, in a real browser."""
 
 import json
+import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,29 +11,34 @@ import pytest
 
 from adloom.records import ReviewFilter
 from adloom.states import Role
+from dashboard.app import create_app
 from dashboard.context import Dashboard
 from tasks import reviewing
 from tasks.environment import Environment
 from tests.integration.dashboard.browsing import (
-    browser,
-    keep_picture,
-    needs_chromium,
+    CHROMIUM,
+    FLAGS,
+    SCREENSHOTS,
+    require_browser,
     served,
-    signed_in,
-    violations,
 )
 from tests.integration.dashboard.conftest import Visitor
 from tests.integration.dashboard.gallery import Gallery, decisions
 
-pytestmark = [needs_chromium, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.xdist_group("browser")
 TITLES = ["Mug", "Lamp", "Vase", "Bottle", "Bag & <i>strap</i>", "Candle"]
 SHOWN = "#review [data-part=item]:not([hidden])"
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as found:
-        yield found
+def browser() -> Iterator[Any]:
+    require_browser()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture
@@ -43,29 +50,66 @@ def gallery(env: Environment) -> Gallery:
 
 
 @pytest.fixture
-def dashboard(env: Environment, tmp_path: Path) -> Iterator[Dashboard]:
-    with served(env, tmp_path / "dashboard") as running:
-        yield running
-
-
-@pytest.fixture
 def opened(
-    chromium: Any, dashboard: Dashboard, visitor_as: Callable[[Role], Visitor]
+    browser: Any,
+    env: Environment,
+    tmp_path: Path,
+    visitor_as: Callable[[Role], Visitor],
 ) -> Iterator[Callable[..., Any]]:
-    """Opens a path as a reviewer; at the end no page may have complained."""
-    pages: list[Any] = []
+    """Opens a path as somebody of a role; at the end no page may have had an error."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    contexts: list[Any] = []
+    errors: list[str] = []
 
     def open_page(path: str, role: Role = Role.REVIEWER, **more: Any) -> Any:
-        page = signed_in(chromium, dashboard, visitor_as(role), **more)
-        pages.append(page)
+        context = browser.new_context(base_url=url, **{**WIDE, **more})
+        contexts.append(context)
+        cookies = [{"name": c, "value": v, "url": url} for c, v in visitor_as(role).cookies.items()]
+        context.add_cookies(cookies)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if _is_an_error(said) else None)
         page.goto(path)
         return page
 
-    yield open_page
-    complaints = [error for page in pages for error in page.errors]
-    for page in pages:
-        page.context.close()
-    assert complaints == []
+    app = create_app(Dashboard(env, b"s" * 32, tmp_path / "dashboard", url=url))
+    with served(app, listener):
+        yield open_page
+        for context in contexts:
+            context.close()
+    assert errors == []
+
+
+WIDE = {"viewport": {"width": 1280, "height": 800}}
+
+
+def _is_an_error(said: Any) -> bool:
+    """What a test provokes (a 409, no network) is the browser's news and no error."""
+    return said.type == "error" and "Failed to load resource" not in said.text
+
+
+def keep_picture(page: Any, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core calls serious or worse on the page as it stands."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    return [
+        f"{v['id']}: {v['nodes'][0]['html'][:200]}"
+        for v in axe.run(page).response["violations"]
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
+def eventually(holds: Callable[[], Any], within_s: float = 15) -> None:
+    """Asked again and again here: a page with our policy evaluates no text by itself."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def shown(page: Any) -> str:
@@ -73,15 +117,15 @@ def shown(page: Any) -> str:
 
 
 def until_stored(page: Any) -> None:
-    page.wait_for_function("!localStorage.length || Object.entries(localStorage).every("
-                           "([k, v]) => !k.startsWith('adloom.outbox') || v === '[]')")  # fmt: skip
+    eventually(lambda: page.evaluate(
+        "Object.entries(localStorage).every(([k, v]) => !k.startsWith('adloom.outbox') || v === '[]')"
+    ))  # fmt: skip
 
 
 def until_other(page: Any, creative: str) -> None:
-    page.wait_for_function(
-        "before => document.querySelector('[data-part=item]').dataset.creative !== before",
-        arg=creative,
-    )
+    eventually(lambda: page.evaluate(
+        "document.querySelector('[data-part=item]').dataset.creative"
+    ) != creative)  # fmt: skip
 
 
 def test_twenty_items_are_decided_by_keys_alone(
