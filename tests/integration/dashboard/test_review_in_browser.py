@@ -118,7 +118,8 @@ def shown(page: Any) -> str:
 
 def until_stored(page: Any) -> None:
     eventually(lambda: page.evaluate(
-        "Object.entries(localStorage).every(([k, v]) => !k.startsWith('adloom.outbox') || v === '[]')"
+        "Object.keys(localStorage).every("
+        "key => !key.startsWith('adloom.outbox') || localStorage[key] === '[]')"
     ))  # fmt: skip
 
 
