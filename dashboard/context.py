@@ -32,12 +32,9 @@ class Dashboard:
     folder: Path
     url: str = "http://127.0.0.1:4300"
     prefect_api_url: str | None = None
-<<<<<<< HEAD
     review_reasons: tuple[ReviewReason, ...] = DEFAULT_REASONS
-=======
     provider: "Provider | None" = None
     """An OpenID provider to sign in by."""
->>>>>>> dash
 
     @property
     def is_secure(self) -> bool:

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 import uvicorn
 
 from adloom.errors import ConfigurationError
-<<<<<<< HEAD
 from adloom.review_reasons import DEFAULT_REASONS, ReviewReason, parse_reasons
-=======
 from dashboard.access.provider import Provider, ProviderOptions
->>>>>>> dash
 from dashboard.app import create_app
 from dashboard.context import Dashboard
 from dashboard.secret import load_or_make
@@ -52,21 +49,10 @@ def serve(
         folder = settings.home / "dashboard"
         app = create_app(
             Dashboard(
-<<<<<<< HEAD
-                env,
-                load_or_make(folder),
-                folder,
-                url=url,
-                prefect_api_url=prefect_api_url,
-                review_reasons=_reasons(settings),
-            )
-        )
-=======
                 env, load_or_make(folder), folder, url=url, prefect_api_url=prefect_api_url,
-                provider=_provider(settings, url),
+                provider=_provider(settings, url), review_reasons=_reasons(settings),
             )
         )  # fmt: skip
->>>>>>> dash
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -82,12 +68,12 @@ def serve(
         uvicorn.Server(config).run(sockets=[listener])
 
 
-<<<<<<< HEAD
 def _reasons(settings: Settings) -> tuple[ReviewReason, ...]:
     if settings.review_reasons is None:
         return DEFAULT_REASONS
     return parse_reasons(settings.review_reasons, where="ADLOOM_REVIEW_REASONS")
-=======
+
+
 def _provider(settings: Settings, url: str) -> Provider | None:
     if settings.oidc_issuer is None:
         return None
@@ -100,7 +86,6 @@ def _provider(settings: Settings, url: str) -> Provider | None:
         roles=roles_of(settings.oidc_roles),
     )
     return Provider(options, f"{url}/sign-in/provider/back")
->>>>>>> dash
 
 
 def refuse_if_open(env: Environment, settings: Settings, host: str) -> None:

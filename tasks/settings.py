@@ -107,11 +107,9 @@ class Settings(BaseSettings):
     dashboard_certificate: FolderPath | None = None
     """A TLS certificate (PEM) that the dashboard shows; `dashboard_key` is its key."""
     dashboard_key: FolderPath | None = None
-<<<<<<< HEAD
     review_reasons: str | None = None
     """Why a reviewer may reject, each with the letter pressed after `r`:
     `p=product_altered:Product altered, o=other`."""
-=======
     oidc_issuer: HttpAddress | None = None
     """An OpenID provider by which people sign in to the dashboard."""
     oidc_client_id: str = "adloom"
@@ -120,7 +118,6 @@ class Settings(BaseSettings):
     """The claim of the ID token that makes roles; `a.b` for one within another."""
     oidc_roles: Annotated[str, AfterValidator(_role_map)] = ""
     """Which of its values makes which role: `ads-admins=admin,ads-team=reviewer,*=viewer`."""
->>>>>>> dash
     workspace: Annotated[str, AfterValidator(_workspace)] = "default"
     weights: FolderPath = _WEIGHTS
     device: str = "cpu"
