@@ -133,7 +133,7 @@ def test_the_next_draw_is_opened_within_its_run_beyond_the_campaigns_draws(
     with pytest.raises(ConflictError, match="open, not rejected"):
         redrawing.require_rejected(env, creative)
     assert gallery.world.render_all(run_id) == 1
-    gallery.judge(run_id)
+    gallery.world.judge(run_id)
     assert decisions(gallery, run_id) == {"approved": 1, "needs_review": 3}
     with env.database.transaction() as tx:
         assert creatives.get(tx, env.workspace_id, creative).draw == 1
