@@ -5,6 +5,7 @@ page says.
 """
 
 import secrets
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -80,7 +81,8 @@ def unexpected(request: Request, error: Exception) -> Response:
     reference = secrets.token_hex(4)
     _LOG.error(
         "request failed", reference=reference, method=request.method, path=request.url.path,
-        exc_info=error,
+        # as text: a renderer of tracebacks might show local variables, such as passwords
+        traceback="".join(traceback.format_exception(error)),
     )  # fmt: skip
     return answer(
         request, 500, "Something went wrong",

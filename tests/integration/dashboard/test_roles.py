@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 
 from adloom.states import Role
 from tests.integration.dashboard.conftest import Visitor
@@ -36,10 +36,12 @@ class Asked:
 
 
 def asked(app: FastAPI) -> Iterator[Asked]:
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            for method in route.methods - {"HEAD"}:
-                yield Asked(method, route.path, _role(route.dependant))
+    for route in iter_route_contexts(app.routes):
+        if route.path == "/static":
+            continue
+        assert route.path
+        for method in (route.methods or set()) - {"HEAD"}:
+            yield Asked(method, route.path, _role(route.dependant))
 
 
 def _role(dependant: Dependant) -> Role | None:
