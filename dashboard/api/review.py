@@ -231,8 +231,8 @@ def _outcomes(decided: tuple[Decided, ...]) -> Outcomes:
 
 
 def _counted(decided: tuple[Decided, ...]) -> str:
-    done = sum(d.review is not None for d in decided)
-    return f"{done} creatives" if len(decided) > 1 else f"creative {decided[0].creative_id}"
+    done = [d.creative_id for d in decided if d.review is not None]
+    return f"creative {done[0]}" if len(done) == 1 else f"{len(done)} creatives"
 
 
 def _numbers(decided: tuple[Decided, ...]) -> dict[str, list[int]]:

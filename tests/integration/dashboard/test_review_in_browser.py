@@ -198,9 +198,12 @@ def test_two_people_at_once_see_different_items(
     assert shown(first) != shown(second)
     held = shown(first)
     first.goto("/account")
-    first.wait_for_load_state()
-    back = reviewing.next_items(gallery.env, "somebody", ReviewFilter(), count=60)
-    assert held in {str(item.view.creative_id) for item in back}
+
+    def is_free() -> bool:
+        found = reviewing.next_items(gallery.env, "somebody", ReviewFilter(), count=60)
+        return held in {str(item.view.creative_id) for item in found}
+
+    eventually(is_free)
 
 
 def test_what_is_decided_without_a_connection_is_pending_and_then_stored(
@@ -246,6 +249,9 @@ def test_many_are_rejected_together_after_a_question_and_undone(
     run_id = gallery.run()
     page = opened("/review/grid")
     page.locator(".tile").nth(23).wait_for()
+    eventually(lambda: page.evaluate(
+        "[...document.querySelectorAll('.tile img')].every(i => i.complete && i.naturalWidth)"
+    ))  # fmt: skip
     keep_picture(page, "review-grid")
     page.keyboard.press("Space")
     page.keyboard.press("ArrowRight")
