@@ -11,6 +11,7 @@ of Postgres for each filter; a sequential scan of any large table is reported.
 
 import argparse
 import json
+import re
 import statistics
 import tempfile
 import time
@@ -160,17 +161,22 @@ def take_and_decide(env: Environment, name: str, rounds: int) -> tuple[list[int]
     return seen, timed(rounds, step)
 
 
-def plans(env: Environment) -> dict[str, list[str]]:
-    """The sequential scans of large tables in the plan of each filter's next item."""
-    found: dict[str, list[str]] = {}
+def plans(env: Environment) -> dict[str, dict[str, list[str]]]:
+    """By filter: the indexes by which the next item is found, and sequential scans of large
+    tables."""
+    found: dict[str, dict[str, list[str]]] = {}
     for name, chosen in FILTERS.items():
         with env.database.transaction() as tx:
-            plan = review_queue.explain(tx, env.workspace_id, chosen)
-        found[name] = [
-            line.strip()
-            for line in plan
-            if "Seq Scan" in line and any(f" on {table}" in line for table in LARGE)
-        ]
+            plan = [
+                line.strip(" ->") for line in review_queue.explain(tx, env.workspace_id, chosen)
+            ]
+        found[name] = {
+            "indexes": sorted(set(re.findall(r"(?:using|Index Scan on) (\w+)", "\n".join(plan)))),
+            "sequential": [
+                line for line in plan
+                if "Seq Scan" in line and any(f" on {table} " in line for table in LARGE)
+            ],
+        }  # fmt: skip
     return found
 
 
@@ -192,7 +198,8 @@ def measure(env: Environment, rounds: int) -> dict[str, Any]:
         "twice": len(together) - len(set(together)),
         "take_and_decide_p95_ms": max(taken["p95_ms"] for _, taken in work),
     }
-    report["sequential scans"] = {k: v for k, v in plans(env).items() if v}
+    report["plans"] = plans(env)
+    report["sequential scans"] = sum(len(plan["sequential"]) for plan in report["plans"].values())
     return report
 
 

@@ -173,7 +173,7 @@ def _checked(word: ReviewWord, reasons: Sequence[ReviewReason]) -> ReviewWord:
 
 def _items(tx: Transaction, env: Environment, claimed: Sequence[Claimed]) -> tuple[ReviewItem, ...]:
     views = creatives.of_items(tx, env.workspace_id, [c.run_item_id for c in claimed])
-    words = reviews.newest(tx, [(c.creative_id, c.image_sha256) for c in claimed])
+    words = reviews.newest(tx, {c.creative_id: c.image_sha256 for c in claimed})
     beside = siblings.of_creatives(tx, env.workspace_id, [c.creative_id for c in claimed])
     return tuple(
         ReviewItem(views[c.run_item_id], c, words.get(c.creative_id), beside.get(c.creative_id, ()))

@@ -1,7 +1,7 @@
 """Reviews: a person's word on one image of a creative. They are added, never changed; the newest
 of an image counts, and taking a word back adds another."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select, text
@@ -42,6 +42,14 @@ WHERE workspace_id = :ws AND key = :key ORDER BY creative_id
 _LAST = text("""
 SELECT * FROM review WHERE creative_id = :creative AND image_sha256 = :image
 ORDER BY id DESC LIMIT 1
+""")
+
+_LAST_OF_EACH = text("""
+SELECT r.* FROM unnest(CAST(:creatives AS bigint[]), CAST(:images AS text[])) AS w(creative, image)
+CROSS JOIN LATERAL (
+    SELECT * FROM review v WHERE v.creative_id = w.creative AND v.image_sha256 = w.image
+    ORDER BY v.id DESC LIMIT 1
+) r
 """)
 
 _SET_OUTCOME = text("""
@@ -181,10 +189,10 @@ def of_creative(tx: Transaction, creative_id: int) -> tuple[ReviewRecord, ...]:
     return tuple(_record(r) for r in tx.scalars(query))
 
 
-def newest(tx: Transaction, creatives: Iterable[tuple[int, str]]) -> dict[int, ReviewRecord]:
-    """The newest word on each of these images, by creative; those without one are left out."""
-    found = {creative: last_of(tx, creative, image) for creative, image in creatives}
-    return {creative: review for creative, review in found.items() if review is not None}
+def newest(tx: Transaction, images: Mapping[int, str]) -> dict[int, ReviewRecord]:
+    """The newest word on each creative's image, by creative; those without one are left out."""
+    values = {"creatives": list(images), "images": list(images.values())}
+    return {row.creative_id: _record(row) for row in tx.execute(_LAST_OF_EACH, values)}
 
 
 def _held(tx: Transaction, ws: int, creative_id: int) -> Any:

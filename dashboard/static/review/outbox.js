@@ -9,8 +9,32 @@ const PATH = "/api/v1/review/decisions";
 /** A key that nobody has used. */
 export const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+// Each message has an entry of its own: two pages of one person take nothing from one another.
+// Where the browser keeps nothing (private windows, no room) they live as long as the page.
+const inMemory = new Map();
+
+function keep(name, message) {
+  const text = JSON.stringify(message);
+  try {
+    localStorage.setItem(name, text);
+  } catch {
+    inMemory.set(name, text);
+  }
+}
+
+function forget(name) {
+  inMemory.delete(name);
+  localStorage.removeItem(name);
+}
+
+const keptUnder = (prefix) => [...Object.entries(localStorage), ...inMemory]
+  .filter(([name]) => name.startsWith(prefix))
+  .sort(([one], [other]) => (one < other ? -1 : 1))
+  .map(([name, text]) => ({ name, ...JSON.parse(text) }));
+
 export class Outbox extends EventTarget {
-  #name;
+  #prefix;
+  #count = 0;
   #sending = null;
   #failures = 0;
   #timer = 0;
@@ -18,19 +42,16 @@ export class Outbox extends EventTarget {
 
   constructor(person) {
     super();
-    this.#name = `adloom.outbox.${person}`;
+    this.#prefix = `adloom.outbox.${person} `;
     addEventListener("online", () => this.send());
     document.addEventListener("adloom:recovered", () => this.send());
-    addEventListener("storage", (event) => { if (event.key === this.#name) this.#changed(); });
+    addEventListener("storage", (event) => { if (event.key?.startsWith(this.#prefix)) this.#changed(); });
     this.send();
   }
 
+  /** The messages that are not answered yet, oldest first. */
   get waiting() {
-    try {
-      return JSON.parse(localStorage.getItem(this.#name) ?? "[]");
-    } catch {
-      return [];
-    }
+    return keptUnder(this.#prefix);
   }
 
   /** The creatives of which a decision is not stored yet. */
@@ -59,10 +80,9 @@ export class Outbox extends EventTarget {
 
   /** Takes back what was decided under `key`: unsaid where it was not sent yet. */
   undo(key, creatives) {
-    const waiting = this.waiting;
-    const unsent = waiting.findIndex((message) => message.key === key);
-    if (unsent >= 0 && this.#sending !== key) {
-      this.#save(waiting.toSpliced(unsent, 1));
+    const unsent = this.waiting.find((message) => message.key === key);
+    if (unsent && !unsent.tried && this.#sending !== key) {
+      this.#drop(unsent);
       return;
     }
     const own = newKey();
@@ -74,19 +94,24 @@ export class Outbox extends EventTarget {
     clearTimeout(this.#timer);
     for (let message = this.waiting[0]; message; message = this.waiting[0]) {
       this.#sending = message.key;
+      keep(message.name, { ...message, tried: true }); // it may arrive though no answer does
       try {
         this.#stored(message, await ask(message.path, { method: "POST", body: this.#brought(message) }));
         this.#failures = 0;
-        this.#drop(message.key);
+        this.#drop(message);
       } catch (error) {
-        if (error.status === 401) return; // signing in leads back here, and it is sent then
+        if (error.status === 401 || error.status === 403) {
+          // Signed out, or in anew elsewhere: it is sent when the page is loaded again.
+          notify(`Not stored yet: ${error.message} Load the page again.`, "bad");
+          return;
+        }
         const isOutage = !error.status || error.status >= 500 || error.status === 429;
         if (isOutage) {
           this.#timer = setTimeout(() => this.send(), AGAIN_MS[Math.min(this.#failures++, AGAIN_MS.length - 1)]);
           this.#changed();
           return;
         }
-        this.#drop(message.key);
+        this.#drop(message);
         notify(`Not stored: ${error.message}`, "bad");
         this.dispatchEvent(new CustomEvent("refused", { detail: { ...message, error } }));
       } finally {
@@ -115,16 +140,14 @@ export class Outbox extends EventTarget {
   }
 
   #add(message) {
-    this.#save([...this.waiting, message]);
+    const order = String(Date.now()).padStart(15, "0") + String(this.#count++).padStart(6, "0");
+    keep(`${this.#prefix}${order}`, message);
+    this.#changed();
     this.send();
   }
 
-  #drop(key) {
-    this.#save(this.waiting.filter((message) => message.key !== key));
-  }
-
-  #save(messages) {
-    localStorage.setItem(this.#name, JSON.stringify(messages));
+  #drop(message) {
+    forget(message.name);
     this.#changed();
   }
 

@@ -21,17 +21,22 @@ let compared = "all";
 
 const current = () => entries[at];
 
+/** Loads ahead; false where the server did not answer, and is asked again. */
 async function fill() {
   const ahead = entries.length - 1 - at;
-  if (ahead >= AHEAD) return;
+  if (ahead >= AHEAD) return true;
   try {
     const items = await queue.more(AHEAD + 1 - Math.max(ahead, 0));
     for (const item of items) {
       if (!entries.some((entry) => entry.item.creative === item.creative && entry.state === "open")) entries.push({ item, state: "open" });
     }
+    return true;
   } catch (error) {
-    if (error.status >= 400 && error.status < 500) notify(error.message, "bad");
-    else setTimeout(advance, 3000); // the page says that the server does not answer
+    if (error.status >= 400 && error.status < 500) {
+      notify(error.message, "bad");
+      return true;
+    }
+    return false;
   }
 }
 
@@ -39,12 +44,25 @@ async function fill() {
 async function advance() {
   let next = entries.findIndex((entry, index) => index > at && entry.state === "open");
   if (next < 0) {
-    await fill();
+    const isAnswered = await fill();
     next = entries.findIndex((entry) => entry.state === "open");
+    if (next < 0 && !isAnswered) {
+      wait();
+      return;
+    }
   }
   at = next < 0 ? entries.length : next;
   show();
   fill().then(showCounts);
+}
+
+/** Nothing to show and no answer: it is asked again until there is one. */
+function wait() {
+  part("item").hidden = true;
+  part("empty").hidden = true;
+  part("loading").hidden = false;
+  part("loading").textContent = "The server does not answer; trying again…";
+  setTimeout(advance, 3000);
 }
 
 function step(by) {
@@ -160,15 +178,30 @@ function decided(entry, state, decision, reason) {
   advance();
 }
 
-function approve() {
-  if (current()?.item.image_sha256) decided(current(), "approved", "approve", "");
+/** Whether the picture of `entry` is there to be seen, waiting for it. */
+async function isSeen(entry) {
+  const image = part("finished").querySelector("img");
+  if (!image.complete) {
+    say("The picture is loading.");
+    await new Promise((resolve) => {
+      image.addEventListener("load", resolve, { once: true });
+      image.addEventListener("error", resolve, { once: true });
+    });
+  }
+  if (!image.naturalWidth) notify("The picture could not be loaded, so nothing was decided.", "bad");
+  return image.naturalWidth > 0 && current() === entry;
+}
+
+async function approve() {
+  const entry = current();
+  if (entry?.item.image_sha256 && await isSeen(entry)) decided(entry, "approved", "approve", "");
 }
 
 async function reject() {
   const entry = current();
   if (!entry?.item.image_sha256) return;
   const reason = await chooseReason(log);
-  if (reason && current() === entry) decided(entry, "rejected", "reject", reason);
+  if (reason && current() === entry && await isSeen(entry)) decided(entry, "rejected", "reject", reason);
 }
 
 function skip() {
