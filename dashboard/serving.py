@@ -1,6 +1,5 @@
 """Serves the dashboard until its process is told to stop."""
 
-import ipaddress
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from dashboard.context import Dashboard
 from dashboard.secret import load_or_make
 from db.queries import accounts
 from services.dashboard import address
+from services.prefect_server import is_loopback
 from tasks.environment import Environment
 from tasks.settings import Settings, roles_of
 
@@ -107,13 +107,6 @@ def refuse_if_open(env: Environment, settings: Settings, host: str) -> None:
             hint="set ADLOOM_DASHBOARD_CERTIFICATE and ADLOOM_DASHBOARD_KEY, or "
             "ADLOOM_DASHBOARD_URL to the https:// address of the proxy in front of it",
         )
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listening(place: Place) -> socket.socket:

@@ -3,14 +3,20 @@
 import os
 import socket
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
 from adloom.errors import UnavailableError
-from services.processes import Process, is_alive, log_tail, start_detached, stop, wait_until
+from services.ports import free_port
+from services.processes import (
+    Process,
+    is_alive,
+    listens,
+    log_tail,
+    start_detached,
+    stop,
+    wait_until,
+)
 from services.stack import Running, ServiceState, ServiceStatus
 from services.state import State, load, locked, save
 from tasks.settings import Settings
@@ -28,12 +34,16 @@ def start_dashboard(settings: Settings, running: Running) -> str:
         recorded = load(settings.home) or State()
         process, port = recorded.dashboard, recorded.dashboard_port
         if not (process and port and is_alive(process)):
-            port = _free_port(settings, recorded.dashboard_port)
+            port = free_port(
+                settings.dashboard_host,
+                settings.dashboard_port or recorded.dashboard_port,
+                hint="check ADLOOM_DASHBOARD_HOST",
+            )
             process = _launch(settings, running, port)
             recorded = replace(recorded, dashboard=process, dashboard_port=port)
             save(settings.home, recorded)
-        wait_until(lambda: not is_alive(process) or _listens(process, port), _START_S, every_s=0.1)
-        if not _listens(process, port):
+        wait_until(lambda: not is_alive(process) or listens(process, port), _START_S, every_s=0.1)
+        if not listens(process, port):
             stop(process, grace_s=_STOP_S)
             save(settings.home, replace(recorded, dashboard=None, dashboard_port=None))
             raise UnavailableError(
@@ -48,7 +58,7 @@ def dashboard_status(settings: Settings) -> ServiceStatus | None:
     process, port = recorded.dashboard, recorded.dashboard_port
     if process is None or port is None:
         return None
-    runs = is_alive(process) and _listens(process, port)
+    runs = listens(process, port)
     return ServiceStatus(
         "dashboard",
         ServiceState.RUNNING if runs else ServiceState.FAILING,
@@ -78,25 +88,3 @@ def _launch(settings: Settings, running: Running, port: int) -> Process:
         env={**os.environ, **running.prefect_environment},
         cwd=Path.cwd(),
     )  # fmt: skip
-
-
-def _free_port(settings: Settings, last: int | None) -> int:
-    """The port of the settings; if something listens there, the last one or any that is free."""
-    family = socket.AF_INET6 if ":" in settings.dashboard_host else socket.AF_INET
-    for port in (settings.dashboard_port, last or 0, 0):
-        with socket.socket(family) as probe, suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.dashboard_host, port))
-            return int(probe.getsockname()[1])
-    raise UnavailableError(
-        "there is no free port", where=settings.dashboard_host, hint="check ADLOOM_DASHBOARD_HOST"
-    )
-
-
-def _listens(process: Process, port: int) -> bool:
-    with suppress(psutil.Error):
-        return any(
-            c.laddr.port == port and c.status == psutil.CONN_LISTEN
-            for c in psutil.Process(process.pid).net_connections("tcp")
-        )
-    return False

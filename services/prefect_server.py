@@ -69,7 +69,7 @@ class PrefectServer:
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/api"
 
     def _require_password(self) -> None:
-        if not self.auth and not _is_loopback(self.host):
+        if not self.auth and not is_loopback(self.host):
             raise ConfigurationError(
                 f"Prefect's server would listen on {self.host} without a password",
                 where="ADLOOM_PREFECT_HOST",
@@ -137,7 +137,8 @@ def client_environment(prefect_api_url: str, home: Path, auth: str | None = None
     return {**needed, "PREFECT_API_AUTH_STRING": auth} if auth else needed
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

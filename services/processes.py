@@ -136,6 +136,16 @@ def kill(process: Process) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
+def listens(process: Process, port: int) -> bool:
+    """Whether this very process listens on the port."""
+    with contextlib.suppress(psutil.Error):
+        return is_alive(process) and any(
+            c.laddr.port == port and c.status == psutil.CONN_LISTEN
+            for c in psutil.Process(process.pid).net_connections("tcp")
+        )
+    return False
+
+
 def wait_until(holds: Callable[[], bool], timeout_s: float, *, every_s: float = 0.05) -> bool:
     """Whether `holds()` became true within the time."""
     deadline = time.monotonic() + timeout_s

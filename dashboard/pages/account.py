@@ -54,6 +54,19 @@ def sign_out_everywhere(person: Viewer, env: Env) -> Response:
     return RedirectResponse("/sign-in", status_code=303)
 
 
+_BROWSERS = ("Edg", "OPR", "Firefox", "Chrome", "Safari", "curl")
+_NAMES = {"Edg": "Edge", "OPR": "Opera"}
+_SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux")
+
+
+def browser_name(agent: str) -> str:
+    """What a browser calls itself, in two words: most call themselves by all their names."""
+    browser = next((b for b in _BROWSERS if f"{b}/" in agent or f"{b}A/" in agent), "")
+    system = next((s for s in _SYSTEMS if s in agent), "")
+    known = [_NAMES.get(browser, browser), f"on {system}" if system else ""]
+    return " ".join(filter(None, known)) or agent[:40] or "unknown"
+
+
 def _shown(
     request: Request,
     person: Person,
@@ -68,4 +81,5 @@ def _shown(
     return page(
         request, "account.html", status=status, account=own, sessions=open_sessions,
         this_session=person.credential, problem=problem, shortest=passwords.SHORTEST,
+        browser_name=browser_name,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -44,8 +45,15 @@ def test_up_starts_it_and_prints_how_to_sign_in(adloom: Installation) -> None:
         assert browser.get("/api/v1/health").json() == {"database": "running", "prefect": "running"}
 
 
-def test_accounts_are_made_from_a_file_and_speak_by_tokens(adloom: Installation) -> None:
-    adloom.ok("user", "add", "ann", "--role", "reviewer", "--no-password")
+def test_accounts_are_made_from_a_file_and_speak_by_tokens(
+    adloom: Installation, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("four words in a row\n")
+    adloom.ok("user", "add", "ann", "--role", "reviewer", f"--password-file={tmp_path}/password")
+    assert [u["has_password"] for u in adloom.ok("user", "list")["users"]] == [True, False]
+    without = adloom.call("user", "add", "bob")
+    assert without.code == 2
+    assert "--password-file" in without.err
     token = adloom.ok("user", "token", "ann", "--label", "ci")["token"]
     headers = {"Authorization": f"Bearer {token}"}
     url = f"{service(adloom)['address']}/api/v1/me"

@@ -191,6 +191,15 @@ def test_without_the_database_pages_say_so_and_try_again(tmp_path: Path) -> None
     gone.dispose()
 
 
+def test_pages_are_told_whether_prefect_answers(env: Environment, tmp_path: Path) -> None:
+    gone = "http://127.0.0.1:1/api"
+    app = create_app(Dashboard(env, b"s" * 32, tmp_path, url=URL, prefect_api_url=gone))
+    users.add(env, "ann", Role.VIEWER, password=None)
+    headers = {"Authorization": f"Bearer {users.create_token(env, 'ann', 'ci')}"}
+    told = Visitor(app).get("/api/v1/health", headers=headers).json()
+    assert told == {"database": "running", "prefect": "failing"}
+
+
 def test_addresses_with_bad_values_are_refused_in_words(
     visitor_as: Callable[[Role], Visitor],
 ) -> None:
