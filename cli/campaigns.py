@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from adloom.errors import InvalidInputError
 from cli.console import JsonOption, emit, stdout, table
 from cli.session import environment
 
@@ -40,7 +41,10 @@ def apply(
 
 @app.command("plan")
 def plan(
-    campaign: Annotated[str, typer.Argument(help="The campaign's name.")],
+    campaign: Annotated[str | None, typer.Argument(help="The campaign's name.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A campaign file instead, as if it had been applied.")
+    ] = None,
     price_per_hour: Annotated[
         str | None, typer.Option(help="What a device costs by the hour, such as '2.50 USD'.")
     ] = None,
@@ -50,9 +54,14 @@ def plan(
     from adloom.feed_rows import parse_price
     from tasks import planning as tasks
 
+    if (campaign is None) == (file is None):
+        raise InvalidInputError("name a campaign or a --file, one of both")
     price = parse_price(price_per_hour) if price_per_hour else None
     with environment() as env:
-        estimate = tasks.estimate(env, campaign, price_per_hour=price)
+        if file is not None:
+            estimate = tasks.estimate_file(env, file, price_per_hour=price)
+        else:
+            estimate = tasks.estimate(env, campaign or "", price_per_hour=price)
 
     def human() -> None:
         stdout.print(

@@ -56,6 +56,9 @@ def retry(
     since: Annotated[
         str | None, typer.Option(help="Only what failed within the last 90s, 30m, 6h, 2d …")
     ] = None,
+    item: Annotated[
+        list[int] | None, typer.Option(help="Only this item, by its number; any number of times.")
+    ] = None,
     wait: WaitOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -67,11 +70,13 @@ def retry(
         "reason": reason,
         "older_than_s": None if older_than is None else duration_s(older_than),
         "newer_than_s": None if since is None else duration_s(since),
+        "items": item or None,
     }
     given = {"error-class": error_class, "reason": reason, "older-than": older_than, "since": since}
     with environment() as env:
         tasks.require_run(env, run)
         arguments = ["retry", str(run), *(f"--{k}={v}" for k, v in given.items() if v is not None)]
+        arguments += [f"--item={number}" for number in item or ()]
 
         def start() -> int:
             from flows.retry_failed import retry_failed

@@ -50,7 +50,8 @@ def serve(
         app = create_app(
             Dashboard(
                 env, load_or_make(folder), folder, url=url, prefect_api_url=prefect_api_url,
-                provider=_provider(settings, url), review_reasons=_reasons(settings),
+                provider=_provider(settings, url), gpu_hour_price=settings.price_per_hour(),
+                review_reasons=_reasons(settings),
             )
         )  # fmt: skip
         config = uvicorn.Config(

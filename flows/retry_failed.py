@@ -16,6 +16,7 @@ async def retry_failed(
     reason: str | None = None,
     older_than_s: float | None = None,
     newer_than_s: float | None = None,
+    items: list[int] | None = None,
 ) -> int:
     """Opens a run's failed items, all or those for which the given conditions hold, and runs them.
 
@@ -27,6 +28,7 @@ async def retry_failed(
         reason=reason,
         older_than_s=older_than_s,
         newer_than_s=newer_than_s,
+        run_item_ids=None if items is None else tuple(items),
     )
     env = current()
     await in_thread(retrying.require_weights, env, run)

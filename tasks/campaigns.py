@@ -56,12 +56,13 @@ def apply_file(env: Environment, file: Path) -> Applied:
     Raises SpecError naming file, line and field; also for weights, scenes and catalogue sources
     that do not exist. Raises ModelError for a super-resolution network that cannot be used.
     """
-    text = read_text(file)
-    spec = parse_campaign(text, where=str(file))
-    document = parse_yaml(text, where=str(file))
+    return apply_text(env, read_text(file), where=str(file))
+
+
+def apply_text(env: Environment, text: str, *, where: str) -> Applied:
+    """`apply_file` of a file's text; `where` names it in errors."""
+    spec = with_upscaler_weights(checked_text(env, text, where=where), env.rendering)
     with env.database.transaction() as tx:
-        require_known(tx, env, spec, where=str(file), file=document)
-        spec = with_upscaler_weights(spec, env.rendering)
         applied = campaigns.apply(tx, env.workspace_id, spec)
     return Applied(
         spec.slug,
@@ -71,6 +72,15 @@ def apply_file(env: Environment, file: Path) -> Applied:
         spec.variants,
         applied.unpinned_from,
     )
+
+
+def checked_text(env: Environment, text: str, *, where: str) -> CampaignSpec:
+    """What a campaign's text says, if it can work; nothing is stored. Raises SpecError as
+    `apply_file` does."""
+    spec = parse_campaign(text, where=where)
+    with env.database.transaction() as tx:
+        require_known(tx, env, spec, where=where, file=parse_yaml(text, where=where))
+    return spec
 
 
 def with_upscaler_weights(spec: CampaignSpec, rendering: Rendering) -> CampaignSpec:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 
 from adloom.campaign import CampaignSpec, Refresh
 from adloom.catalog import Price
@@ -31,7 +32,7 @@ from db.queries import (
 )
 from db.queries.known_slots import AskedSlots, WantedSlots
 from tasks import resident
-from tasks.campaigns import unknown_names
+from tasks.campaigns import checked_text, read_text, unknown_names, with_upscaler_weights
 from tasks.catalog import chunks
 from tasks.environment import Environment
 
@@ -172,6 +173,19 @@ def estimate(env: Environment, slug: str, *, price_per_hour: Price | None = None
         campaign_id=campaign.id,
         price_per_hour=price_per_hour,
     )
+
+
+def estimate_file(env: Environment, file: Path, *, price_per_hour: Price | None = None) -> Estimate:
+    """Dry run of a campaign's file as if it had been applied; nothing is stored.
+
+    Raises SpecError by line and field as applying it would, ModelError as a run would.
+    """
+    spec = checked_text(env, read_text(file), where=str(file))
+    spec = with_upscaler_weights(spec, env.rendering)
+    with env.database.transaction() as tx:
+        stored = spec.slug in campaigns.slugs(tx, env.workspace_id)
+        number = campaigns.get(tx, env.workspace_id, spec.slug).id if stored else None
+    return estimate_of(env, spec, campaign_id=number, price_per_hour=price_per_hour)
 
 
 def estimate_of(

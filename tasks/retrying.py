@@ -44,6 +44,7 @@ def reopen(env: Environment, lease: RunLease, chosen: FailureFilter) -> ReopenCo
 
 def _described(chosen: FailureFilter) -> str:
     parts = [
+        f" of the {len(chosen.run_item_ids)} chosen" if chosen.run_item_ids is not None else "",
         f" with {chosen.error_class}" if chosen.error_class else "",
         f" for a reason that says '{chosen.reason}'" if chosen.reason else "",
         f" more than {chosen.older_than_s:.0f} s ago" if chosen.older_than_s is not None else "",

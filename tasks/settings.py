@@ -14,7 +14,9 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from adloom.catalog import Price
 from adloom.errors import ConfigurationError
+from adloom.prices import parse_price
 from adloom.states import Role
 from storage import StorageLocation
 from tasks.environment import MaskModels, Rendering
@@ -73,6 +75,14 @@ def default_home() -> Path:
     return Path("/var/lib/adloom") if os.geteuid() == 0 else Path("~/.adloom")
 
 
+def _price(text: str) -> str:
+    try:
+        parse_price(text)
+    except ValueError:
+        raise ValueError("must be an amount and a currency, such as 2.50 USD") from None
+    return text
+
+
 FolderPath = Annotated[Path, AfterValidator(_absolute)]
 HttpAddress = Annotated[str, AfterValidator(_http_url)]
 
@@ -107,6 +117,8 @@ class Settings(BaseSettings):
     dashboard_certificate: FolderPath | None = None
     """A TLS certificate (PEM) that the dashboard shows; `dashboard_key` is its key."""
     dashboard_key: FolderPath | None = None
+    gpu_hour_price: Annotated[str, AfterValidator(_price)] | None = None
+    """What an hour of one device costs, such as `2.50 USD`; unset: no costs are shown."""
     review_reasons: str | None = None
     """Why a reviewer may reject, each with the letter pressed after `r`:
     `p=product_altered:Product altered, o=other`."""
@@ -175,6 +187,10 @@ class Settings(BaseSettings):
         """Where the objects are."""
         url = self.storage_url or (self.home / "objects").as_uri()
         return StorageLocation(url, endpoint=self.s3_endpoint)
+
+    def price_per_hour(self) -> Price | None:
+        """`gpu_hour_price` as a price."""
+        return parse_price(self.gpu_hour_price) if self.gpu_hour_price else None
 
     def rendering(self) -> Rendering:
         """How this installation renders."""

@@ -138,9 +138,11 @@ class FailureFilter:
     """Which failed items: all given conditions must hold; ages count from when an item ended.
 
     `error_class` is exact; `reason` is part of the error's class or message, in any case.
+    `run_item_ids` None: any.
     """
 
     run_id: int | None = None
+    run_item_ids: tuple[int, ...] | None = None
     error_class: str | None = None
     reason: str | None = None
     older_than_s: float | None = None

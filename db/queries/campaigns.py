@@ -87,8 +87,13 @@ def list_all(tx: Transaction, ws: int) -> tuple[CampaignRecord, ...]:
     return tuple(_record(row) for row in tx.execute(_SELECT, {"ws": ws, "slug": None}))
 
 
+def slugs(tx: Transaction, ws: int) -> tuple[str, ...]:
+    """The names of all campaigns, in order."""
+    return tuple(sorted(tx.execute(_SLUGS, {"ws": ws}).scalars()))
+
+
 def _no_campaign(tx: Transaction, ws: int, slug: str) -> NotFoundError:
-    return not_found("campaign", [slug], tx.execute(_SLUGS, {"ws": ws}).scalars())
+    return not_found("campaign", [slug], slugs(tx, ws))
 
 
 def _record(row: Any) -> CampaignRecord:

@@ -1,6 +1,7 @@
 """Failed items: selected by run, error and age, and opened again."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import text
 
@@ -10,18 +11,23 @@ from db.queries import runs
 from db.queries.judging import SLOT, slot_of
 from db.queries.run_items import reset_renders
 
-_FAILED = text(f"""
-SELECT i.id, i.run_id, i.render_id, {SLOT}, i.error_class, i.error_message, i.error_retryable,
-    i.attempts, i.ended_at
-FROM run_item i JOIN creative c ON c.id = i.creative_id
-WHERE i.workspace_id = :ws AND i.outcome = 'failed' AND c.recall_id IS NULL
+FAILED_WHERE = """
+i.workspace_id = :ws AND i.outcome = 'failed' AND c.recall_id IS NULL
     AND (CAST(:run AS bigint) IS NULL OR i.run_id = :run)
+    AND (CAST(:items AS bigint[]) IS NULL OR i.id = ANY (CAST(:items AS bigint[])))
     AND (CAST(:error_class AS text) IS NULL OR i.error_class = :error_class)
     AND (CAST(:reason AS text) IS NULL OR strpos(
         lower(i.error_class || ': ' || i.error_message), lower(:reason)) > 0)
     AND (CAST(:older AS float8) IS NULL OR i.ended_at <= now() - make_interval(secs => :older))
     AND (CAST(:newer AS float8) IS NULL OR i.ended_at >= now() - make_interval(secs => :newer))
     AND (NOT :retryable_only OR i.error_retryable)
+"""
+
+_FAILED = text(f"""
+SELECT i.id, i.run_id, i.render_id, {SLOT}, i.error_class, i.error_message, i.error_retryable,
+    i.attempts, i.ended_at
+FROM run_item i JOIN creative c ON c.id = i.creative_id
+WHERE {FAILED_WHERE}
 ORDER BY i.id
 """)
 
@@ -46,15 +52,6 @@ SELECT id FROM render WHERE id = ANY (CAST(:renders AS bigint[])) ORDER BY id FO
 
 def failed_items(tx: Transaction, ws: int, chosen: FailureFilter) -> tuple[FailedItem, ...]:
     """The failed items for which all chosen conditions hold."""
-    values = {
-        "ws": ws,
-        "run": chosen.run_id,
-        "error_class": chosen.error_class,
-        "reason": chosen.reason,
-        "older": chosen.older_than_s,
-        "newer": chosen.newer_than_s,
-        "retryable_only": chosen.retryable_only,
-    }
     return tuple(
         FailedItem(
             run_id=r.run_id,
@@ -67,8 +64,22 @@ def failed_items(tx: Transaction, ws: int, chosen: FailureFilter) -> tuple[Faile
             attempts=r.attempts,
             ended_at=r.ended_at,
         )
-        for r in tx.execute(_FAILED, values)
+        for r in tx.execute(_FAILED, failure_values(ws, chosen))
     )
+
+
+def failure_values(ws: int, chosen: FailureFilter) -> dict[str, Any]:
+    """What `FAILED_WHERE` asks for."""
+    return {
+        "ws": ws,
+        "run": chosen.run_id,
+        "items": None if chosen.run_item_ids is None else list(chosen.run_item_ids),
+        "error_class": chosen.error_class,
+        "reason": chosen.reason,
+        "older": chosen.older_than_s,
+        "newer": chosen.newer_than_s,
+        "retryable_only": chosen.retryable_only,
+    }
 
 
 def reopen(tx: Transaction, ws: int, run_item_ids: Sequence[int]) -> ReopenCounts:

@@ -1,6 +1,6 @@
 """The tables, by subject. `metadata` is what the migrations must amount to."""
 
-from db.schema import access, campaigns, catalog, recalls, renders, runs, workers
+from db.schema import access, campaigns, catalog, figures, recalls, renders, runs, workers
 from db.schema.base import Base
 
 metadata = Base.metadata
@@ -10,6 +10,7 @@ __all__ = [
     "access",
     "campaigns",
     "catalog",
+    "figures",
     "metadata",
     "recalls",
     "renders",

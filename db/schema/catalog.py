@@ -117,6 +117,17 @@ class Product(Base):
             "(sale_price_amount IS NULL) = (sale_price_currency IS NULL)", name="sale_price_whole"
         ),
         Index("ix_product_active", "workspace_id", "id", postgresql_where=text("active")),
+        Index(
+            "ix_product_words",
+            text("to_tsvector('simple', (title || ' ') || brand)"),
+            postgresql_using="gin",
+        ),
+        Index(
+            "ix_product_external_id",
+            "workspace_id",
+            "external_id",
+            postgresql_ops={"external_id": "text_pattern_ops"},
+        ),
     )
     id: Mapped[Id]
     workspace_id: Mapped[WorkspaceId]

@@ -1,0 +1,206 @@
+"""Acts on a run: each says first what it would concern, and afterwards what it did."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from adloom.errors import ConflictError, NotFoundError
+from adloom.run_figures import RunRow
+from dashboard.access import Operator, audit
+from dashboard.commands import Starter
+from dashboard.database import Env, Reading, Workspace
+from dashboard.parameters import IdPath, Search, Text
+from dashboard.run_choice import (
+    MOST_ITEMS,
+    ItemId,
+    Items,
+    failure_filter,
+    in_words,
+    retry_arguments,
+)
+from dashboard.run_watch import watch_of
+from dashboard.templating import page
+from db.queries.dashboard import runs
+from tasks import runs as tasks
+
+router = APIRouter()
+Words = Annotated[Text, Form(max_length=200)]
+
+
+@router.get("/runs/{run}/retry")
+def ask_retry(
+    request: Request,
+    tx: Reading,
+    ws: Workspace,
+    _person: Operator,
+    run: IdPath,
+    error_class: Search = None,
+    reason: Search = None,
+    item: Items = None,
+) -> HTMLResponse:
+    """How many items a retry would open again."""
+    row = runs.row(tx, ws, run)
+    chosen = failure_filter(run, error_class, reason, item)
+    counts = runs.would_retry(tx, ws, chosen)
+    said = [f"{counts.items:,} failed items {in_words(chosen)} are opened again."]
+    if counts.items:
+        said.append(f"{counts.renders:,} renders stand behind them; those that exist are reused.")
+    if counts.permanent:
+        said.append(
+            f"{counts.permanent:,} of them failed for a reason that trying again does not mend by "
+            "itself: mend its cause first."
+        )
+    refusal = _cannot_retry(row) or (None if counts.items else "There is nothing to retry.")
+    fields = [("error_class", error_class or ""), ("reason", reason or "")]
+    fields += [("item", str(n)) for n in item or ()]
+    return _ask(request, row, "retry", "Retry failed items", said, refusal, fields)
+
+
+@router.post("/runs/{run}/retry")
+def retry(
+    request: Request,
+    tx: Reading,
+    ws: Workspace,
+    person: Operator,
+    start: Starter,
+    run: IdPath,
+    error_class: Words = "",
+    reason: Words = "",
+    item: Annotated[list[ItemId] | None, Form(max_length=MOST_ITEMS)] = None,
+) -> RedirectResponse:
+    """Starts `adloom retry` with what was chosen. Raises NotFoundError where nothing failed so."""
+    row = runs.row(tx, ws, run)
+    chosen = failure_filter(run, error_class, reason, item)
+    counts = runs.would_retry(tx, ws, chosen)
+    if refusal := _cannot_retry(row):
+        raise ConflictError(refusal)
+    if not counts.items:
+        raise NotFoundError(f"no failed item {in_words(chosen)}", hint="look at its failures")
+    log = start(retry_arguments(chosen))
+    audit(
+        request, person, act="run.retry", subject=f"run {run}",
+        details={
+            "items": counts.items, "error_class": chosen.error_class, "reason": chosen.reason,
+            "chosen": list(chosen.run_item_ids or ()), "log": log,
+        },
+    )  # fmt: skip
+    return _done(request, run, "retry", counts.items)
+
+
+@router.get("/runs/{run}/cancel")
+def ask_cancel(
+    request: Request, tx: Reading, ws: Workspace, _person: Operator, run: IdPath
+) -> HTMLResponse:
+    """What cancelling would end."""
+    row, counts = runs.row(tx, ws, run), runs.would_cancel(tx, run)
+    said = [
+        f"{counts.items:,} open items end as cancelled; what is judged stays as it is.",
+        f"{counts.renders:,} renders that no other run needs are not made, "
+        f"{counts.batches:,} batches are not begun.",
+        f"{counts.under_way:,} batches under way end between two micro-batches.",
+    ]
+    return _ask(request, row, "cancel", "Cancel the run", said, _ended(row), danger=True)
+
+
+@router.post("/runs/{run}/cancel")
+def cancel(request: Request, env: Env, person: Operator, run: IdPath) -> RedirectResponse:
+    """Cancels a run. Raises ConflictError for one that has ended."""
+    _require_live(tasks.require_run(env, run).state in tasks.ENDED, run)
+    done = tasks.cancel(env, run)
+    audit(
+        request, person, act="run.cancel", subject=f"run {run}",
+        details={"items": done.items, "renders": done.renders, "batches": done.batches},
+    )  # fmt: skip
+    return _done(request, run, "cancel", done.items)
+
+
+@router.get("/runs/{run}/pause")
+def ask_pause(
+    request: Request, tx: Reading, ws: Workspace, _person: Operator, run: IdPath
+) -> HTMLResponse:
+    """What pausing would hold back."""
+    row, counts = runs.row(tx, ws, run), runs.would_cancel(tx, run)
+    said = [
+        f"{counts.batches:,} batches are held back until the run is resumed.",
+        f"{counts.under_way:,} batches under way go on to their end.",
+    ]
+    refusal = _ended(row) or ("The run is paused already." if row.paused_at else None)
+    return _ask(request, row, "pause", "Pause the run", said, refusal)
+
+
+@router.post("/runs/{run}/pause")
+def pause(
+    request: Request, env: Env, tx: Reading, person: Operator, run: IdPath
+) -> RedirectResponse:
+    """Has a run begin no more batches. Raises ConflictError for one that has ended."""
+    tasks.pause(env, run)
+    under_way = runs.would_cancel(tx, run).under_way
+    audit(request, person, act="run.pause", subject=f"run {run}", details={"under_way": under_way})
+    return _done(request, run, "pause", under_way)
+
+
+@router.get("/runs/{run}/resume")
+def ask_resume(
+    request: Request, tx: Reading, ws: Workspace, _person: Operator, run: IdPath
+) -> HTMLResponse:
+    """What resuming would go on with."""
+    row, counts = runs.row(tx, ws, run), runs.would_cancel(tx, run)
+    said = [f"The run goes on with {counts.items:,} open items in {counts.batches:,} batches."]
+    if not row.is_coordinated:
+        said.append("No process carries it out at the moment: one is started.")
+    refusal = _ended(row)
+    if refusal is None and row.paused_at is None and row.is_coordinated:
+        refusal = "The run is under way."
+    return _ask(request, row, "resume", "Resume the run", said, refusal)
+
+
+@router.post("/runs/{run}/resume")
+def resume(
+    request: Request, env: Env, tx: Reading, person: Operator, start: Starter, run: IdPath
+) -> RedirectResponse:
+    """Lets a run go on, and has it executed where nobody does. Raises ConflictError for one that
+    has ended."""
+    held = tasks.go_on(env, run)
+    started = None if held else start(["run", tasks.require_run(env, run).campaign])
+    counts = runs.would_cancel(tx, run)
+    details = {"open": counts.items, "log": started}
+    audit(request, person, act="run.resume", subject=f"run {run}", details=details)
+    return _done(request, run, "resume" if held else "start", counts.items)
+
+
+def _ask(
+    request: Request,
+    row: RunRow,
+    act: str,
+    title: str,
+    said: list[str],
+    refusal: str | None,
+    fields: list[tuple[str, str]] | None = None,
+    *,
+    danger: bool = False,
+) -> HTMLResponse:
+    return page(
+        request, "confirm.html", title=title, row=row, action=f"/runs/{row.id}/{act}", said=said,
+        refusal=refusal, fields=fields or [], danger=danger,
+    )  # fmt: skip
+
+
+def _done(request: Request, run: int, did: str, items: int) -> RedirectResponse:
+    watch_of(request).ask(run)
+    return RedirectResponse(f"/runs/{run}?did={did}&items={items}", status_code=303)
+
+
+def _ended(row: RunRow) -> str | None:
+    return None if row.is_live else f"The run has ended: it is {row.state.value}."
+
+
+def _cannot_retry(row: RunRow) -> str | None:
+    if row.is_live and row.is_coordinated:
+        return "The run is being carried out: wait for its end, then retry what failed."
+    return None
+
+
+def _require_live(has_ended: bool, run: int) -> None:
+    if has_ended:
+        raise ConflictError(f"run {run} has ended", hint="there is nothing to cancel")

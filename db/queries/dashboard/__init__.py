@@ -1,0 +1,1 @@
+"""What the dashboard's pages read: bounded, by index, page by page."""
