@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from adloom.catalog import Price
 from adloom.errors import ConflictError
 from adloom.gates import Gate
 from adloom.keys import rendition_key
@@ -60,6 +61,7 @@ def creative(
         spec=view.spec.to_json(),
         download=f"{name}_{view.creative_id}",
         device_s=_device_s(view),
+        cost=_cost(_device_s(view), dashboard.gpu_hour_price),
         key=secrets.token_hex(16),
         reasons=dashboard.review_reasons,
         can_redraw=view.outcome is Outcome.REJECTED and view.withdrawn is None,
@@ -165,6 +167,13 @@ def _device_s(view: CreativeView) -> float | None:
     """What the render took of a device, as far as it was measured."""
     seconds = view.render.timings.get("render_s") if view.render else None
     return float(seconds) if isinstance(seconds, int | float) else None
+
+
+def _cost(device_s: float | None, per_hour: Price | None) -> str | None:
+    """What the device's time cost; None where the time or the price is not known."""
+    if device_s is None or per_hour is None:
+        return None
+    return f"{float(per_hour.amount) * device_s / 3600:.5f} {per_hour.currency}"
 
 
 def _back(creative: int) -> RedirectResponse:
