@@ -185,6 +185,14 @@ class BudgetReachedError(AdloomError):
     """The run's budget is spent; what was not begun is not made."""
 
 
+class ImageChangedError(ConflictError):
+    """The creative has another image by now than the one that was seen."""
+
+
+class DecidedMeanwhileError(ConflictError):
+    """Somebody else has decided meanwhile."""
+
+
 class LeaseLostError(AdloomError):
     """The lease is held by another process; nothing was written."""
 

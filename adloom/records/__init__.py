@@ -37,6 +37,7 @@ from adloom.records.catalogue import (
 )
 from adloom.records.creatives import CreativeFilter, CreativeView, ProductSummary, ReviewRecord
 from adloom.records.events import RunEvent, WatchedRun
+from adloom.records.history import CreativeItem, StoredVerdict
 from adloom.records.judging import (
     FinishPage,
     FinishPlace,
@@ -47,6 +48,13 @@ from adloom.records.judging import (
     Rendition,
 )
 from adloom.records.recalls import RecallCounts, RecallFilter, RecallRecord
+from adloom.records.reviews import (
+    Claimed,
+    ReviewChoice,
+    ReviewFilter,
+    ReviewWord,
+    Sibling,
+)
 from adloom.records.runs import (
     CancelCounts,
     Conservation,
@@ -74,8 +82,10 @@ __all__ = [
     "CampaignRecord",
     "CancelCounts",
     "Change",
+    "Claimed",
     "Conservation",
     "CreativeFilter",
+    "CreativeItem",
     "CreativeView",
     "FailedItem",
     "FailureFilter",
@@ -108,16 +118,21 @@ __all__ = [
     "RenderWork",
     "Rendition",
     "ReopenCounts",
+    "ReviewChoice",
+    "ReviewFilter",
     "ReviewRecord",
+    "ReviewWord",
     "RunEvent",
     "RunLease",
     "RunRecord",
     "RunSummary",
     "SessionRecord",
+    "Sibling",
     "SignedInBy",
     "Spending",
     "StoredRender",
     "StoredSource",
+    "StoredVerdict",
     "Submission",
     "SyncRecord",
     "SyncState",
