@@ -17,7 +17,7 @@ def adprod_mini(
     ] = 0,
     seed: int = 0,
     workers: int = 2,
-    samples: Annotated[int, typer.Option(help="of light per pixel")] = 32,
+    samples: Annotated[int, typer.Option(help="of light per pixel")] = 16,
     silhouette: Annotated[
         int | None, typer.Option(help="a number: all products share one shape of that number")
     ] = None,
@@ -35,7 +35,7 @@ def adprod_mini(
     from training.adprod_mini.samples import Recipe, check_recipe
     from training.adprod_mini.scenes import Split, split_named
 
-    quality = Quality(samples, max(8, samples * 3 // 4))
+    quality = Quality(samples, max(4, samples // 2))
     lit = find_hdris(hdri)
     wanted = [(out, split, count)]
     if heldout:

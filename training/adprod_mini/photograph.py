@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +27,12 @@ from training.rendering.tracing import (
 )
 
 Picture = NDArray[np.uint8]
-DEPTH: Final = 6
+DEPTH, THROUGH_GLASS = 4, 8
+"""Bounces of light; what is seen through glass needs more."""
+
 FILL: Final = 0.85  # of a reference picture: as `training.scenes_synth.canonical`
+WHOLE: Final = 0.97
+RIM_PX: Final = (5, 5)
 LEAST_GAIN, MOST_GAIN = 0.45, 2.2
 
 
@@ -43,8 +48,8 @@ class Photo:
 class Quality:
     """Samples of light per pixel: of the scene, and of the product on white."""
 
-    scene: int = 32
-    alone: int = 24
+    scene: int = 16
+    alone: int = 8
 
 
 def photograph(
@@ -60,7 +65,8 @@ def photograph(
             "backdrop": stage.backdrop,
             **lighting.emitters,
         }
-        light = render(scene, stage.shot, quality.scene, DEPTH, seed=seed)
+        depth = THROUGH_GLASS if stage.holds_glass else DEPTH
+        light = render(scene, stage.shot, quality.scene, depth, seed=seed)
     return Photo(encoded(_exposed(light, lighting.exposure)), _bytes(mask))
 
 
@@ -79,11 +85,19 @@ def portrait(
         mask = coverage(shapes, shot)
         scene = {**shapes, **_studio(turn_light)}
         light = render(scene, shot, quality.alone, DEPTH, seed=seed, hide_emitters=True)
-    on_white = np.minimum(shoulder(0.95 * light), 1.0) + (1 - mask[..., None])
-    ground = mask < 0.01
-    picture = encoded(on_white)
-    picture[ground] = 255
-    return Photo(picture, _bytes(mask))
+    colour = np.minimum(shoulder(0.95 * _to_the_edge(light, mask)), 1.0)
+    alpha = np.where(mask < 0.01, 0.0, mask)[..., None]
+    return Photo(encoded(colour * alpha + 1 - alpha), _bytes(mask))
+
+
+def _to_the_edge(light: Array, mask: Array) -> Array:
+    """The product's light continued from the pixels that it covers whole to those of its rim,
+    where it is mixed with the dark ground."""
+    whole = (mask > WHOLE).astype(np.float64)
+    near = cv2.blur(whole, RIM_PX)
+    inner = cv2.blur(light * whole[..., None], RIM_PX) / np.maximum(near, 1e-6)[..., None]
+    of_rim = np.where(near[..., None] > 0, inner, light / np.maximum(mask, 0.05)[..., None])
+    return np.where(whole[..., None] > 0, light, of_rim)
 
 
 def _studio(turn_deg: float) -> dict[str, Any]:
@@ -104,7 +118,9 @@ def _exposed(light: Array, mean: float) -> Array:
     luminance = light @ np.array([0.2126, 0.7152, 0.0722])
     # A sun disc or a flame must not darken all the rest.
     level = float(np.minimum(luminance, np.quantile(luminance, 0.97)).mean())
-    gain = float(np.clip(mean / max(level, 1e-6), LEAST_GAIN, MOST_GAIN))
+    gain = float(np.clip(mean / max(level, 1e-6), WHOLE: Final = 0.97
+RIM_PX: Final = (5, 5)
+LEAST_GAIN, MOST_GAIN))
     return np.minimum(shoulder(gain * light), 1.0)
 
 

@@ -24,8 +24,9 @@ PODIUM_HEIGHT: Final = 0.55
 ROOM: Final = 1.5
 """Side of the camera's square, in longer sides of the picture cut from it."""
 
-RELIEF: Final = {"sand": 0.09, "rock": 0.16, "snow": 0.1, "grass": 0.12, "linen": 0.02,
+RELIEF: Final = {"sand": 0.09, "rock": 0.08, "snow": 0.1, "grass": 0.12, "linen": 0.02,
                  "water": 0.05, "satin": 0.05, "velvet": 0.05}  # fmt: skip
+GLASS: Final = ("ice", "drops")
 Emission = dict[str, Any]
 
 
@@ -36,6 +37,7 @@ class Stage:
     parts: list[Part]
     backdrop: Emission
     shot: Shot
+    holds_glass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,8 @@ def draw_framing(
     width, height = native
     size = points.max(axis=0) - points.min(axis=0)
     aspect = float(size[0] / max(size[2], 1e-6))  # as seen, roughly
-    tall = rng.uniform(0.36, 0.66 if podium else 0.74) * height
-    wide = rng.uniform(0.42, 0.82) * width
+    tall = rng.uniform(0.44, 0.66 if podium else 0.76) * height
+    wide = rng.uniform(0.52, 0.86) * width
     longer = min(tall * max(1.0, aspect), wide * max(1.0, 1 / aspect))
     half_h = longer / 2 if aspect <= 1 else longer / aspect / 2
     half_w = longer / 2 if aspect >= 1 else longer * aspect / 2
@@ -105,7 +107,8 @@ def build_stage(
     around = arranged(rng, scene.prop, (float(footprint[0]), float(footprint[1])), half_width)
     parts += [Part(p.mesh.moved(z=ground_z), p.material) for p in around]
     backdrop = _backdrop(rng, scene, aim, framing, end, ground_z)
-    return Stage(parts, backdrop, Shot(aim.camera(), square, framing.window))
+    shot = Shot(aim.camera(), square, framing.window)
+    return Stage(parts, backdrop, shot, holds_glass=scene.prop in GLASS)
 
 
 def _half_view(aim: Aim) -> float:

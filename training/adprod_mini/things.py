@@ -63,7 +63,7 @@ def handbag(draw: Draw) -> list[Part]:
     clasp = whole_box(2.2, 0.5, 1.5, 0.2).moved(y=-1.08 * b, z=0.55 * h)
     hide = materials.satin(leather, 0.4, sheen=0.2)
     return [
-        Part(body, materials.embossed(hide, skin, 0.05)),
+        Part(body, materials.embossed(hide, skin, 0.006)),
         Part(cover, materials.satin(flap, 0.4, sheen=0.2)),
         Part(handle, materials.satin(flap, 0.4)),
         Part(clasp, materials.metal("#dcb66a", 0.18)),
@@ -167,7 +167,7 @@ def camera(draw: Draw) -> list[Part]:
         Part(whole_box(w, 3.4, h, 0.5), draw.coat(draw.brand.main)),
         Part(whole_box(0.98 * w, 3.46, 0.5 * h, 0.2).moved(z=0.2 * h),
              materials.embossed(materials.satin(draw.brand.second, 0.5),
-                                artwork.grain(256, 128, "#808080", 40, 3), 0.03)),
+                                artwork.grain(256, 128, "#808080", 40, 3), 0.006)),
         Part(joined(barrel.turned("x", 90).moved(y=-1.6, z=middle), top), draw.trim()),
         Part(glass.moved(y=-3.9, z=middle), materials.glossy("#15203a", 0.05)),
     ]  # fmt: skip
