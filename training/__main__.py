@@ -1,6 +1,7 @@
 """`python -m training COMMAND`: draw samples, train, look, export. See docs/training.md."""
 
 import json
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated
 import torch
 import typer
 
+from adloom.errors import AdloomError
 from adloom.render_spec import Sampler
 from adloom.weights_bill import BILL_FILE, Part
 from models.refadgen.autoencoder import MiniAutoencoder
@@ -30,7 +32,9 @@ from training.train import check_unused, train_worker
 from training.train_autoencoder import AutoencoderTraining, train
 from training.train_decoder import DecoderTraining, train_decoder
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
 BUCKETS = "buckets.pt"
 ORIGIN = "trained by this project on synthetic data (training/scenes_synth)"
 SHARES = {(128, 128): 0.35, (128, 160): 0.25, (96, 176): 0.2, (176, 96): 0.2}
@@ -289,4 +293,7 @@ def _forget_folders(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except AdloomError as error:
+        sys.exit(str(error))

@@ -118,9 +118,7 @@ def _exposed(light: Array, mean: float) -> Array:
     luminance = light @ np.array([0.2126, 0.7152, 0.0722])
     # A sun disc or a flame must not darken all the rest.
     level = float(np.minimum(luminance, np.quantile(luminance, 0.97)).mean())
-    gain = float(np.clip(mean / max(level, 1e-6), WHOLE: Final = 0.97
-RIM_PX: Final = (5, 5)
-LEAST_GAIN, MOST_GAIN))
+    gain = float(np.clip(mean / max(level, 1e-6), LEAST_GAIN, MOST_GAIN))
     return np.minimum(shoulder(gain * light), 1.0)
 
 
