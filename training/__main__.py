@@ -1,6 +1,8 @@
 """`python -m training COMMAND`: draw samples, train, look, export. See docs/training.md."""
 
 import json
+import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +10,7 @@ from typing import Annotated
 import torch
 import typer
 
+from adloom.errors import AdloomError
 from adloom.render_spec import Sampler
 from adloom.weights_bill import BILL_FILE, Part
 from models.refadgen.autoencoder import MiniAutoencoder
@@ -18,19 +21,29 @@ from models.refadgen.tokens import keep_words
 from models.refadgen.weights import components, write_bill
 from training import evaluation
 from training import shards as sample_shards
+from training.adprod_mini.commands import adprod_mini
+from training.judging.commands import ablate, evaluate
 from training.latents import encode_shard, save_buckets
 from training.parallel import run_together
+from training.recipe import read_recipe
 from training.sheets import write_rows, write_sheet
-from training.train import Training, train_worker
+from training.toy import train_toy
+from training.train import check_unused, train_worker
 from training.train_autoencoder import AutoencoderTraining, train
 from training.train_decoder import DecoderTraining, train_decoder
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
 BUCKETS = "buckets.pt"
 ORIGIN = "trained by this project on synthetic data (training/scenes_synth)"
 SHARES = {(128, 128): 0.35, (128, 160): 0.25, (96, 176): 0.2, (176, 96): 0.2}
 
 Folder = Annotated[Path, typer.Argument(file_okay=False)]
+
+app.command("adprod-mini")(adprod_mini)
+app.command()(evaluate)
+app.command()(ablate)
 
 
 @app.command()
@@ -53,6 +66,10 @@ def adprod(
     annotated_masks: Annotated[
         bool, typer.Option(help="a novel view's own mask, as released, not the ad's")
     ] = False,
+    native: Annotated[
+        str, typer.Option(help="WxH px, one for all: 512x640 as the paper; else mini's four")
+    ] = "",
+    frame: Annotated[str, typer.Option(help="canonical, or aligned as the paper")] = "canonical",
 ) -> None:
     """Cut samples from an AdProd DATASET (`adloom adprod build`) into OUT, as `shards` does."""
     from training.adprod.released import list_triplets
@@ -61,14 +78,27 @@ def adprod(
     listing = list_triplets(dataset, split)
     for name in listing.missing:
         typer.echo(f"missing: {name}", err=True)
-    mask_of = "annotated" if annotated_masks else "ad"
-    for native, share in SHARES.items():
+    for size, share in ({native_size(native): 1.0} if native else SHARES).items():
         problems = write_samples(
-            listing.triplets, out, native, round(count * share), seed=seed, mask_of=mask_of
+            listing.triplets,
+            out,
+            size,
+            round(count * share),
+            seed=seed,
+            mask_of="annotated" if annotated_masks else "ad",
+            aligned=frame == "aligned",
         )
         for problem in problems:
             typer.echo(f"left out: {problem}", err=True)
-        typer.echo(f"{native[0]}x{native[1]}: {round(count * share)} samples")
+        typer.echo(f"{size[0]}x{size[1]}: {round(count * share)} samples")
+
+
+def native_size(written: str) -> tuple[int, int]:
+    """(width, height) px of `512x640`; a usage error for anything else."""
+    width, _, height = written.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise typer.BadParameter(f"{written!r} is no size such as 512x640")
+    return int(width), int(height)
 
 
 @app.command()
@@ -95,9 +125,26 @@ def initialise(vae: Folder, out: Folder, seed: int = 0) -> None:
 
 
 @app.command()
+def start(
+    base: Annotated[str, typer.Argument(help="Stable Diffusion 1.5, 2.1 or XL: folder or hub id")],
+    out: Folder,
+    vae: str | None = None,
+    ip_adapter: str = "h94/IP-Adapter",
+    image_encoder: str = "h94/IP-Adapter",
+    frame: Annotated[str, typer.Option(help="aligned, as the paper; or canonical")] = "aligned",
+) -> None:
+    """Write the paper's untrained RefAdGen around BASE into OUT: see the recipe `paper`."""
+    RefAdGenPipeline.from_stable_diffusion(
+        base, vae, ip_adapter, image_encoder, reference_frame=frame
+    ).save_pretrained(out)
+
+
+@app.command()
 def encode(model: Folder, samples: Folder, out: Folder) -> None:
     """Encode drawn SAMPLES with MODEL's autoencoder and tokenizer into OUT."""
     pipeline = RefAdGenPipeline.from_pretrained(model)
+    if torch.cuda.is_available():
+        pipeline.to("cuda")
     out.mkdir(parents=True, exist_ok=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=False):
         buckets = [encode_shard(pipeline, shard) for shard in sample_shards.read_shards(samples)]
@@ -109,27 +156,46 @@ def train_model(
     model: Folder,
     encoded: Folder,
     out: Folder,
-    minutes: float = 60.0,
-    steps: int = 20000,
-    batch: int = 16,
-    lr: float = 1e-3,
-    seed: int = 0,
-    mask_weight: float = 2.0,
-    channel_weighting: float = 1.0,
+    recipe: Annotated[str, typer.Option(help="mini, paper, or a .yaml file")] = "mini",
+    minutes: Annotated[float | None, typer.Option(help="0: steps alone, exact to resume")] = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+    seed: int | None = None,
+    mask_weight: float | None = None,
+    channel_weighting: float | None = None,
+    save_steps: int | None = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="drawn samples: a sheet of them at every checkpoint")
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option(help="events beside the loss in OUT")] = False,
     workers: Annotated[int, typer.Option(help="processes, each with its own batch")] = 1,
     resume: bool = False,
 ) -> None:
-    """Train MODEL on ENCODED samples; checkpoints, losses and averaged weights go to OUT."""
-    cfg = Training(
-        steps=steps,
-        batch=batch,
-        lr=lr,
-        seed=seed,
-        mask_weight=mask_weight,
-        channel_weighting=channel_weighting,
-        max_minutes=minutes,
+    """Train MODEL on ENCODED samples by a RECIPE; checkpoints, losses and averaged weights go to
+    OUT. On several GPUs: `accelerate launch -m training train …`.
+
+    What is given here replaces what the recipe says.
+    """
+    changes = {
+        "steps": steps,
+        "batch": batch,
+        "lr": lr,
+        "seed": seed,
+        "mask_weight": mask_weight,
+        "channel_weighting": channel_weighting,
+        "save_steps": save_steps,
+        "max_minutes": minutes or None,
+    }
+    cfg = read_recipe(recipe, changes)
+    if minutes == 0:
+        cfg = replace(cfg, max_minutes=None)
+    if not resume:
+        check_unused(out)
+    run_together(
+        workers,
+        partial(train_worker, model, encoded / BUCKETS, out, cfg, resume, validation, tensorboard),
     )
-    run_together(workers, partial(train_worker, model, encoded / BUCKETS, out, cfg, resume))
 
 
 @app.command()
@@ -155,7 +221,19 @@ def sheet(model: Folder, samples: Folder, out: Path, rows: int = 8, seed: int = 
 
 
 @app.command()
-def evaluate(
+def toy(
+    samples: Folder,
+    out: Folder,
+    minutes: Annotated[float, typer.Option(help="of training, of all stages together")] = 2.0,
+    workers: int = 2,
+    seed: int = 0,
+) -> None:
+    """Train a toy on SAMPLES from nothing: autoencoder, latents, RefAdGen, in one go."""
+    typer.echo(train_toy(samples, out, minutes, workers, seed))
+
+
+@app.command("judge-photos")
+def judge_photos(
     model: Folder,
     images: Folder,
     alphas: Folder,
@@ -215,4 +293,7 @@ def _forget_folders(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except AdloomError as error:
+        sys.exit(str(error))

@@ -1,7 +1,7 @@
 """Training samples as the networks see them: encoded once, then held in memory."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from adloom.errors import ModelError, first_line
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.sampling import latent_mask
 from models.refadgen.tokens import token_ids
@@ -20,7 +21,8 @@ ENCODE_BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """N samples of one native size. ads (N, C, h, w) and products (N, C, s, s) are latents,
+    """N samples of one native size. ads (N, C, h, w) and products (N, C, s, s) are latents (aligned
+    products (N, C, h, w)),
     masks (N, 1, h, w) in [0, 1], pixels (N, 3, p, p) uint8 the product pictures at the image
     encoder's size, frames (N, 3), ids (N, L)."""
 
@@ -47,6 +49,10 @@ class Batch:
     frames: Tensor
     ids: Tensor
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
+
 
 def unit_pictures(pictures: NDArray[np.uint8]) -> Tensor:
     """uint8 (N, H, W, 3) -> (N, 3, H, W) in [0, 1]."""
@@ -59,14 +65,13 @@ def encode_shard(pipeline: RefAdGenPipeline, shard: Shard) -> Bucket:
     side = pipeline.image_encoder.config.image_size
 
     def ads(part: slice) -> Tensor:
-        return pipeline.encode_picture(unit_pictures(shard.ads[part])).half()
+        return _latents(pipeline, shard.ads[part])
 
     def products(part: slice) -> Tensor:
-        return pipeline.encode_picture(unit_pictures(shard.products[part])).half()
+        return _latents(pipeline, shard.products[part])
 
     def pixels(part: slice) -> Tensor:
-        small = F.interpolate(unit_pictures(shard.products[part]), (side, side), mode="area")
-        return (small * 255).round().byte()
+        return (_middle_square(unit_pictures(shard.products[part]), side) * 255).round().byte()
 
     latents = torch.cat(list(_chunks(ads, len(shard))))
     masks = torch.from_numpy(np.ascontiguousarray(shard.masks))[:, None].float() / 255
@@ -82,6 +87,22 @@ def encode_shard(pipeline: RefAdGenPipeline, shard: Shard) -> Bucket:
     )
 
 
+def _latents(pipeline: RefAdGenPipeline, pictures: NDArray[np.uint8]) -> Tensor:
+    given = unit_pictures(pictures).to(pipeline.device, pipeline.vae.dtype)
+    return pipeline.encode_picture(given).half().cpu()
+
+
+def _middle_square(pictures: Tensor, side: int) -> Tensor:
+    """(N, 3, H, W) -> (N, 3, side, side): the shorter side brought to `side`, the middle cut out,
+    as the image encoder has it (`models.refadgen.pictures`)."""
+    height, width = pictures.shape[-2:]
+    short = min(height, width)
+    size = side * height // short, side * width // short
+    small = F.interpolate(pictures, size, mode="area")
+    top, left = (size[0] - side) // 2, (size[1] - side) // 2
+    return small[..., top : top + side, left : left + side]
+
+
 def _chunks(work: Callable[[slice], Tensor], count: int) -> Iterator[Tensor]:
     for start in range(0, count, ENCODE_BATCH):
         yield work(slice(start, min(count, start + ENCODE_BATCH)))
@@ -93,7 +114,17 @@ def save_buckets(path: Path, buckets: list[Bucket]) -> None:
 
 
 def load_buckets(path: Path) -> list[Bucket]:
-    return [Bucket(**fields) for fields in torch.load(path, weights_only=True)]
+    """The buckets, mapped: rows are read from the disk as they are drawn. ModelError where there
+    are none."""
+    try:
+        stored = torch.load(path, weights_only=True, mmap=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"the encoded samples cannot be read: {first_line(error)}",
+            where=str(path),
+            hint="make them with `python -m training encode`",
+        ) from error
+    return [Bucket(**bucket) for bucket in stored]
 
 
 def draw_batch(buckets: list[Bucket], size: int, rng: np.random.Generator) -> Batch:

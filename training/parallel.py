@@ -10,11 +10,16 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from accelerate import Accelerator
+from accelerate.utils import is_tensorboard_available
 from torch import Tensor, nn
+
+from adloom.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,26 @@ class Workers:
 ALONE = Workers()
 
 
+def accelerator_of(workers: Workers, tracked: Path | None = None) -> tuple[Accelerator, Workers]:
+    """The device to train on and the workers it is trained with: those of `run_together`, else of
+    `accelerate launch`, else this process alone. tracked: where TensorBoard's events go.
+
+    ModelError where TensorBoard is asked for and not installed.
+    """
+    options: dict[str, Any] = {}
+    if tracked is not None:
+        if not is_tensorboard_available():
+            raise ModelError(
+                "TensorBoard is not installed", hint="pip install 'adloom[tensorboard]'"
+            )
+        options = {"log_with": "tensorboard", "project_dir": str(tracked)}
+    # Those of `run_together` are of this machine's cores.
+    accelerator = Accelerator(cpu=workers.count > 1, **options)
+    if tracked is not None:
+        accelerator.init_trackers("tensorboard")
+    return accelerator, Workers(accelerator.process_index, accelerator.num_processes)
+
+
 def run_together(count: int, work: Callable[[Workers], None]) -> None:
     """`work` in `count` processes; in this one if there is but one. It must be picklable. An
     error in one of them ends all and is raised here."""
@@ -77,6 +102,8 @@ def _join(rank: int, count: int, meeting: Path, work: Callable[[Workers], None])
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=meeting.as_uri(), rank=rank, world_size=count)
+    # accelerate looks here before it asks the process group.
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
     try:
         work(Workers(rank, count))
     finally:

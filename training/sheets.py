@@ -40,6 +40,7 @@ def _write(blocks: Sequence[Sequence[Picture]], out: Path) -> None:
 def _block(
     pipeline: RefAdGenPipeline, shard: Shard, rng: np.random.Generator, rows: int
 ) -> list[Picture]:
+    rows = min(rows, len(shard))
     chosen = np.sort(rng.choice(len(shard), rows, replace=False))
     features = pipeline.encode_references(unit_pictures(shard.products[chosen]))
     masks = torch.from_numpy(shard.masks[chosen])[:, None].float() / 255
@@ -51,7 +52,7 @@ def _block(
         pictures = pipeline.render(
             captions, [""] * rows, features.select(products), masks, frames, order
         )
-        made.append((pictures * 255).round().byte().permute(0, 2, 3, 1).numpy())
+        made.append((pictures * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
     lines: list[Picture] = []
     for k, i in enumerate(chosen):
         grey = np.repeat(shard.masks[i][..., None], 3, axis=2)

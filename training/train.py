@@ -1,68 +1,39 @@
-"""Train RefAdGen: both U-Nets, the AFMs, the Resampler and `mini`'s own encoders.
+"""Train RefAdGen: as the paper does from Stable Diffusion, or `mini` from nothing.
 
-The loss is the v-prediction's square error, weighted 1 + 2 M' so that the product counts more.
-Dropped conditions: the image encoder's pixels are set to zero, the text is empty.
+The same loop on a laptop's cores and on GPUs: accelerate says on which device, among how many
+processes, and keeps the trackers; `Workers` averages the gradients.
 """
 
-import csv
-import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from adloom.errors import ModelError
-from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.pipeline import RefAdGenPipeline
-from models.refadgen.tokens import token_ids
-from training.conditions import fusion_of
+from training.checkpoints import WEIGHTS, read_checkpoint, restore, write_checkpoint
 from training.ema import MovingAverage
 from training.latents import Batch, Bucket, draw_batch, load_buckets
-from training.parallel import ALONE, Workers
-from training.schedule import warmup_cosine
+from training.objective import Objective
+from training.parallel import ALONE, Workers, accelerator_of
+from training.recipe import Training
+from training.run_log import RunLog
+from training.schedule import rate_factor
+from training.shards import Shard, read_shards
+from training.sheets import write_sheet
 from training.threads import ThreadChooser
+from training.trainable import choose_trainable
 
-TRAINED = ("unet", "reference_unet", "text_encoder", "image_encoder", "resampler")
-WEIGHTS, LOSSES = "state.safetensors", "loss.csv"
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """How to train. batch: of each worker. Rates of dropped conditions: image alone, text alone,
-    both. A run ends after `steps` or `max_minutes`, whichever comes first; the learning rate
-    falls with the nearer end.
-    channel_weighting: power of the latent channels' spread in the loss, 0 weighs them alike, 2
-    as their pixels do."""
-
-    steps: int = 20000
-    batch: int = 16
-    lr: float = 1e-3
-    warmup: int = 200
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    drop_image: float = 0.10
-    drop_text: float = 0.10
-    drop_both: float = 0.05
-    mask_weight: float = 2.0
-    channel_weighting: float = 1.0
-    ema_decay: float = 0.999
-    seed: int = 0
-    max_minutes: float = 60.0
-    save_minutes: float = 5.0
-    log_every: int = 20
-    bf16: bool = True
-    threads: tuple[int, ...] = (2, 1)
+SHEET_ROWS = 3
 
 
 class Trainer:
-    """One run over encoded buckets: steps, checkpoints, the loss log in `folder`."""
+    """One run over encoded buckets: steps, checkpoints, the loss log in `folder`, and with
+    `validation` shards a sheet of renders beside every checkpoint."""
 
     def __init__(
         self,
@@ -71,117 +42,86 @@ class Trainer:
         cfg: Training,
         folder: Path,
         workers: Workers = ALONE,
+        accelerator: Accelerator | None = None,
+        validation: Sequence[Shard] = (),
     ) -> None:
         torch.manual_seed(cfg.seed)
         self.pipeline, self.buckets, self.cfg, self.folder = pipeline, buckets, cfg, folder
-        self.workers = workers
+        self.workers, self.validation = workers, validation
         folder.mkdir(parents=True, exist_ok=True)
-        networks = [getattr(pipeline, name) for name in TRAINED]
-        for network in networks:
-            network.requires_grad_(True).train()
-        pipeline.vae.requires_grad_(False)
-        pipeline.reference_unet.freeze_unread()
-        self.parameters = [p for n in networks for p in n.parameters() if p.requires_grad]
+        if accelerator is not None:
+            pipeline.to(accelerator.device)
+        self.trained = choose_trainable(pipeline, cfg.trainable)
+        self.parameters = list(self.trained.values())
+        for network in pipeline.networks.values():
+            network.train(any(p.requires_grad for p in network.parameters()))
+        if cfg.gradient_checkpointing:
+            pipeline.unet.enable_gradient_checkpointing()
+            pipeline.reference_unet.enable_gradient_checkpointing()
         self.ema = MovingAverage(self.parameters, cfg.ema_decay)
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=cfg.lr, weight_decay=cfg.weight_decay, betas=(0.9, 0.99), fused=True
+            self.parameters, cfg.lr, cfg.betas, weight_decay=cfg.weight_decay, fused=True
         )
-        self.channel_weights = channel_weights(pipeline, cfg.channel_weighting)
-        self.empty_ids = token_ids(pipeline.tokenizer, [""])
+        self.objective = Objective(pipeline, cfg)
+        self.log = RunLog(folder, accelerator)
+        self.steps = cfg.steps_over(sum(len(b) for b in buckets), workers.count)
         self.step, self.seconds = 0, 0.0
+        self._losses: list[float] = []
         self._began = 0, 0.0
 
     def run(self) -> None:
         """Train to the end, saving on the way."""
         self._began = self.step, self.seconds
         clock, saved = time.monotonic() - self.seconds, time.monotonic()
-        losses: list[float] = []
-        threads = ThreadChooser(self.cfg.threads if self.workers.count == 1 else (1,))
+        threads = ThreadChooser(self._threads())
         while (progress := self.workers.agree(self._progress())) < 1:
             threads.before_step()
-            losses.append(self._advance(progress))
+            self._losses.append(self._advance(progress))
             self.seconds = time.monotonic() - clock
             if self.step % self.cfg.log_every == 0:
-                self._log(losses, threads.current)
-                losses = []
-            if time.monotonic() - saved > 60 * self.cfg.save_minutes:
+                self._report(threads.current)
+            if self._is_due(time.monotonic() - saved):
                 self.save()
                 saved = time.monotonic()
         self.save()
 
     def save(self) -> None:
-        """Rank 0 writes a checkpoint to resume from, and the averaged weights as a pipeline in
-        `ema/`."""
+        """Rank 0 writes a checkpoint to resume from, the averaged weights as a pipeline in `ema/`,
+        and the validation's sheet."""
         if not self.workers.leads:
             return
-        tensors = dict(self._optimizer_tensors())
-        tensors |= {f"weight.{i}": p.detach() for i, p in enumerate(self.parameters)}
-        tensors |= self.ema.state()
-        # Step and weights lie in one file: no kill can part them.
-        state = {"step": self.step, "seconds": self.seconds, "config": asdict(self.cfg)}
-        metadata = {name: json.dumps(value) for name, value in state.items()}
-        temporary = self.folder / f"{WEIGHTS}.tmp"
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata)
-        temporary.replace(self.folder / WEIGHTS)
+        progress = self.step, self.seconds, self._losses
+        write_checkpoint(self.folder, self.parameters, self.optimizer, self.ema, self.cfg, progress)
         self.ema.swap()
-        self.pipeline.save_pretrained(self.folder / "ema")
-        self.ema.swap()
+        try:
+            self.pipeline.save_pretrained(self.folder / "ema")
+            if self.validation:
+                sheet = self.folder / "sheets" / f"{self.step:07d}.png"
+                write_sheet(self.pipeline, self.validation, sheet, SHEET_ROWS, seed=0)
+        finally:
+            self.ema.swap()
 
     def resume(self) -> None:
         """Continue from `folder`'s checkpoint; ModelError where it is damaged or does not fit."""
-        step, seconds, tensors = read_checkpoint(self.folder)
-        if sum(k.startswith("weight.") for k in tensors) != len(self.parameters):
-            raise ModelError(
-                "the checkpoint is of another configuration",
-                where=str(self.folder / WEIGHTS),
-                hint="resume with the configuration it was trained with",
-            )
-        self.step, self.seconds = step, seconds
-        with torch.no_grad():
-            for i, p in enumerate(self.parameters):
-                p.copy_(tensors[f"weight.{i}"])
-        self.ema.load(tensors, self.step)
-        self._load_optimizer(tensors)
+        found = read_checkpoint(self.folder)
+        restore(found, self.folder, self.parameters, self.optimizer, self.ema)
+        self.step, self.seconds, self._losses = found.step, found.seconds, found.losses
+        if self.workers.leads:
+            self.log.forget_after(self.step)
 
     def loss(self, batch: Batch, rng: np.random.Generator) -> Tensor:
-        """The weighted v-prediction error of a batch at random timesteps."""
-        pipeline, cfg = self.pipeline, self.cfg
-        ids, pixels = self._drop(batch, rng)
-        noise = torch.from_numpy(rng.standard_normal(batch.ads.shape, np.float32))
-        t = stratified_timesteps(len(ids), pipeline.scheduler.config.num_train_timesteps, rng)
-        noisy = pipeline.scheduler.add_noise(batch.ads, noise, t)
-        target = pipeline.scheduler.get_velocity(batch.ads, noise, t)
-        # On a CPU the fused attention's backward pass is slower than plain matrix products.
-        with (
-            torch.autocast("cpu", torch.bfloat16, enabled=cfg.bf16),
-            sdpa_kernel(SDPBackend.MATH),
-        ):
-            text = pipeline.text_encoder(ids).last_hidden_state
-            fusion = fusion_of(pipeline, batch, pixels)
-            predicted = pipeline.unet.predict(noisy, batch.masks, t, text, fusion)
-        weight = 1 + cfg.mask_weight * batch.masks
-        error = self.channel_weights * (predicted.float() - target).square()
-        return (weight * error).mean() / weight.mean()
-
-    def _drop(self, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        cfg = self.cfg
-        draw = torch.from_numpy(rng.random(len(batch.ids)))
-        both = draw < cfg.drop_both
-        image = both | ((draw >= cfg.drop_both) & (draw < cfg.drop_both + cfg.drop_image))
-        text = both | (draw >= 1 - cfg.drop_text)
-        ids = torch.where(text[:, None], self.empty_ids, batch.ids)
-        pixels = self.pipeline.encoder_pixels(batch.pixels)
-        return ids, pixels * ~image[:, None, None, None]
+        """The objective of a batch, on the device that is trained on."""
+        return self.objective(batch.to(self.objective.device), rng)
 
     def _advance(self, progress: float) -> float:
-        rate = self.cfg.lr * warmup_cosine(self.step, self.cfg.warmup, progress)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self._rate(progress)
         # Resuming draws the same batches; every worker draws its own.
         rng = np.random.default_rng([self.cfg.seed, self.step, *self._rank_seed()])
-        loss = self.loss(draw_batch(self.buckets, self.cfg.batch, rng), rng)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        with self.objective.attention():
+            loss = self.loss(draw_batch(self.buckets, self.cfg.batch, rng), rng)
+            loss.backward()
         self.workers.average_gradients(self.parameters)
         nn.utils.clip_grad_norm_(self.parameters, self.cfg.clip)
         self.optimizer.step()
@@ -189,81 +129,66 @@ class Trainer:
         self.step += 1
         return self.workers.average(loss.detach())
 
+    def _rate(self, progress: float) -> float:
+        cfg = self.cfg
+        return cfg.lr * rate_factor(cfg.schedule, self.step, cfg.warmup, progress)
+
     def _rank_seed(self) -> tuple[int, ...]:
         return () if self.workers.leads else (self.workers.rank,)
 
-    def _progress(self) -> float:
-        return max(self.step / self.cfg.steps, self.seconds / (60 * self.cfg.max_minutes))
+    def _threads(self) -> tuple[int, ...]:
+        """Another number of threads adds up in another order: an exact run keeps to one number."""
+        if self.workers.count > 1:
+            return (1,)
+        return self.cfg.threads[:1] if self.cfg.is_exact else self.cfg.threads
 
-    def _log(self, losses: list[float], threads: int) -> None:
+    def _progress(self) -> float:
+        limit = self.cfg.max_minutes
+        by_clock = 0.0 if limit is None else self.seconds / (60 * limit)
+        return max(self.step / self.steps, by_clock)
+
+    def _is_due(self, since_saved_s: float) -> bool:
+        """Whether to save now. Every process must come to the same answer only where it matters:
+        rank 0 alone writes."""
+        cfg = self.cfg
+        by_steps = cfg.save_steps > 0 and self.step % cfg.save_steps == 0
+        return by_steps or (cfg.save_minutes > 0 and since_saved_s > 60 * cfg.save_minutes)
+
+    def _report(self, threads: int) -> None:
+        losses, self._losses = self._losses, []
         if not self.workers.leads:
             return
-        path = self.folder / LOSSES
-        row = self.step, round(self.seconds, 1), round(float(np.mean(losses)), 5)
-        with path.open("a", newline="") as f:
-            writer = csv.writer(f)
-            if f.tell() == 0:
-                writer.writerow(("step", "seconds", "loss"))
-            writer.writerow(row)
         rate = (self.step - self._began[0]) / max(1e-9, self.seconds - self._began[1])
         samples = rate * self.cfg.batch * self.workers.count
         speed = f"{samples:.1f} samples/s, {self.workers.count} workers of {threads} threads"
-        print(f"step {row[0]} {row[1]:.0f}s loss {row[2]:.4f}, {speed}", flush=True)
-
-    def _optimizer_tensors(self) -> Iterator[tuple[str, Tensor]]:
-        for i, p in enumerate(self.parameters):
-            for name, value in self.optimizer.state[p].items():
-                yield f"adam.{i}.{name}", torch.as_tensor(value)
-
-    def _load_optimizer(self, tensors: dict[str, Tensor]) -> None:
-        for i, p in enumerate(self.parameters):
-            found = {
-                k.rsplit(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"adam.{i}.")
-            }
-            self.optimizer.state[p].update(found)
+        learning = self.optimizer.param_groups[0]["lr"]
+        self.log.write(self.step, self.seconds, float(np.mean(losses)), learning, speed)
 
 
-def read_checkpoint(folder: Path) -> tuple[int, float, dict[str, Tensor]]:
-    """Steps taken, seconds spent, tensors; ModelError where there is none or it is damaged."""
-    path = folder / WEIGHTS
-    try:
-        with safe_open(path, "pt") as file:
-            state = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return int(json.loads(state["step"])), float(json.loads(state["seconds"])), tensors
-    except FileNotFoundError as missing:
+def check_unused(out: Path) -> None:
+    """ModelError where a run lies already: it would be overwritten."""
+    if (out / WEIGHTS).exists():
         raise ModelError(
-            "no checkpoint to resume from", where=str(folder), hint="train without --resume"
-        ) from missing
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(
-            f"the checkpoint is damaged: {error}",
-            where=str(path),
-            hint="train without --resume, or from a copy of the checkpoint",
-        ) from error
+            "a run lies there already", where=str(out), hint="go on with --resume, or another OUT"
+        )
 
 
 def train_worker(
-    model: Path, encoded: Path, out: Path, cfg: Training, resume: bool, workers: Workers
+    model: Path,
+    encoded: Path,
+    out: Path,
+    cfg: Training,
+    resume: bool,
+    validation: Path | None,
+    tensorboard: bool,
+    workers: Workers,
 ) -> None:
     """One worker's run: the pipeline in `model`, the buckets in `encoded`, results to `out`."""
+    accelerator, workers = accelerator_of(workers, out if tensorboard else None)
     pipeline = RefAdGenPipeline.from_pretrained(model)
-    trainer = Trainer(pipeline, load_buckets(encoded), cfg, out, workers)
+    shards = read_shards(validation) if validation is not None else []
+    trainer = Trainer(pipeline, load_buckets(encoded), cfg, out, workers, accelerator, shards)
     if resume:
         trainer.resume()
     trainer.run()
-
-
-def channel_weights(pipeline: RefAdGenPipeline, power: float) -> Tensor:
-    """(1, C, 1, 1) of mean 1; ones for an autoencoder whose channels are not ranked."""
-    if not isinstance(pipeline.vae, MiniAutoencoder):
-        return torch.ones(1, 1, 1, 1)
-    weights = pipeline.vae.channel_spread().float() ** power
-    return (weights / weights.mean()).view(1, -1, 1, 1)
-
-
-def stratified_timesteps(count: int, steps: int, rng: np.random.Generator) -> Tensor:
-    """`count` timesteps in [0, steps), evenly spread from a random start: less variance than
-    independent draws, the same distribution of each."""
-    spread = (rng.random() + np.arange(count) / count) % 1.0
-    return torch.from_numpy((rng.permutation(spread) * steps).astype(np.int64))
+    accelerator.end_training()

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from .surfaces import Array
+from training.rendering.surfaces import Array
+from training.rendering.tone import shoulder
 
 COVERED = 0.004
 """The share of a pixel from which on it counts as the product's."""
@@ -52,18 +52,4 @@ def _filled(shade: Array, floor: Array, sigmas: Sequence[float]) -> Array:
 
 def exposed(light: Array) -> Array:
     """The product's light with the print's exposure, contrast and soft highlights."""
-    return _shoulder(_EXPOSURE * light**_CONTRAST)
-
-
-def _shoulder(linear: Array, start: float = 0.72) -> Array:
-    """Rolls highlights off towards 1, so that they keep colour and shape; darker is untouched."""
-    room = 1.0 - start
-    over = np.maximum(linear - start, 0.0)
-    return np.where(linear > start, start + room * over / (over + room), linear)
-
-
-def encoded(linear: Array) -> NDArray[np.uint8]:
-    """Linear light as 8-bit sRGB."""
-    power = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, power)
-    return (np.clip(encoded, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
+    return shoulder(_EXPOSURE * light**_CONTRAST)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .studio import Part, View
+from training.rendering.tracing import Part, View
 
 
 @dataclass(frozen=True, slots=True)

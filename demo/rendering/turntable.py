@@ -6,10 +6,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from .studio import Part, Shot, View, camera_for, coverage, on_the_set, shape_of
-from .surfaces import Array
+from training.rendering.surfaces import Array
+from training.rendering.tracing import (
+    Part,
+    Shot,
+    View,
+    camera_for,
+    coverage,
+    on_the_set,
+    shapes_of,
+    vertices_of,
+)
 
 
 def silhouettes(
@@ -18,16 +25,11 @@ def silhouettes(
     """How much of each pixel the product covers, (size, size) in [0, 1], turned by each further
     yaw before the camera that photographs `view`. The camera does not follow."""
     stood = on_the_set(list(parts), view)
-    camera = camera_for(np.concatenate([p.mesh.vertices for p in stood]), view)
+    camera = camera_for(vertices_of(stood), view)
     found: list[Array] = []
     for yaw_deg in yaws_deg:
         with TemporaryDirectory() as folder:
-            shapes = {
-                f"part{k}": shape_of(
-                    Part(part.mesh.turned("z", yaw_deg), part.material),
-                    Path(folder) / f"part{k}.ply",
-                )
-                for k, part in enumerate(stood)
-            }
+            turned = [Part(p.mesh.turned("z", yaw_deg), p.material) for p in stood]
+            shapes = shapes_of(turned, Path(folder))
             found.append(coverage(shapes, Shot(camera, size_px)))
     return found

@@ -48,6 +48,19 @@ class IdentityNetwork(nn.Module):
         features = self._net.extract_features((views - 127) / 128)
         return F.normalize(features.mean((2, 3)), dim=1)
 
+    @torch.no_grad()
+    def maps(self, views: Tensor) -> list[Tensor]:
+        """Feature maps (B, C, h, w) of (B, 3, H, W) 0..255, the last before each halving: at H / 2,
+        H / 4 … H / 32."""
+        x = self._net._swish(self._net._bn0(self._net._conv_stem((views - 127) / 128)))
+        found: list[Tensor] = []
+        for block in self._net._blocks:
+            made = block(x)
+            if made.shape[-1] < x.shape[-1]:
+                found.append(x)
+            x = made
+        return [*found, x]
+
     def features(self, views: Sequence[Rgb]) -> NDArray[np.float32]:
         """(B, 1280) features of B views of one size.
 

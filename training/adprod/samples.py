@@ -164,17 +164,21 @@ def write_samples(
     *,
     seed: int,
     mask_of: MaskOf = "ad",
+    aligned: bool = False,
 ) -> list[str]:
     """`count` samples of one native size as a shard (`training.shards`), triplets in random order,
     each as often as the others; what was wrong with those that cannot be used. The arrays are
-    filled on disk. The same arguments write the same bytes."""
+    filled on disk. The same arguments write the same bytes.
+
+    aligned: product pictures under the ad's own window, for models of the `aligned` frame.
+    """
     rng = np.random.default_rng([seed, *native])
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{native[0]}x{native[1]}"
     usable, problems = list(rng.permutation(len(triplets))), []
     arrays = {
         name: np.lib.format.open_memmap(folder / f"{stem}.{name}.npy", "w+", dtype, (count, *shape))
-        for name, (dtype, shape) in _layout(native).items()
+        for name, (dtype, shape) in _layout(native, aligned).items()
     }
     captions: list[str] = []
     turn = 0
@@ -191,7 +195,8 @@ def write_samples(
             continue
         turn += 1
         row = len(captions)
-        parts = sample.ad, sample.mask, sample.canonical, sample.frame
+        product = sample.product if aligned else sample.canonical
+        parts = sample.ad, sample.mask, product, sample.frame
         for name, part in zip(ARRAYS, parts, strict=True):
             arrays[name][row] = part
         captions.append(sample.caption)
@@ -201,9 +206,11 @@ def write_samples(
     return problems
 
 
-def _layout(native: tuple[int, int]) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
+def _layout(
+    native: tuple[int, int], aligned: bool
+) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
     width, height = native
-    square = REFERENCE_SIZE, REFERENCE_SIZE, 3
-    shapes = (height, width, 3), (height, width), square, (3,)
+    product = (height, width, 3) if aligned else (REFERENCE_SIZE, REFERENCE_SIZE, 3)
+    shapes = (height, width, 3), (height, width), product, (3,)
     kinds = np.uint8, np.uint8, np.uint8, np.float32
     return dict(zip(ARRAYS, zip(kinds, shapes, strict=True), strict=True))

@@ -2,10 +2,19 @@
 
 import numpy as np
 
-from demo.rendering import artwork, materials
 from demo.rendering.product import Product
-from demo.rendering.studio import Part, View
-from demo.rendering.surfaces import Mesh, curve, fillet, joined, loft, rounded_box, squircle, tube
+from training.rendering import artwork, materials
+from training.rendering.surfaces import (
+    Mesh,
+    curve,
+    fillet,
+    joined,
+    loft,
+    rounded_box,
+    squircle,
+    tube,
+)
+from training.rendering.tracing import Part, View
 
 
 def notebook() -> list[Part]:

@@ -3,10 +3,9 @@
 import numpy as np
 from PIL import Image
 
-from demo.rendering import artwork, materials
 from demo.rendering.product import Product
-from demo.rendering.studio import Part, View
-from demo.rendering.surfaces import (
+from training.rendering import artwork, materials
+from training.rendering.surfaces import (
     Mesh,
     curve,
     fillet,
@@ -17,6 +16,7 @@ from demo.rendering.surfaces import (
     squircle,
     tube,
 )
+from training.rendering.tracing import Part, View
 
 
 def perfume() -> list[Part]:

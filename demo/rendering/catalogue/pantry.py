@@ -3,11 +3,11 @@
 import numpy as np
 from PIL import Image
 
-from demo.rendering import artwork, materials
-from demo.rendering.artwork import Sheet
 from demo.rendering.product import Product
-from demo.rendering.studio import Part, View
-from demo.rendering.surfaces import Mesh, fillet, joined, lathe, rounded_box, squircle, tube
+from training.rendering import artwork, materials
+from training.rendering.artwork import Sheet
+from training.rendering.surfaces import Mesh, fillet, joined, lathe, rounded_box, squircle, tube
+from training.rendering.tracing import Part, View
 
 _STEEL = "#d3d5d8"
 

@@ -3,10 +3,10 @@
 import numpy as np
 from PIL import Image
 
-from demo.rendering import artwork, materials
 from demo.rendering.product import Product
-from demo.rendering.studio import Part, View
-from demo.rendering.surfaces import Mesh, curve, fillet, joined, lathe, sphere, squircle, tube
+from training.rendering import artwork, materials
+from training.rendering.surfaces import Mesh, curve, fillet, joined, lathe, sphere, squircle, tube
+from training.rendering.tracing import Part, View
 
 
 def speaker() -> list[Part]:

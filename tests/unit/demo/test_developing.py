@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo.rendering.developing import encoded, exposed, floor_shade, smooth_light
+from demo.rendering.developing import exposed, floor_shade, smooth_light
+from training.rendering.tone import encoded
 
 
 def disc(size: int, radius: float) -> np.ndarray:

@@ -11,7 +11,8 @@ from tests.unit.refadgen.conftest import small_pipeline
 from tests.unit.training.conftest import NATIVES, drawn_shard
 from training.latents import encode_shard
 from training.parallel import Workers, run_together
-from training.train import Trainer, Training
+from training.recipe import Training
+from training.train import Trainer
 
 
 def _average(folder: Path, workers: Workers) -> None:

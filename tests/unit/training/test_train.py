@@ -11,8 +11,11 @@ from safetensors.torch import save_file
 from adloom.errors import ModelError
 from models.refadgen.pipeline import RefAdGenPipeline
 from tests.unit.refadgen.conftest import small_pipeline
+from training.checkpoints import read_checkpoint
 from training.latents import Bucket, draw_batch, load_buckets, save_buckets
-from training.train import Trainer, Training, read_checkpoint, stratified_timesteps
+from training.objective import stratified_timesteps
+from training.recipe import Training
+from training.train import Trainer
 
 SHORT = Training(
     steps=40,
@@ -98,9 +101,9 @@ def test_step_and_weights_lie_in_one_file(
     trainer.step, trainer.seconds = 7, 1.5
     trainer.save()
     assert {p.name for p in tmp_path.iterdir()} == {"state.safetensors", "ema"}
-    step, seconds, tensors = read_checkpoint(tmp_path)
-    assert (step, seconds) == (7, 1.5)
-    assert torch.equal(tensors["weight.0"], trainer.parameters[0])
+    found = read_checkpoint(tmp_path)
+    assert (found.step, found.seconds) == (7, 1.5)
+    assert torch.equal(found.tensors["weight.0"], trainer.parameters[0])
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -111,7 +114,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=r"state\.safetensors: the checkpoint is damaged"):
             read_checkpoint(tmp_path)
     save_file(whole, path, {"step": "7", "seconds": "1.5"})
-    assert read_checkpoint(tmp_path)[:2] == (7, 1.5)
+    assert read_checkpoint(tmp_path).step == 7
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(ModelError, match="the checkpoint is damaged"):
         read_checkpoint(tmp_path)
@@ -124,9 +127,9 @@ def test_conditions_are_dropped_at_their_rates(
     rng = np.random.default_rng(0)
     no_image = no_text = neither = 0
     for _ in range(300):
-        ids, pixels = trainer._drop(draw_batch(buckets, 8, rng), rng)
+        ids, pixels = trainer.objective.dropped(draw_batch(buckets, 8, rng), rng)
         image = (pixels == 0).flatten(1).all(1)
-        text = (ids == trainer.empty_ids).all(1)
+        text = (ids == trainer.objective.empty_ids).all(1)
         neither += int((image & text).sum())
         no_image += int(image.sum())
         no_text += int(text.sum())

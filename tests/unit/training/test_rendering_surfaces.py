@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo.rendering.surfaces import (
+from training.rendering.surfaces import (
     Mesh,
     fillet,
     joined,

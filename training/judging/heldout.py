@@ -1,0 +1,124 @@
+"""Held-out samples as pictures: what is rendered, and the truth that it is judged by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.refadgen.pipeline import RefAdGenPipeline
+from training.adprod_mini.dataset import read_rows
+from training.latents import unit_pictures
+from training.shards import Shard, read_shards
+
+Picture = NDArray[np.uint8]
+BATCH = 8
+SEED_STRIDE = 100_003
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """One held-out sample: the true ad (H, W, 3), where the product stands in it, the reference
+    picture, the product frame, the caption, and what is shown by name."""
+
+    ad: Picture
+    mask: Picture
+    reference: Picture
+    frame: tuple[float, float, float]
+    caption: str
+    shown: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How pictures are rendered; without the mask for models that were trained without it."""
+
+    steps: int = 12
+    guidance: float = 4.0
+    reference_scale: float = 1.0
+    with_mask: bool = True
+
+
+def read_truths(folder: Path, count: int, view: int = 0) -> list[Truth]:
+    """At most `count` samples, spread evenly over the shards, each ad once, its product seen from
+    the ad's own side (view 0) or another. ModelError where the folder does not say what it
+    shows."""
+    found: list[Truth] = []
+    for shard in read_shards(folder):
+        rows = read_rows(folder, shard.native)
+        found += [_truth(shard, i, row) for i, row in enumerate(rows) if row["view"] == view]
+    chosen = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))
+    return [found[i] for i in chosen]
+
+
+def _truth(shard: Shard, i: int, row: dict[str, str]) -> Truth:
+    x, y, side = (float(v) for v in shard.frames[i])
+    ad, mask, product = (np.array(a[i]) for a in (shard.ads, shard.masks, shard.products))
+    return Truth(ad, mask, product, (x, y, side), str(shard.captions[i]), row)
+
+
+def render_all(
+    pipeline: RefAdGenPipeline, truths: Sequence[Truth], seed: int, how: Sampling
+) -> list[Picture]:
+    """A render of every truth, in their order."""
+    made: dict[int, Picture] = {}
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for i, truth in enumerate(truths):
+        by_size.setdefault(truth.ad.shape, []).append(i)
+    for indices in by_size.values():
+        for start in range(0, len(indices), BATCH):
+            part = indices[start : start + BATCH]
+            seeds = [seed * SEED_STRIDE + i for i in part]
+            pictures = _render(pipeline, [truths[i] for i in part], seeds, how)
+            made |= dict(zip(part, pictures, strict=True))
+    return [made[i] for i in range(len(truths))]
+
+
+def _render(
+    pipeline: RefAdGenPipeline, truths: Sequence[Truth], seeds: Sequence[int], how: Sampling
+) -> list[Picture]:
+    references = np.stack([t.reference for t in truths])
+    features = pipeline.encode_references(unit_pictures(references))
+    masks = torch.from_numpy(np.stack([t.mask for t in truths]))[:, None].float() / 255
+    masks = masks if how.with_mask else torch.zeros_like(masks)
+    pictures = pipeline.render(
+        [t.caption for t in truths],
+        [""] * len(truths),
+        features,
+        masks,
+        torch.tensor([t.frame for t in truths]),
+        list(seeds),
+        steps=how.steps,
+        guidance_scale=how.guidance,
+        reference_scale=how.reference_scale,
+    )
+    return as_pictures(pictures)
+
+
+def as_pictures(tensors: torch.Tensor) -> list[Picture]:
+    """(B, 3, H, W) in [0, 1] -> (H, W, 3) uint8 each."""
+    return list((tensors.float() * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+
+
+@torch.no_grad()
+def round_trips(pipeline: RefAdGenPipeline, truths: Sequence[Truth]) -> list[Picture]:
+    """The true ads through the autoencoder: the most that any U-Net on its latents can reach."""
+    made: list[Picture] = []
+    for truth in truths:
+        given = unit_pictures(truth.ad[None]).to(pipeline.device, pipeline.vae.dtype)
+        made += as_pictures(pipeline.decode_picture(pipeline.encode_picture(given)))
+    return made
+
+
+def filled_silhouettes(truths: Sequence[Truth]) -> list[Picture]:
+    """The true ads with the product painted over in its mean colour: the floor, what is to be had
+    without looking at the product."""
+    made: list[Picture] = []
+    for truth in truths:
+        alpha = truth.mask[..., None] / 255.0
+        weight = max(float(alpha.sum()), 1e-6)
+        mean = (truth.ad * alpha).sum((0, 1)) / weight
+        made.append(np.rint(truth.ad * (1 - alpha) + mean * alpha).astype(np.uint8))
+    return made

@@ -1,0 +1,142 @@
+"""The paper's measures, by networks from a hub or a folder. None of them is part of the project.
+
+Whoever wants them asks by name; where the weights are not to be had the error says so, and the
+other measures are made all the same.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from adloom.errors import ModelError, first_line
+
+Picture = NDArray[np.uint8]
+CLIP: Final = "openai/clip-vit-large-patch14"
+DINO: Final = "facebook/dinov2-base"
+IMAGE_REWARD: Final = "ImageReward-v1.0"
+
+
+class Measure(Protocol):
+    """One number for each picture: `made` against the true ad, its mask and the caption."""
+
+    def __call__(
+        self, made: Sequence[Picture], truths: Sequence[Picture], captions: Sequence[str]
+    ) -> list[float]: ...
+
+
+def measure_named(name: str, source: str = "", device: str = "cpu") -> Measure:
+    """`clip-score`, `dino`, `image-reward` or `lpips`; source: a hub id or folder in place of the
+    usual one. ModelError names those that there are, or says what is missing."""
+    if name not in MEASURES:
+        raise ModelError(f"no measure {name!r}", hint=f"one of {', '.join(MEASURES)}")
+    try:
+        return MEASURES[name](source, device)
+    except ImportError as error:
+        raise ModelError(
+            f"{name} needs a package that is not installed: {first_line(error)}",
+            hint=f"pip install {PACKAGES.get(name, 'transformers')}",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"the weights of {name} cannot be loaded: {first_line(error)}",
+            where=source or name,
+            hint="give a hub id or a folder that has them: --hub NAME=SOURCE",
+        ) from error
+
+
+def _clip_score(source: str, device: str) -> Measure:
+    """CLIP-Score (Hessel et al. 2021) as reported by the paper: 100 x cosine, not below 0."""
+    from transformers import CLIPModel, CLIPProcessor
+
+    model: Any = CLIPModel.from_pretrained(source or CLIP)
+    model = model.to(device).eval()
+    processor: Any = CLIPProcessor.from_pretrained(source or CLIP)
+
+    @torch.no_grad()
+    def score(
+        made: Sequence[Picture], truths: Sequence[Picture], captions: Sequence[str]
+    ) -> list[float]:
+        del truths
+        given = processor(
+            text=list(captions), images=list(made), return_tensors="pt", padding=True,
+            truncation=True,
+        ).to(device)  # fmt: skip
+        out = model(**given)
+        cosines = torch.nn.functional.cosine_similarity(out.image_embeds, out.text_embeds)
+        return (100 * cosines).clamp(min=0).tolist()
+
+    return score
+
+
+def _dino(source: str, device: str) -> Measure:
+    """Cosine of DINOv2's class tokens of render and true ad."""
+    from transformers import AutoImageProcessor, AutoModel
+
+    model: Any = AutoModel.from_pretrained(source or DINO)
+    model = model.to(device).eval()
+    processor: Any = AutoImageProcessor.from_pretrained(source or DINO)
+
+    @torch.no_grad()
+    def score(
+        made: Sequence[Picture], truths: Sequence[Picture], captions: Sequence[str]
+    ) -> list[float]:
+        del captions
+        given = processor(images=[*made, *truths], return_tensors="pt").to(device)
+        tokens = model(**given).last_hidden_state[:, 0]
+        first, second = tokens[: len(made)], tokens[len(made) :]
+        return torch.nn.functional.cosine_similarity(first, second).tolist()
+
+    return score
+
+
+def _image_reward(source: str, device: str) -> Measure:
+    """ImageReward (Xu et al. 2023), by its own package."""
+    from PIL import Image
+
+    reward: Any = _imported("ImageReward").load(source or IMAGE_REWARD, device=device)
+
+    def score(
+        made: Sequence[Picture], truths: Sequence[Picture], captions: Sequence[str]
+    ) -> list[float]:
+        del truths
+        pairs = zip(captions, made, strict=True)
+        return [float(reward.score(c, Image.fromarray(p))) for c, p in pairs]
+
+    return score
+
+
+def _lpips(source: str, device: str) -> Measure:
+    """LPIPS (Zhang et al. 2018) of render and true ad, by its own package."""
+    network: Any = _imported("lpips").LPIPS(net=source or "alex").to(device)
+
+    @torch.no_grad()
+    def score(
+        made: Sequence[Picture], truths: Sequence[Picture], captions: Sequence[str]
+    ) -> list[float]:
+        del captions
+        return [
+            float(network(_signed(a, device), _signed(b, device)))
+            for a, b in zip(made, truths, strict=True)
+        ]
+
+    return score
+
+
+def _imported(package: str) -> Any:
+    from importlib import import_module
+
+    return import_module(package)
+
+
+def _signed(picture: Picture, device: str) -> torch.Tensor:
+    given = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+    return given.float().to(device) / 127.5 - 1
+
+
+MEASURES: Final[dict[str, Callable[[str, str], Measure]]] = {
+    "clip-score": _clip_score, "dino": _dino, "image-reward": _image_reward, "lpips": _lpips,
+}  # fmt: skip
+PACKAGES: Final = {"image-reward": "image-reward", "lpips": "lpips torchvision"}

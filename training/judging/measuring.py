@@ -1,0 +1,71 @@
+"""All measures of renders of held-out samples, beside what is above and below them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.segmentation import MaskExtractor
+from training.judging.heldout import Truth
+from training.judging.hub import Measure
+from training.judging.lite0 import FEATURE_SCALE, Lite0, share_of_overlap, views_of
+from training.judging.scene_classifier import SceneClassifier
+from training.judging.statistics import Interval, kernel_interval, mean_interval
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """The networks that judge. scenes: by what they tell (`surface`, `light`)."""
+
+    lite0: Lite0
+    extractor: MaskExtractor
+    scenes: dict[str, SceneClassifier] = field(default_factory=dict)
+    hub: dict[str, Measure] = field(default_factory=dict)
+
+
+def measure(
+    judges: Judges, truths: Sequence[Truth], renders: Sequence[Sequence[Picture]]
+) -> dict[str, Interval]:
+    """Every measure of the renders (seeds, samples), by its name."""
+    of_seeds = [per_sample(judges, truths, made) for made in renders]
+    names = of_seeds[0].keys()
+    found = {name: mean_interval([values[name] for values in of_seeds]) for name in names}
+    return found | {"KID-EffLite0": kernel_measure(judges, truths, renders)}
+
+
+def kernel_measure(
+    judges: Judges, truths: Sequence[Truth], renders: Sequence[Sequence[Picture]]
+) -> Interval:
+    """KID of all renders against the true ads."""
+    true = FEATURE_SCALE * judges.lite0.features([t.ad for t in truths])
+    made = FEATURE_SCALE * judges.lite0.features([p for one in renders for p in one])
+    return kernel_interval(made, true)
+
+
+def per_sample(
+    judges: Judges, truths: Sequence[Truth], made: Sequence[Picture]
+) -> dict[str, list[float]]:
+    """Every measure that one sample has by itself: name -> a value for each."""
+    lite0 = judges.lite0
+    pairs = [views_of(p, t.ad, t.mask) for p, t in zip(made, truths, strict=True)]
+    shown, original = (lite0.features([pair[k] for pair in pairs]) for k in (0, 1))
+    alike = shown @ original.T
+    found = {
+        "identity": np.diag(alike).tolist(),
+        "retrieval@1": (alike.argmax(1) == np.arange(len(alike))).astype(float).tolist(),
+        "matched-patch": [lite0.patch_distance(*pair) for pair in pairs],
+        "mask IoU": [
+            share_of_overlap(judges.extractor.extract(p).mask, t.mask)
+            for p, t in zip(made, truths, strict=True)
+        ],
+    }
+    masks = [t.mask for t in truths]
+    for what, classifier in judges.scenes.items():
+        asked = [t.shown[what] for t in truths]
+        found[f"scene: {what}"] = classifier.top1(lite0, made, masks, asked)
+    for name, scored in judges.hub.items():
+        found[name] = scored(made, [t.ad for t in truths], [t.caption for t in truths])
+    return found

@@ -1,0 +1,80 @@
+"""An evaluation as JSON, a table and a sheet."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from adloom.errors import MaskError
+from adloom.finishing_spec import FinishingSpec
+from adloom.imaging.finishing import finish
+from models.segmentation import MaskExtractor
+from models.segmentation.measures import bounding_box
+from training.adprod.files import write_atomically
+from training.judging.heldout import Truth
+from training.judging.statistics import Interval
+from training.sheets import write_rows
+
+Picture = NDArray[np.uint8]
+Columns = Mapping[str, Mapping[str, Interval]]
+GROWN = 2  # the finished picture's size in native ones
+
+
+def table(columns: Columns) -> str:
+    """Markdown: a line per measure, a column per contender."""
+    names = list(dict.fromkeys(m for column in columns.values() for m in column))
+    head = f"| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}"
+    lines = [
+        f"| {name} | " + " | ".join(str(c[name]) if name in c else "–" for c in columns.values())
+        + " |"
+        for name in names
+    ]  # fmt: skip
+    return "\n".join([head, *lines]) + "\n"
+
+
+def write_report(out: Path, columns: Columns, facts: Mapping[str, Any]) -> str:
+    """`evaluation.json` and `evaluation.md` in `out`; the table."""
+    content = {
+        **facts,
+        "measures": {
+            name: {m: asdict(interval) for m, interval in column.items()}
+            for name, column in columns.items()
+        },
+    }
+    write_atomically(out / "evaluation.json", (json.dumps(content, indent=1) + "\n").encode())
+    written = table(columns)
+    write_atomically(out / "evaluation.md", written.encode())
+    return written
+
+
+def write_comparison(
+    out: Path, truths: Sequence[Truth], renders: Sequence[Picture], extractor: MaskExtractor
+) -> None:
+    """reference | true ad | raw | finished, a row each."""
+    rows = [
+        [t.reference, t.ad, raw, finished(raw, t, extractor)]
+        for t, raw in zip(truths, renders, strict=True)
+    ]
+    write_rows(rows, out, columns=2)
+
+
+def finished(raw: Picture, truth: Truth, extractor: MaskExtractor) -> Picture:
+    """The render after detail lock with the reference picture, at its own size; the render where
+    its product cannot be found."""
+    photo = truth.reference
+    mask = np.where((photo < 250).any(axis=2), 255, 0).astype(np.uint8)
+    height, width = raw.shape[:2]
+    spec = FinishingSpec(GROWN * width, GROWN * height, detail_lock=True)
+    try:
+        made = finish(
+            raw, extractor.extract(raw).mask, photo, mask, bounding_box(mask),
+            bounding_box(truth.mask), spec,
+        ).image  # fmt: skip
+    except MaskError:
+        return raw
+    return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

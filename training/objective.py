@@ -1,0 +1,115 @@
+"""What is learned: the noisy latent's prediction error, weighted; conditions dropped at random."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from models.refadgen.autoencoder import MiniAutoencoder
+from models.refadgen.pipeline import RefAdGenPipeline
+from models.refadgen.tokens import token_ids
+from training.conditions import fusion_of
+from training.latents import Batch
+from training.recipe import Training
+
+
+@dataclass(frozen=True, slots=True)
+class Noised:
+    """Latents (B, C, h, w) with noise, what the U-Net is to say of them, and when (B,)."""
+
+    noisy: Tensor
+    target: Tensor
+    t: Tensor
+
+
+class Objective:
+    """The loss of a batch for a pipeline under a recipe. All that is random comes from the
+    generator passed in, so that a resumed run draws the same."""
+
+    def __init__(self, pipeline: RefAdGenPipeline, cfg: Training) -> None:
+        self.pipeline, self.cfg = pipeline, cfg
+        self.device = pipeline.unet.conv_in.weight.device
+        self.empty_ids = token_ids(pipeline.tokenizer, [""])
+        self.channel_weights = channel_weights(pipeline, cfg.channel_weighting).to(self.device)
+
+    def __call__(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+        """The weighted error at random timesteps: eq. 2, or the v-prediction's, as the pipeline's
+        scheduler says."""
+        ids, pixels = self.dropped(batch, rng)
+        noised = self._noised(batch.ads, rng)
+        error = (self._predicted(batch, ids, pixels, noised) - noised.target).square()
+        weight = 1 + self.cfg.mask_weight * batch.masks
+        weighted = weight * self.channel_weights * error * self._snr_weights(noised.t)
+        return weighted.mean() / weight.mean()
+
+    def attention(self) -> AbstractContextManager[None]:
+        """How attention is computed. The backward pass must be within it, too: with gradient
+        checkpointing it runs layers again."""
+        # On a CPU the fused attention's backward pass is slower than plain matrix products.
+        return sdpa_kernel([SDPBackend.MATH] if self.device.type == "cpu" else _FUSED)
+
+    def dropped(self, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Text ids and the image encoder's input, some of them empty and all zero."""
+        cfg = self.cfg
+        draw = torch.from_numpy(rng.random(len(batch.ids))).to(self.device)
+        both = draw < cfg.drop_both
+        image = both | ((draw >= cfg.drop_both) & (draw < cfg.drop_both + cfg.drop_image))
+        text = both | (draw >= 1 - cfg.drop_text)
+        ids = torch.where(text[:, None], self.empty_ids.to(self.device), batch.ids)
+        pixels = self.pipeline.encoder_pixels(batch.pixels)
+        return ids, pixels * ~image[:, None, None, None]
+
+    def _noised(self, latents: Tensor, rng: np.random.Generator) -> Noised:
+        scheduler = self.pipeline.scheduler
+        noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32))
+        t = stratified_timesteps(len(latents), scheduler.config.num_train_timesteps, rng)
+        if self.cfg.noise_offset:
+            shape = (*latents.shape[:2], 1, 1)
+            offset = torch.from_numpy(rng.standard_normal(shape, np.float32))
+            noise = noise + self.cfg.noise_offset * offset
+        noise, t = noise.to(self.device), t.to(self.device)
+        noisy = scheduler.add_noise(latents, noise, t)
+        if scheduler.config.prediction_type == "epsilon":
+            return Noised(noisy, noise, t)
+        return Noised(noisy, scheduler.get_velocity(latents, noise, t), t)
+
+    def _predicted(self, batch: Batch, ids: Tensor, pixels: Tensor, noised: Noised) -> Tensor:
+        pipeline, kind = self.pipeline, self.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.cfg.bf16), self.attention():
+            text = pipeline.text_encoder(ids).last_hidden_state
+            fusion = fusion_of(pipeline, batch, pixels)
+            shown = batch.masks if self.cfg.mask_input else torch.zeros_like(batch.masks)
+            made = pipeline.unet.predict(noised.noisy, shown, noised.t, text, fusion)
+        return made.float()
+
+    def _snr_weights(self, t: Tensor) -> Tensor | float:
+        """Min-SNR (arXiv 2303.09556): min(SNR, gamma) / SNR of epsilon, / (SNR + 1) of v."""
+        gamma = self.cfg.min_snr_gamma
+        if gamma is None:
+            return 1.0
+        scheduler = self.pipeline.scheduler
+        alphas = scheduler.alphas_cumprod.to(self.device)[t]
+        snr = alphas / (1 - alphas)
+        rest = snr if scheduler.config.prediction_type == "epsilon" else snr + 1
+        return (snr.clamp(max=gamma) / rest)[:, None, None, None]
+
+
+_FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+
+
+def channel_weights(pipeline: RefAdGenPipeline, power: float) -> Tensor:
+    """(1, C, 1, 1) of mean 1; ones for an autoencoder whose channels are not ranked."""
+    if not isinstance(pipeline.vae, MiniAutoencoder):
+        return torch.ones(1, 1, 1, 1)
+    weights = pipeline.vae.channel_spread().float() ** power
+    return (weights / weights.mean()).view(1, -1, 1, 1)
+
+
+def stratified_timesteps(count: int, steps: int, rng: np.random.Generator) -> Tensor:
+    """`count` timesteps in [0, steps), evenly spread from a random start: less variance than
+    independent draws, the same distribution of each."""
+    spread = (rng.random() + np.arange(count) / count) % 1.0
+    return torch.from_numpy((rng.permutation(spread) * steps).astype(np.int64))
