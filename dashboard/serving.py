@@ -50,7 +50,7 @@ def serve(
         app = create_app(
             Dashboard(
                 env, load_or_make(folder), folder, url=url, prefect_api_url=prefect_api_url,
-                provider=_provider(settings, url), gpu_hour_price=settings.price_per_hour(),
+                provider=_provider(settings, url), gpu_hour_price=settings.hourly_price(),
                 review_reasons=_reasons(settings),
             )
         )  # fmt: skip

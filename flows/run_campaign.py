@@ -69,14 +69,9 @@ async def carry_out(lease: Heartbeat[RunLease]) -> None:
     A service that does not answer is waited for; so a restart of Postgres, Prefect or the object
     store ends no run.
     """
-    with about(run=lease.lease.run_id):
-        await _carry_out(lease)
-
-
-async def _carry_out(lease: Heartbeat[RunLease]) -> None:
     env, run_id = current(), lease.lease.run_id
     run = await in_thread(runs.require_run, env, run_id)
-    with watching.watched(env, run):
+    with about(run=run_id), watching.watched(env, run):
         await _carry_out(run, lease)
 
 

@@ -83,14 +83,6 @@ def default_home() -> Path:
     return Path("/var/lib/adloom") if os.geteuid() == 0 else Path("~/.adloom")
 
 
-def _price(text: str) -> str:
-    try:
-        parse_price(text)
-    except ValueError:
-        raise ValueError("must be an amount and a currency, such as 2.50 USD") from None
-    return text
-
-
 FolderPath = Annotated[Path, AfterValidator(_absolute)]
 HttpAddress = Annotated[str, AfterValidator(_http_url)]
 
@@ -125,8 +117,6 @@ class Settings(BaseSettings):
     dashboard_certificate: FolderPath | None = None
     """A TLS certificate (PEM) that the dashboard shows; `dashboard_key` is its key."""
     dashboard_key: FolderPath | None = None
-    gpu_hour_price: Annotated[str, AfterValidator(_price)] | None = None
-    """What an hour of one device costs, such as `2.50 USD`; unset: no costs are shown."""
     review_reasons: str | None = None
     """Why a reviewer may reject, each with the letter pressed after `r`:
     `p=product_altered:Product altered, o=other`."""
@@ -200,6 +190,7 @@ class Settings(BaseSettings):
             raise _configuration_error(error) from None
 
     def hourly_price(self) -> Price | None:
+        """`gpu_hour_price` as a price."""
         return parse_price(self.gpu_hour_price) if self.gpu_hour_price else None
 
     def webhooks(self) -> dict[str, Webhook]:
@@ -215,10 +206,6 @@ class Settings(BaseSettings):
         """Where the objects are."""
         url = self.storage_url or (self.home / "objects").as_uri()
         return StorageLocation(url, endpoint=self.s3_endpoint)
-
-    def price_per_hour(self) -> Price | None:
-        """`gpu_hour_price` as a price."""
-        return parse_price(self.gpu_hour_price) if self.gpu_hour_price else None
 
     def rendering(self) -> Rendering:
         """How this installation renders."""

@@ -137,7 +137,7 @@ def _schedules(
     """The declared schedules, and the campaigns' own, which Prefect would forget."""
     switched = {s.slug: bool(s.active) for s in present}
     declared = [
-        _schedule(s, active=switched.get(s["slug"], s.get("active", True)))
+        _schedule(s, active=bool(switched.get(s["slug"], s.get("active", True))))
         for s in one.get("schedules") or []
     ]
     kept = [
