@@ -229,11 +229,13 @@ def test_campaigns_run_by_their_schedules_and_one_that_is_still_executed_is_skip
 ) -> None:
     adloom = site.adloom
     site.apply("nightly", [MARBLE], 0.2, selection={"external_ids": [BALL]})
-    site.apply("endless", [MARBLE, BEACH], 60.0, selection={"external_ids": [BALL, SODA]})
+    site.apply("endless", [MARBLE, BEACH], 20.0, selection={"external_ids": [BALL, SODA]})
     long_one = adloom.start("run", "endless", "--wait")
     [killed, *_] = comes_true(lambda: busy_workers(adloom))
     os.kill(killed["pid"], signal.SIGKILL)
-    at = datetime.now(UTC) + timedelta(seconds=150)
+    [running] = [r for r in adloom.ok("runs")["runs"] if r["campaign"] == "endless"]
+    adloom.ok("pause", str(running["run"]))
+    at = datetime.now(UTC) + timedelta(seconds=120)
     cron = f"{at.minute} {at.hour} * * *"
     for campaign in ("nightly", "endless"):
         adloom.ok(*scheduled(campaign, cron))
