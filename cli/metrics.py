@@ -25,7 +25,6 @@ def metrics(
     ] = None,
 ) -> None:
     """Serve the fleet's metrics for Prometheus at /metrics until told to stop."""
-    from adloom.prices import parse_price
     from services.exporter import is_open_to_others, metrics_page
     from tasks.metrics import FleetWatch
     from tasks.settings import Settings
@@ -34,7 +33,7 @@ def metrics(
     told_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told_to_stop.set())
-    price = parse_price(settings.gpu_hour_price or "")
+    price = settings.hourly_price()
     wanted = settings.metrics_port if port is None else port
     with (
         environment() as env,

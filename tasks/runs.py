@@ -83,10 +83,10 @@ def begin(
     A flow run that goes on with a run (`resumed`, or one it began itself) which has ended meanwhile
     begins no other: it gets that run as it is.
 
-    An interrupted run whose campaign, weights or renderer version changed since is cancelled first:
-    what it stored stays and is reused. The first run since a campaign was applied pins it to the
-    weights at hand: raises ModelError if they are not those it is pinned to, and ConflictError
-    while another process executes a run of the campaign.
+    An interrupted run whose campaign or weights changed since is cancelled first: what it stored
+    stays and is reused. The first run since a campaign was applied pins it to the weights at hand:
+    raises ModelError if they are not those it is pinned to, and ConflictError while another process
+    executes a run of the campaign.
     """
     last = require_run(env, resumed) if resumed is not None else _latest(env, slug)
     ours = last is not None and (last.id == resumed or last.flow_run_id == (flow_run_id or ""))
@@ -101,6 +101,7 @@ def begin(
             run_leases.release(tx, lease)
             if now.state not in ENDED:
                 same = now.spec == spec and now.weights_hash == weights_hash
+                # What another renderer version planned, this one may not make: it is planned anew.
                 if same and batches.planned_version(tx, now.id) in (None, RENDERER_VERSION):
                     if flow_run_id:
                         runs.set_flow_run(tx, now.id, flow_run_id)

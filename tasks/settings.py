@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from adloom.catalog import Price
 from adloom.errors import ConfigurationError
 from adloom.prices import parse_price
 from storage import StorageLocation
@@ -48,16 +49,17 @@ def _user_and_password(auth: SecretStr) -> SecretStr:
     return auth
 
 
-def _price(text: str) -> str:
-    if parse_price(text) is None:  # raises ValueError that says why
-        raise ValueError("must look like 2.50 USD")
-    return text
-
-
 def _http_url(url: str) -> str:
     if not _HTTP.fullmatch(url):
         raise ValueError("must be an http:// or https:// address")
     return url.rstrip("/")
+
+
+def _hourly_price(text: str) -> str:
+    price = parse_price(text)
+    if price is None or not price.amount:
+        raise ValueError("must be an amount above zero and a currency, such as 2.50 USD")
+    return text
 
 
 def default_home() -> Path:
@@ -91,6 +93,10 @@ class Settings(BaseSettings):
     prefect_auth: Annotated[SecretStr, AfterValidator(_user_and_password)] | None = None
     """`user:password` of the Prefect server, ours or another."""
     workspace: Annotated[str, AfterValidator(_workspace)] = "default"
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
+    """Where `adloom metrics`, and `adloom up` with workers, serve Prometheus on this machine."""
+    log_format: Literal["text", "json"] = "text"
+    """How processes log: lines for people, or one JSON object a line."""
     weights: FolderPath = _WEIGHTS
     device: str = "cpu"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -103,14 +109,10 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=32, ge=1)
     lease_s: float = Field(default=20.0, ge=1.0)
     """How long a batch stays a silent worker's before another may take it."""
-    gpu_hour_price: Annotated[str, AfterValidator(_price)] | None = None
-    """What an hour of a GPU costs, such as `2.50 USD`."""
-    metrics_port: int = Field(default=9464, ge=0, le=65535)
-    """Where `adloom metrics`, and `adloom up` with workers, serve Prometheus on this machine."""
-    log_format: Literal["text", "json"] = "text"
-    """How processes log: lines for people, or one JSON object a line."""
     allow_private_addresses: bool = False
     """Whether feeds and photos may be fetched from private networks."""
+    gpu_hour_price: Annotated[str, AfterValidator(_hourly_price)] | None = None
+    """What a device costs by the hour, such as `2.50 USD`: for costs, and budgets of money."""
     allow_noncommercial_weights: bool = False
     """Whether weights may be loaded whose licence forbids commercial use or is unstated."""
     channels_last: bool = False
@@ -148,6 +150,9 @@ class Settings(BaseSettings):
             return cls(_env_file=_env_file(), **given)  # pyright: ignore[reportCallIssue]
         except ValidationError as error:
             raise _configuration_error(error) from None
+
+    def hourly_price(self) -> Price | None:
+        return parse_price(self.gpu_hour_price) if self.gpu_hour_price else None
 
     def storage(self) -> StorageLocation:
         """Where the objects are."""
