@@ -6,13 +6,16 @@ import itertools
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar, cast
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Leave = Callable[[], None]
+"""What a piece of work calls once it needs its host no more, though it goes on."""
 
 _LONGEST_NAP_S = 0.5
 
@@ -83,12 +86,13 @@ class Hosts:
 
 def fan_out(
     items: Iterable[Item],
-    work: Callable[[Item], Result | Later[Item]],
+    work: Callable[[Item, Leave], Result | Later[Item]],
     host_of: Callable[[Item], str],
     fan: Fan,
     hosts: Hosts,
-) -> Iterator[Result]:
-    """The results of `work` on each item, as they come; what is `Later` is worked on again.
+) -> Generator[Result]:
+    """The results of `work` on each item, as they come; what is `Later` is worked on again. Its
+    place at the host is free when `work` leaves it, at the latest when it ends.
 
     Items are read as there is room, and results wait for the caller: never more than
     `fan.overall` of them exist. What `work` raises ends it all, once what runs has ended.
@@ -101,7 +105,7 @@ def fan_out(
 class _Fanning(Generic[Item, Result]):
     def __init__(
         self,
-        work: Callable[[Item], Result | Later[Item]],
+        work: Callable[[Item, Leave], Result | Later[Item]],
         host_of: Callable[[Item], str],
         fan: Fan,
         hosts: Hosts,
@@ -114,8 +118,10 @@ class _Fanning(Generic[Item, Result]):
         self._waiting_count = 0  # with those of `_later`
         self._later: list[tuple[float, int, Item]] = []  # a heap by the time they are due
         self._numbers = itertools.count()
-        self._running: dict[Future[Result | Later[Item]], str] = {}
+        self._running = 0
         self._busy: Counter[str] = Counter()
+        # What threads say: a place at this host is free; or what this work came to.
+        self._said: SimpleQueue[str | Future[Result | Later[Item]]] = SimpleQueue()
 
     def results(self, items: Iterator[Item], pool: ThreadPoolExecutor) -> Iterator[Result]:
         while True:
@@ -124,10 +130,12 @@ class _Fanning(Generic[Item, Result]):
             self._start(pool)
             if not self._running and not self._waiting_count:
                 return
-            for future in self._ended():
-                host = self._running.pop(future)
-                self._busy[host] -= 1
-                result = future.result()
+            for said in self._heard():
+                if isinstance(said, str):
+                    self._busy[said] -= 1
+                    continue
+                self._running -= 1
+                result = said.result()
                 if isinstance(result, Later):
                     self._put_off(cast("Later[Item]", result))
                 else:
@@ -160,7 +168,7 @@ class _Fanning(Generic[Item, Result]):
         while started:
             started = False
             for host in list(self._waiting):
-                if len(self._running) < self._fan.overall and self._is_free(host):
+                if self._running < self._fan.overall and self._is_free(host):
                     self._start_one(pool, host)
                     started = True
 
@@ -170,19 +178,36 @@ class _Fanning(Generic[Item, Result]):
 
     def _start_one(self, pool: ThreadPoolExecutor, host: str) -> None:
         queue = self._waiting[host]
-        self._running[pool.submit(self._work, queue.popleft())] = host
+        pool.submit(self._run, queue.popleft(), host).add_done_callback(self._said.put)
+        self._running += 1
         self._busy[host] += 1
         self._waiting_count -= 1
         if not queue:
             del self._waiting[host]
 
-    def _ended(self) -> list[Future[Result | Later[Item]]]:
-        """What has ended, if anything has before something else may be started."""
-        nap = self._nap_s()
-        if not self._running:
-            time.sleep(nap or 0.0)
-            return []
-        return list(wait(self._running, timeout=nap, return_when=FIRST_COMPLETED).done)
+    def _run(self, item: Item, host: str) -> Result | Later[Item]:
+        left = False
+
+        def leave() -> None:
+            nonlocal left
+            if not left:
+                left = True
+                self._said.put(host)
+
+        try:
+            return self._work(item, leave)
+        finally:
+            leave()
+
+    def _heard(self) -> list[str | Future[Result | Later[Item]]]:
+        """What threads have said, if anything before something else may be started."""
+        heard: list[str | Future[Result | Later[Item]]] = []
+        try:
+            heard.append(self._said.get(timeout=self._nap_s()))
+            while True:
+                heard.append(self._said.get_nowait())
+        except Empty:
+            return heard
 
     def _nap_s(self) -> float | None:
         """How long nothing new may be started, but for what makes room by ending; None: for ever.

@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,12 +102,18 @@ class PhotoFetcher:
         self.close()
 
     def fetch(
-        self, location: str, *, known_validator: str | None = None, attempt: int | None = None
+        self,
+        location: str,
+        *,
+        known_validator: str | None = None,
+        attempt: int | None = None,
+        downloaded: Callable[[], None] | None = None,
     ) -> FetchedPhoto | None:
         """The photo at an absolute local path or http(s) address; None if it is the known one.
 
         `attempt`: None makes all attempts here, waiting between them; a number (from 1) makes that
-        one alone, and raises PhotoLater where there is to be another. Raises PhotoRefusedError (a
+        one alone, and raises PhotoLater where there is to be another. `downloaded` is called
+        before the photo is decoded, when its host is needed no more. Raises PhotoRefusedError (a
         PhotoError with a `reason`), of it PhotoAddressRefusedError for a private address that is
         not allowed, and PhotoUnavailableError where a later try may help.
         """
@@ -115,6 +122,8 @@ class PhotoFetcher:
             download = self._from_host(location, where, known, attempt)
         else:
             download = _read(Path(location), where, self._limits, known)
+        if downloaded is not None:
+            downloaded()
         if download is None:
             return None
         with self._decoding:

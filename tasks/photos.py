@@ -7,7 +7,7 @@ from adloom.catalog import PhotoRole
 from adloom.cutouts import Photo
 from adloom.keys import photo_key
 from adloom.records import PhotoProblem, PhotoValidators, ProductPhoto
-from catalog_connectors.fanning import Fan, Hosts, Later, fan_out
+from catalog_connectors.fanning import Fan, Hosts, Later, Leave, fan_out
 from catalog_connectors.photos import (
     PhotoFetcher,
     PhotoLater,
@@ -35,18 +35,15 @@ class PhotosReport:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The references to one place, which share its photo; and which attempt at it is next."""
+    """The references to one place, which share its photo; its host, and which attempt is next."""
 
     wanted: tuple[ProductPhoto, ...]
+    host: str
     attempt: int = 1
 
     @property
     def location(self) -> str:
         return self.wanted[0].location
-
-    @property
-    def host(self) -> str:
-        return host_of(self.location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,11 @@ def fetch_photos(
         hosts=hosts,
     ) as fetcher:
         found = fan_out(
-            _wanted(env, source_id), lambda p: _fetch(env, fetcher, p), lambda p: p.host, fan, hosts
+            _wanted(env, source_id),
+            lambda p, leave: _fetch(env, fetcher, p, leave),
+            lambda p: p.host,
+            fan,
+            hosts,
         )
         for results in chunks(found, RECORDED_AT_ONCE):
             _record(env, [one for of_place in results for one in of_place], report)
@@ -102,7 +103,8 @@ def _wanted(env: Environment, source_id: int) -> Iterator[_Place]:
         places: dict[tuple[str, str], list[ProductPhoto]] = {}
         for wanted in page:
             places.setdefault((wanted.location, _known(wanted)), []).append(wanted)
-        yield from (_Place(tuple(wanted)) for wanted in places.values())
+        for (location, _), wanted in places.items():
+            yield _Place(tuple(wanted), host_of(location))
         after = (page[-1].product_id, page[-1].location)
 
 
@@ -111,12 +113,15 @@ def _known(wanted: ProductPhoto) -> str:
 
 
 def _fetch(
-    env: Environment, fetcher: PhotoFetcher, place: _Place
+    env: Environment, fetcher: PhotoFetcher, place: _Place, leave: Leave
 ) -> tuple[_Fetched, ...] | Later[_Place]:
     """Fetches a place and stores its photo; the rows come later. The content is let go here."""
     try:
         got = fetcher.fetch(
-            place.location, known_validator=_known(place.wanted[0]), attempt=place.attempt
+            place.location,
+            known_validator=_known(place.wanted[0]),
+            attempt=place.attempt,
+            downloaded=leave,
         )
     except PhotoLater as later:
         return Later(replace(place, attempt=place.attempt + 1), later.after_s)
