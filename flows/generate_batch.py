@@ -10,7 +10,6 @@ from prefect.states import Cancelled, Completed
 from adloom.errors import ConflictError, HandedBackError
 from tasks import steps
 from tasks.generate import BatchReport
-from tasks.logs import about
 
 
 @flow(name="generate-batch", flow_run_name="batch-{batch_id}")
@@ -21,8 +20,7 @@ async def generate_batch(batch_id: int, model: str) -> BatchReport | State[Any]:
     batch handed back is submitted again by whoever coordinates its run.
     """
     try:
-        with about(batch=batch_id):
-            return await steps.render_batch(batch_id, model, flow_run.id or None)
+        return await steps.render_batch(batch_id, model, flow_run.id or None)
     except ConflictError as error:
         return Completed(name="Skipped", message=str(error))
     except HandedBackError as error:
