@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import JsonOption, emit, table
+from cli.console import JsonOption, emit, stderr, table
 from cli.session import environment
 
 
@@ -43,6 +43,7 @@ def worker(
 
     This process starts the one that works, and a new one whenever that has to be replaced.
     """
+    from services.exporter import is_open_to_others
     from services.stack import connect
     from tasks.fleet import CONTROL_POOL
     from tasks.settings import Settings
@@ -61,6 +62,11 @@ def worker(
         max_growth_mb=max_growth_mb,
     )
     env = {**os.environ, **running.worker_environment, "ADLOOM_DEVICE": settings.device}
+    if is_open_to_others(health_host):
+        stderr.print(
+            f"whoever reaches {health_host} reads this worker's state and metrics; no secrets",
+            soft_wrap=True,
+        )
     with only_one(options.name, settings.home / "workers"):
         raise typer.Exit(Supervisor(options.argv(), env).run())
 

@@ -11,7 +11,6 @@ from prefect.states import Cancelled, Completed
 from adloom.errors import ConflictError, HandedBackError
 from tasks.environment import current
 from tasks.generate import BatchReport, generate
-from tasks.logs import about
 
 
 @flow(name="generate-batch")
@@ -25,10 +24,9 @@ async def generate_batch(batch_id: int, model: str) -> BatchReport | State[Any]:
     flow, would double what its server has to do.
     """
     try:
-        with about(batch=batch_id):
-            return await asyncio.to_thread(
-                generate, current(), batch_id, model=model, flow_run_id=flow_run.id or None
-            )
+        return await asyncio.to_thread(
+            generate, current(), batch_id, model=model, flow_run_id=flow_run.id or None
+        )
     except ConflictError as error:
         return Completed(name="Skipped", message=str(error))
     except HandedBackError as error:

@@ -50,7 +50,8 @@ class PrefectServer:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         env = {
             **_without_prefect(os.environ),
-            **client_environment(self.api_url(port), self.home, self.auth, self.log_format),
+            **client_environment(self.api_url(port), self.home, self.auth),
+            **prefect_environment(self.log_format),
             "PREFECT_API_DATABASE_CONNECTION_URL": database_url,
             "PREFECT_SERVER_API_HOST": self.host,
             "PREFECT_SERVER_API_PORT": str(port),
@@ -126,12 +127,9 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": HOST, "": HOST, "::": "::1"}.get(host, host)
 
 
-def client_environment(
-    prefect_api_url: str, home: Path, auth: str | None = None, log_format: str = "text"
-) -> dict[str, str]:
+def client_environment(prefect_api_url: str, home: Path, auth: str | None = None) -> dict[str, str]:
     """What a process needs in its environment to run flows against our server, and quietly."""
-    needed = {**_COMMON, **prefect_environment(log_format)}
-    needed |= {"PREFECT_API_URL": prefect_api_url, "PREFECT_HOME": str(home)}
+    needed = {**_COMMON, "PREFECT_API_URL": prefect_api_url, "PREFECT_HOME": str(home)}
     return {**needed, "PREFECT_API_AUTH_STRING": auth} if auth else needed
 
 

@@ -11,6 +11,7 @@ from services.postgres import EmbeddedPostgres
 from services.prefect_server import PrefectServer
 from services.processes import Process, is_alive, stop, stop_all
 from services.state import State
+from tasks.logs import prefect_environment
 from tasks.settings import Settings
 
 DATABASE, PREFECT_DATABASE = "adloom", "prefect"
@@ -53,9 +54,12 @@ class Running:
     @property
     def prefect_environment(self) -> dict[str, str]:
         """The variables for a process that runs flows; set them before Prefect is imported."""
-        return prefect_server.client_environment(
-            self.prefect_api_url, self.prefect_home, self.prefect_auth, self.log_format
-        )
+        return {
+            **prefect_server.client_environment(
+                self.prefect_api_url, self.prefect_home, self.prefect_auth
+            ),
+            **prefect_environment(self.log_format),
+        }
 
     @property
     def worker_environment(self) -> dict[str, str]:

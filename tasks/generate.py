@@ -79,7 +79,6 @@ def generate(
             started = time.perf_counter()
             turn = turns.enter_context(device().held(stop))
             lease, work = db(_claimed, env, batch_id, flow_run_id)
-            turns.enter_context(about(run=lease.run_id))
         with Heartbeat(lease, _beat(env), every_s=env.rendering.lease_s / 3) as heartbeat:
             # What was absent before an outage may be stored since, by this very process.
             known = iter([(prepared, work)])
@@ -89,7 +88,8 @@ def generate(
                 return _Batch(env, lease, model, heartbeat, on_progress, ready, turn).run(asked)
 
             try:
-                report = db(render_what_is_left)
+                with about(run=lease.run_id):
+                    report = db(render_what_is_left)
                 db(_finish, env, lease)
             except LeaseLostError:
                 raise

@@ -23,7 +23,8 @@ Result = TypeVar("Result")
 
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s:@]*:[^/\s@]*@", re.IGNORECASE)
 _NAMED = re.compile(r"password|passwd|secret|token|authori[sz]ation|auth_string", re.IGNORECASE)
-_SECRETS = ("ADLOOM_PREFECT_AUTH", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_SECRETS = re.compile(r"SECRET|TOKEN|PASSWORD|_AUTH$|AUTH_STRING|^ADLOOM_WEBHOOK_")
+"""Variables whose value may stand on no line."""
 _HIDDEN = "[hidden]"
 _SHORTEST_SECRET = 6
 
@@ -130,7 +131,11 @@ def _hide_secrets(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """Takes passwords out of addresses, and secrets of the environment out of everything."""
-    known = [v for n in _SECRETS if len(v := os.environ.get(n, "")) >= _SHORTEST_SECRET]
+    known = [
+        value
+        for name, value in os.environ.items()
+        if len(value) >= _SHORTEST_SECRET and _SECRETS.search(name)
+    ]
     return {name: _HIDDEN if _NAMED.search(name) else _clean(value, known)
             for name, value in event.items()}  # fmt: skip
 

@@ -105,6 +105,7 @@ def begin(
             run_leases.release(tx, lease)
             if now.state not in ENDED:
                 same = now.spec == spec and now.weights_hash == weights_hash
+                # What another renderer version planned, this one may not make: it is planned anew.
                 if same and batches.planned_version(tx, now.id) in (None, RENDERER_VERSION):
                     if flow_run_id:
                         runs.set_flow_run(tx, now.id, flow_run_id)

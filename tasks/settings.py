@@ -129,6 +129,10 @@ class Settings(BaseSettings):
     oidc_roles: Annotated[str, AfterValidator(_role_map)] = ""
     """Which of its values makes which role: `ads-admins=admin,ads-team=reviewer,*=viewer`."""
     workspace: Annotated[str, AfterValidator(_workspace)] = "default"
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
+    """Where `adloom metrics`, and `adloom up` with workers, serve Prometheus on this machine."""
+    log_format: Literal["text", "json"] = "text"
+    """How processes log: lines for people, or one JSON object a line."""
     weights: FolderPath = _WEIGHTS
     device: str = "cpu"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -141,10 +145,6 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=32, ge=1)
     lease_s: float = Field(default=20.0, ge=1.0)
     """How long a batch stays a silent worker's before another may take it."""
-    metrics_port: int = Field(default=9464, ge=0, le=65535)
-    """Where `adloom metrics`, and `adloom up` with workers, serve Prometheus on this machine."""
-    log_format: Literal["text", "json"] = "text"
-    """How processes log: lines for people, or one JSON object a line."""
     allow_private_addresses: bool = False
     """Whether feeds and photos may be fetched from private networks, and webhooks be there."""
     gpu_hour_price: Annotated[str, AfterValidator(_hourly_price)] | None = None

@@ -153,7 +153,6 @@ class FailureFilter:
     """
 
     run_id: int | None = None
-    run_item_ids: tuple[int, ...] | None = None
     error_class: str | None = None
     reason: str | None = None
     older_than_s: float | None = None
@@ -161,6 +160,7 @@ class FailureFilter:
     retryable_only: bool = False
     below_attempts: int | None = None
     spares_deadly: bool = False
+    run_item_ids: tuple[int, ...] | None = None
 
     def unforced(self, max_attempts: int) -> "FailureFilter":
         """The same, less what a retry leaves alone unless it is forced: what was tried

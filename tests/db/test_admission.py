@@ -30,7 +30,7 @@ def member(
 ) -> Membership:
     env = Environment(
         world.database, LocalStore(folder), world.slug, world.ws,
-        Rendering(weights_root=folder), f"{name}:1", worker=name,
+        Rendering(weights_root=folder), f"{name}:{build.renderer}", worker=name,
     )  # fmt: skip
     return Membership(env, Place(name, pool, "host", 1, "cpu"), build, dict, now=now)
 
