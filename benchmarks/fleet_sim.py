@@ -14,6 +14,8 @@ workers do not: what saturates here are those. Ends with one JSON line.
 import argparse
 import json
 import os
+import signal
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -221,6 +223,7 @@ def main() -> None:
     parser.add_argument("--creatives", type=int, default=1_000_000)
     parser.add_argument("--hours", type=float, default=8.0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped
     every: list[Found] = []
     with simulated_fleet() as fleet:
         for workers in sorted(options.workers):

@@ -157,11 +157,11 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         """Takes flow runs as they come, until draining and nothing is under way."""
         idle_s = BUSY_POLL_S
         while not (self._draining and not self._active):
+            self._wake.clear()
             took = False
             if not self._draining and len(self._active) < (self._limit or 1):
                 took = await self._take()
             idle_s = BUSY_POLL_S if took else min(IDLE_POLL_S, idle_s * 1.5)
-            self._wake.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(idle_s * random.uniform(0.8, 1.2)):
                     await self._wake.wait()

@@ -178,9 +178,8 @@ def rows(database: Database, run: int) -> list[Any]:
         return [sorted(map(str, tx.execute(text(s), {"run": run}))) for s in statements]
 
 
-def objects(adloom: Installation) -> set[tuple[str, int]]:
-    files = (f for f in (adloom.home / "objects").rglob("*") if f.is_file())
-    return {(str(f), f.stat().st_mtime_ns) for f in files}
+def objects(adloom: Installation) -> dict[Path, bytes]:
+    return {f: f.read_bytes() for f in (adloom.home / "objects").rglob("*") if f.is_file()}
 
 
 def test_two_campaigns_that_share_renders_run_at_once_and_cancelling_one_harms_nothing(
