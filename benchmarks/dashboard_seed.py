@@ -74,8 +74,8 @@ INSERT INTO run (workspace_id, campaign_id, spec, weights_hash, trigger, state, 
     ended_at)
 SELECT {ws}, c.id, jsonb_set(c.spec, '{{seed}}', to_jsonb(i / 5)), repeat('w', 64),
     CASE WHEN i % 3 = 0 THEN CAST('manual' AS run_trigger) ELSE 'schedule' END, 'complete',
-    now() - make_interval(days => 4 * ({runs} - i), mins => CAST(c.n AS integer)),
-    now() - make_interval(days => 4 * ({runs} - i), mins => CAST(c.n AS integer))
+    now() - make_interval(days => 1 + 4 * ({runs} - i), mins => CAST(c.n AS integer)),
+    now() - make_interval(days => 1 + 4 * ({runs} - i), mins => CAST(c.n AS integer))
         + interval '3 hours'
 FROM generate_series(1, {runs}) AS i
 CROSS JOIN (SELECT id, spec, row_number() OVER (ORDER BY id) AS n FROM campaign
