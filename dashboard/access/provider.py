@@ -4,7 +4,8 @@ Authlib speaks OAuth; joserfc verifies the ID token against the provider's publi
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -142,9 +143,10 @@ class Provider:
         roles = [role for value, role in self._options.roles.items() if value in {*values, "*"}]
         return max(roles, key=tuple(Role).index, default=None)
 
-    def _client(self) -> OAuth2Client:
+    @contextmanager
+    def _client(self) -> Iterator[OAuth2Client]:
         options = self._options
-        return OAuth2Client(
+        client: Any = OAuth2Client(
             options.client_id,
             options.client_secret,
             token_endpoint_auth_method="client_secret_basic" if options.client_secret else "none",
@@ -153,6 +155,8 @@ class Provider:
             code_challenge_method="S256",
             timeout=_TIMEOUT_S,
         )
+        with client:
+            yield client
 
     def _metadata(self) -> dict[str, Any]:
         found = self._fetched(f"{self._options.issuer}/.well-known/openid-configuration")
