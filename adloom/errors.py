@@ -177,6 +177,14 @@ class ConflictError(AdloomError):
     """The stored state has changed or contradicts what was asked."""
 
 
+class ImageChangedError(ConflictError):
+    """The creative has another image by now than the one that was seen."""
+
+
+class DecidedMeanwhileError(ConflictError):
+    """Somebody else has decided meanwhile."""
+
+
 class LeaseLostError(AdloomError):
     """The lease is held by another process; nothing was written."""
 

@@ -72,8 +72,11 @@ class Outcome(StrEnum):
 
 
 class ReviewDecision(StrEnum):
+    """What a person said of an image. `undo` takes back the same person's word before it."""
+
     APPROVE = "approve"
     REJECT = "reject"
+    UNDO = "undo"
 
 
 class Role(StrEnum):

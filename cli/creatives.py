@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.console import JsonOption, emit, stdout, table
+from cli.runs import WaitOption, execute
 from cli.session import environment
 
 app = typer.Typer(help="Creatives: what was made.", no_args_is_help=True)
@@ -80,3 +81,24 @@ def export(
             stdout.print(f"left out: {done.withdrawn} recalled or of products no longer sold")
 
     emit(done, as_json, human)
+
+
+@app.command("redraw")
+def redraw(
+    creative: Annotated[int, typer.Argument(help="The creative's number.", min=1)],
+    wait: WaitOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw a rejected creative once more, beyond the draws of its campaign if need be."""
+    from tasks import redrawing as tasks
+
+    with environment() as env:
+        tasks.require_rejected(env, creative)
+
+        def start() -> int:
+            from flows.redraw import redraw as flow
+            from tasks.flow_runs import run_flow_here
+
+            return run_flow_here(flow, creative=creative)
+
+        execute(env, ["creatives", "redraw", str(creative)], wait, as_json, start)

@@ -39,7 +39,7 @@ def run(
 
             return run_flow_here(run_campaign, campaign=campaign)
 
-        _execute(env, ["run", campaign], wait, as_json, start)
+        execute(env, ["run", campaign], wait, as_json, start)
 
 
 def retry(
@@ -84,7 +84,7 @@ def retry(
 
             return run_flow_here(retry_failed, run=run, **chosen)
 
-        _execute(env, arguments, wait, as_json, start)
+        execute(env, arguments, wait, as_json, start)
 
 
 def cancel(run: RunArgument, as_json: JsonOption = False) -> None:
@@ -178,7 +178,7 @@ def print_report(made: RunReport) -> None:
         stdout.print(f"skipped: {count} products, {reason}", markup=False)
 
 
-def _execute(
+def execute(
     env: Environment,
     arguments: list[str],
     wait: bool,

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from adloom.catalog import Price
+from adloom.review_reasons import DEFAULT_REASONS, ReviewReason
 from tasks.environment import Environment
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class Dashboard:
     `secret`: 32 bytes of the installation's own, from which all signatures come; `folder`: where
     thumbnails and other things that can be made again are kept; `url`: the address that browsers
     use; `prefect_api_url`: the Prefect server whose health is shown, None for none;
-    `gpu_hour_price`: what an hour of one device costs, None where nobody said.
+    `gpu_hour_price`: what an hour of one device costs, None where nobody said; `review_reasons`:
+    why a reviewer may reject.
     """
 
     environment: Environment
@@ -33,6 +35,7 @@ class Dashboard:
     url: str = "http://127.0.0.1:4300"
     prefect_api_url: str | None = None
     gpu_hour_price: Price | None = None
+    review_reasons: tuple[ReviewReason, ...] = DEFAULT_REASONS
     provider: "Provider | None" = None
     """An OpenID provider to sign in by."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from adloom.errors import ConfigurationError
+from adloom.review_reasons import DEFAULT_REASONS, ReviewReason, parse_reasons
 from dashboard.access.provider import Provider, ProviderOptions
 from dashboard.app import create_app
 from dashboard.context import Dashboard
@@ -50,6 +51,7 @@ def serve(
             Dashboard(
                 env, load_or_make(folder), folder, url=url, prefect_api_url=prefect_api_url,
                 provider=_provider(settings, url), gpu_hour_price=settings.price_per_hour(),
+                review_reasons=_reasons(settings),
             )
         )  # fmt: skip
         config = uvicorn.Config(
@@ -65,6 +67,12 @@ def serve(
         )
         ready(url)
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _reasons(settings: Settings) -> tuple[ReviewReason, ...]:
+    if settings.review_reasons is None:
+        return DEFAULT_REASONS
+    return parse_reasons(settings.review_reasons, where="ADLOOM_REVIEW_REASONS")
 
 
 def _provider(settings: Settings, url: str) -> Provider | None:

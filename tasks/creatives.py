@@ -3,10 +3,27 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from adloom.cutouts import Cutout
 from adloom.errors import InvalidInputError
-from adloom.records import CreativeFilter, CreativeView
+from adloom.records import (
+    AttemptRecord,
+    CreativeFilter,
+    CreativeItem,
+    CreativeView,
+    ReviewRecord,
+    RunRecord,
+    StoredVerdict,
+)
 from adloom.states import Outcome
-from db.queries import campaigns, creatives
+from db.queries import (
+    attempts,
+    campaigns,
+    creative_history,
+    creatives,
+    cutouts,
+    reviews,
+    runs,
+)
 from tasks.environment import Environment
 from tasks.runs import require_run
 
@@ -110,3 +127,33 @@ def show_creative(env: Environment, creative_id: int) -> dict[str, Any]:
         "image sha256": view.rendition.sha256 if view.rendition else None,
         "finishing": dict(view.rendition.details) if view.rendition else {},
     }
+
+
+@dataclass(frozen=True, slots=True)
+class CreativeHistory:
+    """What made a creative, and what was said of it. `cutout` is the photo's current one, which
+    may be another than the render was made from."""
+
+    run: RunRecord
+    items: tuple[CreativeItem, ...]
+    verdicts: tuple[StoredVerdict, ...]
+    reviews: tuple[ReviewRecord, ...]
+    attempts: tuple[AttemptRecord, ...]
+    cutout: Cutout | None
+    finishing: dict[str, Any]
+
+
+def history(env: Environment, view: CreativeView) -> CreativeHistory:
+    """All that is known of how `view` came to be. Raises NotFoundError."""
+    ws = env.workspace_id
+    with env.database.transaction() as tx:
+        items = creative_history.items(tx, ws, view.creative_id)
+        return CreativeHistory(
+            run=runs.get(tx, ws, view.run_id),
+            items=items,
+            verdicts=creative_history.verdicts(tx, [i.run_item_id for i in items]),
+            reviews=reviews.of_creative(tx, view.creative_id),
+            attempts=attempts.of_render(tx, view.render_id),
+            cutout=cutouts.current(tx, ws, view.spec.photo_sha256),
+            finishing=creative_history.finishing(tx, ws, view.finish_hash),
+        )

@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     dashboard_key: FolderPath | None = None
     gpu_hour_price: Annotated[str, AfterValidator(_price)] | None = None
     """What an hour of one device costs, such as `2.50 USD`; unset: no costs are shown."""
+    review_reasons: str | None = None
+    """Why a reviewer may reject, each with the letter pressed after `r`:
+    `p=product_altered:Product altered, o=other`."""
     oidc_issuer: HttpAddress | None = None
     """An OpenID provider by which people sign in to the dashboard."""
     oidc_client_id: str = "adloom"

@@ -36,6 +36,7 @@ from adloom.records.catalogue import (
     UpsertCounts,
 )
 from adloom.records.creatives import CreativeFilter, CreativeView, ProductSummary, ReviewRecord
+from adloom.records.history import CreativeItem, StoredVerdict
 from adloom.records.judging import (
     FinishPage,
     FinishPlace,
@@ -46,6 +47,13 @@ from adloom.records.judging import (
     Rendition,
 )
 from adloom.records.recalls import RecallCounts, RecallFilter, RecallRecord
+from adloom.records.reviews import (
+    Claimed,
+    ReviewChoice,
+    ReviewFilter,
+    ReviewWord,
+    Sibling,
+)
 from adloom.records.runs import (
     CancelCounts,
     Conservation,
@@ -71,8 +79,10 @@ __all__ = [
     "CampaignRecord",
     "CancelCounts",
     "Change",
+    "Claimed",
     "Conservation",
     "CreativeFilter",
+    "CreativeItem",
     "CreativeView",
     "FailedItem",
     "FailureFilter",
@@ -104,14 +114,19 @@ __all__ = [
     "RenderWork",
     "Rendition",
     "ReopenCounts",
+    "ReviewChoice",
+    "ReviewFilter",
     "ReviewRecord",
+    "ReviewWord",
     "RunLease",
     "RunRecord",
     "RunSummary",
     "SessionRecord",
+    "Sibling",
     "SignedInBy",
     "StoredRender",
     "StoredSource",
+    "StoredVerdict",
     "Submission",
     "SyncRecord",
     "SyncState",

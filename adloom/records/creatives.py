@@ -83,3 +83,5 @@ class ReviewRecord:
     decision: ReviewDecision
     reason: str
     created_at: datetime
+    id: int = 0
+    key: str | None = None

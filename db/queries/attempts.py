@@ -45,6 +45,13 @@ FROM batch_attempt a JOIN batch b ON b.id = a.batch_id
 WHERE b.run_id = :run ORDER BY a.started_at, a.batch_id, a.epoch LIMIT :limit
 """)
 
+_OF_RENDER = text("""
+SELECT a.batch_id, a.epoch, a.owner, a.worker, a.renders, a.started_at, a.ended_at, a.ending,
+    a.error_class, a.error_message
+FROM render r JOIN batch_attempt a ON a.batch_id = r.batch_id
+WHERE r.id = :render ORDER BY a.started_at, a.epoch LIMIT 50
+""")
+
 _ENDINGS = text("""
 SELECT coalesce(CAST(a.ending AS text), 'under way') AS ending, count(*) AS n
 FROM batch_attempt a JOIN batch b ON b.id = a.batch_id WHERE b.run_id = :run GROUP BY 1 ORDER BY 1
@@ -84,23 +91,29 @@ def lose(tx: Transaction, batch_ids: Sequence[int]) -> list[Any]:
 
 def of_run(tx: Transaction, run_id: int, *, limit: int = 1000) -> tuple[AttemptRecord, ...]:
     """The attempts at the batches that a run has cut, in the order they began."""
-    return tuple(
-        AttemptRecord(
-            batch_id=r.batch_id,
-            epoch=r.epoch,
-            owner=r.owner,
-            worker=r.worker,
-            renders=r.renders,
-            started_at=r.started_at,
-            ended_at=r.ended_at,
-            ending=None if r.ending is None else AttemptEnding(r.ending),
-            error_class=r.error_class,
-            error_message=r.error_message,
-        )
-        for r in tx.execute(_OF_RUN, {"run": run_id, "limit": limit})
-    )
+    return tuple(_attempt(r) for r in tx.execute(_OF_RUN, {"run": run_id, "limit": limit}))
+
+
+def of_render(tx: Transaction, render_id: int) -> tuple[AttemptRecord, ...]:
+    """The attempts at the batch that a render was last cut into, in the order they began."""
+    return tuple(_attempt(r) for r in tx.execute(_OF_RENDER, {"render": render_id}))
 
 
 def endings(tx: Transaction, run_id: int) -> dict[str, int]:
     """How the attempts at a run's batches ended, counted; `under way` are those that have not."""
     return {row.ending: row.n for row in tx.execute(_ENDINGS, {"run": run_id})}
+
+
+def _attempt(row: Any) -> AttemptRecord:
+    return AttemptRecord(
+        batch_id=row.batch_id,
+        epoch=row.epoch,
+        owner=row.owner,
+        worker=row.worker,
+        renders=row.renders,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        ending=None if row.ending is None else AttemptEnding(row.ending),
+        error_class=row.error_class,
+        error_message=row.error_message,
+    )

@@ -75,6 +75,8 @@ _GET_OF_RUN = text(
     "AND i.outcome <> 'superseded'"
 )
 
+_OF_ITEMS = text(f"{_SELECT} WHERE i.workspace_id = :ws AND i.id = ANY (CAST(:items AS bigint[]))")
+
 _OF_RUN = text(
     f"{_SELECT} WHERE i.run_id = :run AND i.outcome = ANY (CAST(:outcomes AS outcome[])) {_ORDER}"
 )
@@ -112,6 +114,12 @@ def get(tx: Transaction, ws: int, creative_id: int, *, run_id: int | None = None
             f"no creative {creative_id}{of_run}", hint="see `adloom creatives list`"
         )
     return _view(row)
+
+
+def of_items(tx: Transaction, ws: int, run_item_ids: Sequence[int]) -> dict[int, CreativeView]:
+    """Creatives as they stand in run items, by the items' numbers; unknown ones are left out."""
+    rows = tx.execute(_OF_ITEMS, {"ws": ws, "items": list(run_item_ids)})
+    return {row.item_id: _view(row) for row in rows}
 
 
 def of_run(

@@ -13,6 +13,7 @@ from adloom.records import ItemVerdict, JudgeItem, RejectedItem
 from adloom.render_spec import RenderSpec
 from adloom.states import Outcome, ReviewDecision
 from db.engine import Transaction
+from db.queries import review_queue
 from db.queries.run_items import SlotRows, open_plan
 from db.text import as_json
 
@@ -112,6 +113,25 @@ WHERE i.id = t.run_item_id AND i.run_id = :run
 RETURNING i.id
 """)
 
+# A person's word that came while the item was being judged. The items are locked by now, as they
+# are when a word is added.
+_OVERRULE = text("""
+UPDATE run_item i SET outcome = said.outcome
+FROM (
+    SELECT n.id, (
+        SELECT CAST(CASE w.decision WHEN 'approve' THEN 'approved' WHEN 'reject' THEN 'rejected' END
+            AS outcome)
+        FROM review w WHERE w.creative_id = n.creative_id AND w.image_sha256 = d.sha256
+        ORDER BY w.id DESC LIMIT 1) AS outcome
+    FROM run_item n
+    JOIN rendition d ON d.workspace_id = n.workspace_id AND d.render_id = n.render_id
+        AND d.finish_hash = n.finish_hash
+    WHERE n.id = ANY (CAST(:items AS bigint[]))
+        AND EXISTS (SELECT FROM review w WHERE w.creative_id = n.creative_id)
+) said
+WHERE i.id = said.id AND i.outcome <> said.outcome
+""")
+
 # An approved image becomes the creative's current one; one no longer approved ceases to be it.
 _SET_CURRENT = text("""
 UPDATE creative c SET
@@ -201,7 +221,8 @@ def write_verdicts(
 ) -> None:
     """Stores verdicts under the hash of their gates, and ends their items accordingly.
 
-    Items that have ended otherwise (failed, cancelled, superseded) stay as they are.
+    Items that have ended otherwise (failed, cancelled, superseded) stay as they are. A person's
+    word on the image stands above the verdict.
     """
     rows = as_json(
         {
@@ -214,7 +235,15 @@ def write_verdicts(
     values = {"run": run_id, "gate_set": gate_set, "verdicts": rows}
     tx.execute(_INSERT_VERDICTS, values)
     judged = list(tx.execute(_SET_OUTCOMES, values).scalars())
-    tx.execute(_SET_CURRENT, {"items": judged})
+    tx.execute(_OVERRULE, {"items": judged})
+    settle(tx, judged)
+
+
+def settle(tx: Transaction, items: Sequence[int]) -> None:
+    """What follows from outcomes that were just set: the creatives' current images, and what waits
+    for a person's word."""
+    tx.execute(_SET_CURRENT, {"items": list(items)})
+    review_queue.refresh(tx, items)
 
 
 def rejected(

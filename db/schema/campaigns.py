@@ -1,6 +1,9 @@
 """Scene templates, campaigns, and the slots they ask for."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from adloom.catalog import PhotoRole
@@ -86,10 +89,24 @@ class Creative(Base):
 
 
 class Review(Base):
-    """A person's word on one image of a creative. Append-only: a trigger refuses changes."""
+    """A person's word on one image of a creative. Append-only: a trigger refuses changes.
+
+    `key` is given by who sends it, so that what is sent twice is added once; the reviews of one
+    bulk decision share it.
+    """
 
     __tablename__ = "review"
-    __table_args__ = (Index(None, "creative_id", "image_sha256", "id"),)
+    __table_args__ = (
+        Index(None, "creative_id", "image_sha256", "id"),
+        Index(
+            "uq_review_key",
+            "workspace_id",
+            "key",
+            "creative_id",
+            unique=True,
+            postgresql_where=text("key IS NOT NULL"),
+        ),
+    )
     id: Mapped[Id]
     workspace_id: Mapped[WorkspaceId]
     creative_id: Mapped[int] = mapped_column(ForeignKey("creative.id"))
@@ -97,4 +114,39 @@ class Review(Base):
     reviewer: Mapped[str]
     decision: Mapped[ReviewDecision] = mapped_column(REVIEW_DECISION)
     reason: Mapped[str]
+    created_at: Mapped[Created]
+    key: Mapped[str | None]
+
+
+class ReviewQueue(Base):
+    """A creative whose newest image waits for a person's word, with what the queue is ordered and
+    filtered by: a copy of what its verdict said.
+
+    `distance`: of its scores to the gates they nearly missed or met; infinite where a score is
+    missing. While `claimed_until` lies ahead it is shown to `claimed_by` alone.
+    """
+
+    __tablename__ = "review_queue"
+    __table_args__ = (
+        Index(None, "workspace_id", "distance", "creative_id"),
+        Index(None, "workspace_id", "campaign_id", "distance", "creative_id"),
+        Index(None, "workspace_id", "scene_slug", "distance", "creative_id"),
+        Index(None, "workspace_id", "category", "distance", "creative_id"),
+        Index(None, "reasons", postgresql_using="gin"),
+        CheckConstraint(
+            "(claimed_by IS NULL) = (claimed_until IS NULL)", name="claimed_until_some_time"
+        ),
+    )
+    creative_id: Mapped[int] = mapped_column(ForeignKey("creative.id"), primary_key=True)
+    workspace_id: Mapped[WorkspaceId]
+    run_item_id: Mapped[int]
+    image_sha256: Mapped[str]
+    distance: Mapped[float]
+    campaign_id: Mapped[int]
+    scene_slug: Mapped[str]
+    category: Mapped[str]
+    reasons: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    scores: Mapped[Json]
+    claimed_by: Mapped[str | None]
+    claimed_until: Mapped[datetime | None]
     created_at: Mapped[Created]

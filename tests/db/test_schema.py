@@ -31,7 +31,7 @@ def test_migrations_go_up_and_down_and_up_again_with_data(
     run_id = world.run(campaign())
     world.render_all(run_id)
     world.judge(run_id)
-    assert migrate.current(postgres_url) == migrate.head() == "0013"
+    assert migrate.current(postgres_url) == migrate.head() == "0014"
 
     migrate.downgrade(postgres_url, "0002")
 
