@@ -142,12 +142,12 @@ class FailureFilter:
     """
 
     run_id: int | None = None
-    run_item_ids: tuple[int, ...] | None = None
     error_class: str | None = None
     reason: str | None = None
     older_than_s: float | None = None
     newer_than_s: float | None = None
     retryable_only: bool = False
+    run_item_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
