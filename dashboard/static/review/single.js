@@ -8,6 +8,7 @@ import { countWaiting, lookAgain, Queue } from "/static/review/queue.js";
 import { fitZoom, toggleZoom } from "/static/review/zoom.js";
 
 const AHEAD = 5;
+const EMPTY_MS = 15_000; // an empty queue is asked again
 const page = document.getElementById("review");
 const part = (name) => page.querySelector(`[data-part=${name}]`);
 const log = (window.adloomKeys = []); // the last page's keystrokes, for those who measure them
@@ -18,6 +19,7 @@ const entries = []; // what was shown or is loaded ahead: { item, state, reason,
 const undoable = []; // entries whose last decision was made here
 let at = -1;
 let compared = "all";
+let asking = 0;
 
 const current = () => entries[at];
 
@@ -86,6 +88,8 @@ function show() {
   if (!isShown) {
     part("again").hidden = !queue.skipped;
     say("Nothing more waits.");
+    clearTimeout(asking);
+    asking = setTimeout(() => current() || advance(), EMPTY_MS);
     return;
   }
   showItem(entry);
