@@ -78,6 +78,7 @@ function step(by) {
 function show() {
   const entry = current();
   const isShown = entry !== undefined;
+  const wasEmpty = !part("empty").hidden;
   part("item").hidden = !isShown;
   part("empty").hidden = isShown;
   part("loading").hidden = true;
@@ -87,7 +88,7 @@ function show() {
   showCounts();
   if (!isShown) {
     part("again").hidden = !queue.skipped;
-    say("Nothing more waits.");
+    if (!wasEmpty) say("Nothing more waits.");
     clearTimeout(asking);
     asking = setTimeout(() => current() || advance(), EMPTY_MS);
     return;
