@@ -151,6 +151,12 @@ def begin(tx: Transaction, env: Environment, account: int, client: Client, how: 
     return SignedIn(found, token)
 
 
+def end(env: Environment, token: str) -> None:
+    """Ends the session of this token, if it is one's, in favour of another."""
+    with env.database.transaction() as tx:
+        sessions.end(tx, token_hash(token))
+
+
 def sign_out(env: Environment, token: str, name: str, client: Client) -> None:
     """Ends the session of this token."""
     with env.database.transaction() as tx:

@@ -33,7 +33,11 @@ def change_password(
     """Signs out everywhere else; here a new session begins."""
     with env.database.transaction() as tx:
         known = accounts.password_of(tx, env.workspace_id, person.name)
+        own = accounts.by_id(tx, env.workspace_id, person.account)
     try:
+        if own.subject:
+            # it would outlive the account at the provider
+            raise InvalidInputError("Your organisation signs you in; there is no password here.")
         if known and known[1] and not passwords.holds(known[1], present):
             raise InvalidInputError("The present password is wrong.")
         if new != again:

@@ -89,8 +89,11 @@ def client_of(request: Request) -> Client:
 
 def signed_in(request: Request, done: SignedIn, next: str) -> Response:
     """On to where one wanted to go, with the new session's cookie in place of any other."""
+    dashboard, before = dashboard_of(request), session_token(request)
+    if before:
+        tasks.end(dashboard.environment, before)
     onward = RedirectResponse(local_path(next), status_code=303)
-    set_session_cookie(onward, dashboard_of(request), done.token)
+    set_session_cookie(onward, dashboard, done.token)
     return onward
 
 

@@ -67,6 +67,8 @@ def test_the_first_sign_in_makes_an_account_and_the_role_follows_the_provider(
     there_and_back(visitor)
     assert visitor.get("/api/v1/me").json()["role"] == "operator"
     assert [a.name for a in users.listed(env)] == ["ann"]
+    new = {"present": "-", "new": "four words in a row", "again": "four words in a row"}
+    assert "no password here" in visitor.act("/account/password", new).text
     users.set_disabled(env, "ann", True)
     assert "disabled" in there_and_back(visitor).text
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from adloom.errors import ConflictError, InvalidInputError
 from adloom.states import Role
+from dashboard.app import create_app
 from dashboard.context import Dashboard
 from tasks import sign_in, users
 from tasks.environment import Environment
@@ -54,22 +55,31 @@ def test_the_cookie_is_for_this_site_alone_and_out_of_reach_of_scripts(
     assert "secure" not in cookie
     assert "domain" not in cookie
     before: Dashboard = app.state.dashboard
-    app.state.dashboard = Dashboard(
-        before.environment, before.secret, before.folder, url="https://127.0.0.1:4300"
+    behind_tls = Visitor(
+        create_app(
+            Dashboard(before.environment, before.secret, before.folder, url="https://ads.example")
+        )
     )
-    secure = Visitor(app).sign_in(ann).headers["set-cookie"]
-    assert secure.startswith("__Host-")
-    assert "; secure" in secure.lower()
+    done = behind_tls.sign_in(ann)
+    assert done.headers["set-cookie"].startswith("__Host-")
+    assert "; secure" in done.headers["set-cookie"].lower()
+    assert "max-age=" in done.headers["strict-transport-security"]
+    assert behind_tls.get("/account").status_code == 200
 
 
 def test_signing_in_begins_a_new_session_whatever_the_browser_brought(
-    stranger: Visitor, ann: str
+    env: Environment, stranger: Visitor, ann: str
 ) -> None:
     stranger.get("/sign-in")
     planted = stranger.session
     assert planted
     stranger.sign_in(ann)
-    assert stranger.session != planted
+    first = stranger.session
+    assert first != planted
+    stranger.sign_in(ann)
+    with env.database.transaction() as tx:
+        kept = "SELECT count(*) FROM account_session WHERE workspace_id = :ws"
+        assert tx.execute(text(kept), {"ws": env.workspace_id}).scalar_one() == 1
     stranger.cookies.clear()
     stranger.cookies.set(f"adloom_{stranger.dashboard.key('cookie name').hex()[:8]}", planted)
     assert stranger.get("/account").status_code == 303
