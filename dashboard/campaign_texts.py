@@ -38,11 +38,13 @@ def runner() -> Command:
 Run = Annotated[Command, Depends(runner)]
 
 
-def planned(run: Command, text: str, price: Price | None) -> dict[str, Any]:
+def planned(env: Environment, run: Command, text: str, price: Price | None) -> dict[str, Any]:
     """The dry run of a campaign's text, in a process of its own; one at a time.
 
-    Raises ConflictError while another is made, and what the command says.
+    Raises SpecError for a text that cannot work, ConflictError while another plan is made, and what
+    the command says.
     """
+    campaigns.checked_text(env, text, where=WHERE)
     if not _planning.acquire(blocking=False):
         raise ConflictError("another plan is being made", hint="wait until it is there")
     try:

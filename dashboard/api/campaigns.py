@@ -119,8 +119,8 @@ def check(env: Env, _person: Operator, campaign: CampaignText) -> Checked:
 
 @router.post("/campaigns/plan")
 def plan(
-    dashboard: TheDashboard, _person: Operator, run: Run, campaign: CampaignText
+    env: Env, dashboard: TheDashboard, _person: Operator, run: Run, campaign: CampaignText
 ) -> dict[str, Any]:
     """The dry run of a campaign's text: what it would make, reuse, skip and cost; nothing is
     stored. Takes seconds, of a large catalogue minutes."""
-    return planned(run, campaign.text, dashboard.gpu_hour_price)
+    return planned(env, run, campaign.text, dashboard.gpu_hour_price)
