@@ -79,7 +79,7 @@ function showCounts() {
   part("pending").textContent = unsent ? `${unsent} ${unsent === 1 ? "decision" : "decisions"} not stored yet; sending` : "";
   const count = chosen().length;
   part("chosen").textContent = count ? `${count} chosen` : `${tiles.size} shown, none chosen`;
-  page.querySelector('[data-act="undo"]').disabled = !undoable.length;
+  for (const button of page.querySelectorAll('[data-act="undo"]')) button.disabled = !undoable.length;
 }
 
 const creatives = (count) => `${count} ${count === 1 ? "creative" : "creatives"}`;

@@ -60,6 +60,7 @@ async function advance() {
 
 /** Nothing to show and no answer: it is asked again until there is one. */
 function wait() {
+  at = entries.length;
   part("item").hidden = true;
   part("empty").hidden = true;
   part("loading").hidden = false;
@@ -83,7 +84,7 @@ function show() {
   part("empty").hidden = isShown;
   part("loading").hidden = true;
   for (const button of page.querySelectorAll("[data-act]")) {
-    if (!["undo", "help", "previous"].includes(button.dataset.act)) button.disabled = !isShown;
+    if (!["undo", "help", "previous", "again"].includes(button.dataset.act)) button.disabled = !isShown;
   }
   showCounts();
   if (!isShown) {
@@ -164,7 +165,7 @@ async function showCounts() {
   const unsent = outbox.waiting.length;
   part("pending").hidden = !unsent;
   part("pending").textContent = unsent ? `${unsent} ${unsent === 1 ? "decision" : "decisions"} not stored yet; sending` : "";
-  page.querySelector('[data-act="undo"]').disabled = !undoable.length;
+  for (const button of page.querySelectorAll('[data-act="undo"]')) button.disabled = !undoable.length;
   if (Date.now() - countedAt > 15_000) {
     countedAt = Date.now();
     waiting = await countWaiting(queue.filters).catch(() => waiting);
