@@ -20,6 +20,7 @@ def campaign_yaml(spec: CampaignSpec) -> str:
     return yaml.safe_dump(
         _without_defaults(kept, {**defaults, "campaign": None, "scenes": None, "formats": None}),
         sort_keys=False,
+        default_flow_style=None,
         allow_unicode=True,
         width=100,
     )

@@ -109,11 +109,19 @@ class RunFigures:
     def images_per_s(self) -> float | None:
         """While it renders: of late; of a run that ended: over the time that it rendered."""
         if self.state in LIVE_STATES and self.recent >= ENOUGH_RENDERS:
-            return self.recent / RECENT_S
+            return self.recent / self._recent_s
         if self.first_render_at is None or self.last_render_at is None:
             return None
         seconds = (self.last_render_at - self.first_render_at).total_seconds()
         return self.rendered / seconds if seconds > 0 else None
+
+    @property
+    def _recent_s(self) -> float:
+        """The time of its `recent` renders: shorter than RECENT_S while it has just begun."""
+        if self.first_render_at is None:
+            return RECENT_S
+        since = (self.measured_at - self.first_render_at).total_seconds()
+        return min(RECENT_S, max(1.0, since))
 
     @property
     def busy_share(self) -> float | None:
@@ -126,7 +134,7 @@ class RunFigures:
         if self.state not in LIVE_STATES or self.state is RunState.PLANNING:
             return None
         if self.recent >= ENOUGH_RENDERS:
-            return self.left * RECENT_S / self.recent
+            return self.left * self._recent_s / self.recent
         if self.render_pace_s is None:
             return None if self.left else 0.0
         return self.left * self.render_pace_s / max(1, self.workers)

@@ -36,6 +36,7 @@ from dashboard.app import create_app
 from dashboard.context import Dashboard
 from db.engine import Database
 from db.queries import workspaces
+from db.queries.figures import stale
 from storage.local import LocalStore
 from tasks import figures, sign_in, users
 from tasks.environment import Environment, Rendering
@@ -70,8 +71,6 @@ def measure_figures(env: Environment) -> dict[str, float]:
     began, took = time.perf_counter(), list[float]()
     while True:
         with env.database.transaction() as tx:
-            from db.queries.figures import stale
-
             wanted = stale(tx, env.workspace_id, every_s=1e6, limit=1000)
         if not wanted:
             break

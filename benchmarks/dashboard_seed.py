@@ -74,8 +74,8 @@ INSERT INTO run (workspace_id, campaign_id, spec, weights_hash, trigger, state, 
     ended_at)
 SELECT {ws}, c.id, jsonb_set(c.spec, '{{seed}}', to_jsonb(i / 5)), repeat('w', 64),
     CASE WHEN i % 3 = 0 THEN CAST('manual' AS run_trigger) ELSE 'schedule' END, 'complete',
-    now() - make_interval(days => 4 * ({runs} - i), mins => CAST(c.n AS integer)),
-    now() - make_interval(days => 4 * ({runs} - i), mins => CAST(c.n AS integer))
+    now() - make_interval(days => 1 + 4 * ({runs} - i), mins => CAST(c.n AS integer)),
+    now() - make_interval(days => 1 + 4 * ({runs} - i), mins => CAST(c.n AS integer))
         + interval '3 hours'
 FROM generate_series(1, {runs}) AS i
 CROSS JOIN (SELECT id, spec, row_number() OVER (ORDER BY id) AS n FROM campaign
@@ -161,6 +161,13 @@ SELECT {ws}, c.id, encode(sha256(CAST('done ' || c.id AS bytea)), 'hex'), 'anna'
     CAST(CASE WHEN c.id % 500 < 450 THEN 'approve' ELSE 'reject' END AS review_decision), '',
     now() - make_interval(secs => c.id % 1000000)
 FROM creative c WHERE c.workspace_id = {ws} AND c.id % 50 = 0;
+INSERT INTO review_queue (creative_id, workspace_id, run_item_id, image_sha256, distance,
+    campaign_id, scene_slug, category, reasons, scores)
+SELECT DISTINCT ON (c.id) c.id, {ws}, i.id, d.sha256, (c.id * 7919 % 1000) / 10000.0, c.campaign_id,
+    c.scene_slug, p.category, ARRAY['MODEL_IDENTITY_NEAR'], '{{"model.identity": 0.56}}'
+FROM run_item i JOIN creative c ON c.id = i.creative_id JOIN product p ON p.id = c.product_id
+JOIN rendition d ON d.workspace_id = {ws} AND d.render_id = i.render_id
+WHERE i.workspace_id = {ws} AND i.outcome = 'needs_review' ORDER BY c.id, i.id DESC;
 UPDATE run SET state = 'rendering', ended_at = NULL, lease_owner = 'seed', lease_epoch = 1,
     lease_expires_at = now() + interval '10 hours'
 WHERE id = (SELECT max(id) FROM seed_run);

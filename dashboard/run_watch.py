@@ -17,6 +17,7 @@ from adloom.catalog import Price
 from adloom.errors import AdloomError
 from dashboard.context import dashboard_of
 from dashboard.run_view import RunView, run_view
+from db.queries import figures as queries
 from db.queries.dashboard import runs
 from tasks import figures
 from tasks.environment import Environment
@@ -47,6 +48,7 @@ class RunWatch:
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._thread: threading.Thread | None = None
         self._look = 0
+        self._last_review: int | None = None
         self.trouble: str | None = None
         """Why the last look failed."""
 
@@ -68,7 +70,7 @@ class RunWatch:
         """Measures what is to be measured, and notes the runs that changed. Raises AdloomError."""
         with self._lock:
             asked, self._asked = self._asked, set()
-        figures.keep_up(self._env, asked)
+        figures.keep_up(self._env, {*asked, *self._reviewed()})
         with self._env.database.transaction() as tx:
             rows = runs.page(tx, self._env.workspace_id, limit=NEWEST)
         views = {row.id: run_view(row, self._per_hour) for row in rows}
@@ -81,6 +83,15 @@ class RunWatch:
                 else Seen(self._look, view)
                 for run_id, view in views.items()
             }
+
+    def _reviewed(self) -> tuple[int, ...]:
+        """The runs on whose images people said something since the last look."""
+        with self._env.database.transaction() as tx:
+            if self._last_review is None:
+                self._last_review = queries.newest_review(tx)
+            last, changed = queries.reviewed_since(tx, self._env.workspace_id, self._last_review)
+        self._last_review = last
+        return changed
 
     def changed_since(self, look: int, run_id: int | None = None) -> tuple[int, list[RunView]]:
         """The last look's number, and the runs that changed after the look of that number."""

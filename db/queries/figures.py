@@ -148,6 +148,17 @@ ORDER BY (r.state IN ('planning', 'rendering', 'judging')) DESC, r.id DESC LIMIT
 """)
 
 
+_REVIEWED = text("""
+SELECT max(v.id) AS newest, array_agg(DISTINCT i.run_id) AS runs FROM (
+    SELECT id, creative_id FROM review WHERE workspace_id = :ws AND id > :after
+    ORDER BY id LIMIT :limit) v
+CROSS JOIN LATERAL (SELECT n.run_id FROM run_item n WHERE n.creative_id = v.creative_id
+    ORDER BY n.id DESC LIMIT 1) i
+""")
+
+_NEWEST_REVIEW = text("SELECT coalesce(max(id), 0) FROM review")
+
+
 def measure(tx: Transaction, run_id: int) -> RunFigures | None:
     """Measures a run and keeps what it found; None if there is no such run (any more).
 
@@ -182,6 +193,19 @@ def stale(tx: Transaction, ws: int, *, every_s: float, limit: int = 20) -> tuple
     """
     values = {"ws": ws, "every": every_s, "limit": limit}
     return tuple(tx.execute(_STALE, values).scalars())
+
+
+def newest_review(tx: Transaction) -> int:
+    return tx.execute(_NEWEST_REVIEW).scalar_one()
+
+
+def reviewed_since(
+    tx: Transaction, ws: int, review_id: int, *, limit: int = 500
+) -> tuple[int, tuple[int, ...]]:
+    """The newest of the next reviews after `review_id`, and the runs that they change."""
+    values = {"ws": ws, "after": review_id, "limit": limit}
+    row = tx.execute(_REVIEWED, values).one()
+    return (review_id, ()) if row.newest is None else (row.newest, tuple(row.runs))
 
 
 def _measured(tx: Transaction, run_id: int, run: Any) -> RunFigures:

@@ -7,6 +7,7 @@ import { Outbox } from "/static/review/outbox.js";
 import { Queue } from "/static/review/queue.js";
 
 const COUNT = 48;
+const EMPTY_MS = 15_000; // an empty queue is asked again
 const page = document.getElementById("review");
 const part = (name) => page.querySelector(`[data-part=${name}]`);
 const outbox = new Outbox(page.dataset.person);
@@ -37,6 +38,7 @@ async function load() {
     part("loading").hidden = true;
   }
   part("empty").hidden = tiles.size > 0;
+  if (!tiles.size) setTimeout(() => tiles.size || load(), EMPTY_MS);
   part("again").hidden = !queue.skipped;
   showCounts();
   if (!page.contains(document.activeElement)) boxes()[0]?.focus();
@@ -77,7 +79,7 @@ function showCounts() {
   part("pending").textContent = unsent ? `${unsent} ${unsent === 1 ? "decision" : "decisions"} not stored yet; sending` : "";
   const count = chosen().length;
   part("chosen").textContent = count ? `${count} chosen` : `${tiles.size} shown, none chosen`;
-  page.querySelector('[data-act="undo"]').disabled = !undoable.length;
+  for (const button of page.querySelectorAll('[data-act="undo"]')) button.disabled = !undoable.length;
 }
 
 const creatives = (count) => `${count} ${count === 1 ? "creative" : "creatives"}`;

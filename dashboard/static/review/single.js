@@ -8,6 +8,7 @@ import { countWaiting, lookAgain, Queue } from "/static/review/queue.js";
 import { fitZoom, toggleZoom } from "/static/review/zoom.js";
 
 const AHEAD = 5;
+const EMPTY_MS = 15_000; // an empty queue is asked again
 const page = document.getElementById("review");
 const part = (name) => page.querySelector(`[data-part=${name}]`);
 const log = (window.adloomKeys = []); // the last page's keystrokes, for those who measure them
@@ -18,6 +19,7 @@ const entries = []; // what was shown or is loaded ahead: { item, state, reason,
 const undoable = []; // entries whose last decision was made here
 let at = -1;
 let compared = "all";
+let asking = 0;
 
 const current = () => entries[at];
 
@@ -58,6 +60,7 @@ async function advance() {
 
 /** Nothing to show and no answer: it is asked again until there is one. */
 function wait() {
+  at = entries.length;
   part("item").hidden = true;
   part("empty").hidden = true;
   part("loading").hidden = false;
@@ -76,16 +79,19 @@ function step(by) {
 function show() {
   const entry = current();
   const isShown = entry !== undefined;
+  const wasEmpty = !part("empty").hidden;
   part("item").hidden = !isShown;
   part("empty").hidden = isShown;
   part("loading").hidden = true;
   for (const button of page.querySelectorAll("[data-act]")) {
-    if (!["undo", "help", "previous"].includes(button.dataset.act)) button.disabled = !isShown;
+    if (!["undo", "help", "previous", "again"].includes(button.dataset.act)) button.disabled = !isShown;
   }
   showCounts();
   if (!isShown) {
     part("again").hidden = !queue.skipped;
-    say("Nothing more waits.");
+    if (!wasEmpty) say("Nothing more waits.");
+    clearTimeout(asking);
+    asking = setTimeout(() => current() || advance(), EMPTY_MS);
     return;
   }
   showItem(entry);
@@ -159,7 +165,7 @@ async function showCounts() {
   const unsent = outbox.waiting.length;
   part("pending").hidden = !unsent;
   part("pending").textContent = unsent ? `${unsent} ${unsent === 1 ? "decision" : "decisions"} not stored yet; sending` : "";
-  page.querySelector('[data-act="undo"]').disabled = !undoable.length;
+  for (const button of page.querySelectorAll('[data-act="undo"]')) button.disabled = !undoable.length;
   if (Date.now() - countedAt > 15_000) {
     countedAt = Date.now();
     waiting = await countWaiting(queue.filters).catch(() => waiting);

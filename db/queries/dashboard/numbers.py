@@ -37,7 +37,7 @@ WHERE f.workspace_id = :ws AND f.run_id >= {_SINCE}
 GROUP BY 1 ORDER BY 1
 """)
 
-# The newest word on each image, beside what was measured of it.
+# The newest word on each image, unless it was taken back, beside what was measured of it.
 _REVIEWED = text("""
 WITH newest AS (
     SELECT id, creative_id, image_sha256, decision FROM review
@@ -58,7 +58,7 @@ FROM last l CROSS JOIN LATERAL (
         AND d.finish_hash = n.finish_hash AND d.sha256 = l.image_sha256
     WHERE n.creative_id = l.creative_id ORDER BY n.id DESC LIMIT 1) i
 JOIN run r ON r.id = i.run_id JOIN campaign c ON c.id = r.campaign_id
-WHERE CAST(:campaign AS text) IS NULL OR c.slug = :campaign
+WHERE l.decision <> 'undo' AND (CAST(:campaign AS text) IS NULL OR c.slug = :campaign)
 """)
 
 _GATES = text("SELECT id, spec->'gates' AS gates FROM run WHERE id = ANY (CAST(:runs AS bigint[]))")

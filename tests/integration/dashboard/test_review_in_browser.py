@@ -285,7 +285,7 @@ def test_a_phone_shows_buttons_that_do_the_same(
     until_other(page, creative)
     until_stored(page)
     assert decisions(gallery, run_id)["rejected"] == 1
-    page.locator("[data-act=undo]").tap()
+    page.locator("[data-actions] [data-act=undo]").tap()
     assert shown(page) == creative
 
 

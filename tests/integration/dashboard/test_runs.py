@@ -11,10 +11,10 @@ from sqlalchemy import text
 
 from adloom.gates import Decision, Reason, Verdict
 from adloom.records import ItemVerdict
-from adloom.states import Outcome, Role, RunState
+from adloom.states import Outcome, ReviewDecision, Role, RunState
 from dashboard.commands import starter
 from dashboard.run_watch import RunWatch, events
-from db.queries import audit, judging, run_leases, runs
+from db.queries import audit, judging, reviews, run_leases, runs
 from tasks import figures
 from tasks.environment import Environment
 from tests.db.world import REVISION, World, campaign
@@ -291,6 +291,24 @@ def test_watchers_are_told_of_changes_alone(env: Environment, world: World) -> N
 
     (changed,) = watch.changed_since(look)[1]
     assert changed.approved == "12"
+
+
+def test_a_word_on_an_image_has_its_run_measured_again(env: Environment, world: World) -> None:
+    run_id = judged_run(world)
+    watch = RunWatch(env)
+    watch.look()
+    look, _ = watch.changed_since(0)
+    with env.database.transaction() as tx:
+        item = judging.judgeable(tx, run_id, scorer_revision=REVISION, include_judged=True)[0]
+        reviews.add(
+            tx, env.workspace_id, item.creative_id, image_sha256=item.image_sha256,
+            reviewer="anna", decision=ReviewDecision.APPROVE,
+        )  # fmt: skip
+        verdict = ItemVerdict(item.run_item_id, Verdict(Decision.APPROVED))
+        judging.write_verdicts(tx, run_id, "g", [verdict])
+    watch.look()
+    (changed,) = watch.changed_since(look)[1]
+    assert (changed.approved, changed.rejected) == ("7", "3")
 
 
 def test_a_stream_tells_of_trouble_and_of_its_end(env: Environment) -> None:

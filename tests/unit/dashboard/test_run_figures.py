@@ -28,6 +28,8 @@ RENDERING = RunFigures(AT, RunState.RENDERING)
 
 def test_time_left_is_that_of_the_pace_of_late() -> None:
     assert replace(RENDERING, recent=60, left=120).seconds_left == 2 * RECENT_S
+    young = replace(RENDERING, recent=60, left=120, first_render_at=AT - timedelta(seconds=30))
+    assert young.seconds_left == 60.0
     assert replace(RENDERING, left=10, render_pace_s=3.0, workers=2).seconds_left == 15.0
     assert replace(RENDERING, left=10).seconds_left is None
     assert replace(RENDERING, state=RunState.COMPLETE, left=10).seconds_left is None
@@ -151,4 +153,4 @@ def test_a_stored_campaign_is_said_again_in_yaml(
 
 def test_what_is_by_default_is_not_said() -> None:
     said = campaign_yaml(CampaignSpec("spring", "spring", ("beach",), ("1:1",)))
-    assert said == "campaign: spring\nscenes:\n- beach\nformats:\n- '1:1'\n"
+    assert said == "campaign: spring\nscenes: [beach]\nformats: ['1:1']\n"

@@ -1,0 +1,220 @@
+"""The pages of operations in a browser: a run followed live, a mask painted, a campaign written."""
+
+import hashlib
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi import FastAPI
+
+from adloom.catalog import Price
+from adloom.cutouts import Photo
+from adloom.finishing_spec import ImageFormat
+from adloom.imaging.encode import encode
+from adloom.keys import photo_key
+from adloom.records import PhotoValidators
+from adloom.states import Role, RunState
+from dashboard.access.cookies import cookie_name
+from dashboard.app import create_app
+from dashboard.commands import starter
+from dashboard.context import Dashboard
+from dashboard.run_watch import RunWatch
+from db.queries import catalog, cutouts, photos, runs
+from tasks import figures, sign_in, users
+from tasks.environment import Environment
+from tests.db.world import World, campaign
+from tests.integration.dashboard.browsing import (
+    CHROMIUM,
+    FLAGS,
+    SCREENSHOTS,
+    require_browser,
+    served,
+)
+from tests.unit.imaging.pictures import drawn_cutout
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.xdist_group("browser")
+DRAWN = drawn_cutout(1)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    require_browser()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@dataclass
+class Site:
+    app: FastAPI
+    url: str
+    begun: list[list[str]]
+
+
+@pytest.fixture
+def world(env: Environment) -> World:
+    folder = env.rendering.weights_root / "mini"
+    folder.mkdir(parents=True)
+    (folder / "model_index.json").write_text("{}")
+    made = World.open(env.database, env.workspace)
+    made.add_products(3)
+    return made
+
+
+@pytest.fixture
+def site(env: Environment, tmp_path: Path) -> Iterator[Site]:
+    """A server with its watch."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    price = Price(Decimal("2.50"), "USD")
+    app = create_app(
+        Dashboard(env, b"s" * 32, tmp_path / "dashboard", url=url, gpu_hour_price=price)
+    )
+    begun: list[list[str]] = []
+    app.dependency_overrides[starter] = lambda: lambda arguments: begun.append(arguments) or "log"
+    watch = app.state.run_watch = RunWatch(env, per_hour=price)
+    watch.start()
+    try:
+        with served(app, listener):
+            yield Site(app, url, begun)
+    finally:
+        watch.stop()
+
+
+@pytest.fixture
+def page(browser: "Browser", site: Site, env: Environment) -> Iterator["Page"]:
+    """An operator's, who is signed in; what a page logs as an error fails the test."""
+    users.add(env, "olga", Role.OPERATOR, password=None)
+    client = sign_in.Client("127.0.0.1", "tests")
+    session = sign_in.by_link(env, users.create_link(env, "olga"), client)
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.add_cookies([
+        {"name": cookie_name(site.app.state.dashboard), "value": session.token, "url": site.url}
+    ])  # fmt: skip
+    shown = context.new_page()
+    said: list[str] = []
+    shown.on("pageerror", lambda error: said.append(str(error)))
+    shown.on("console", lambda m: said.append(m.text) if "Content Security" in m.text else None)
+    yield shown
+    context.close()
+    assert said == []
+
+
+def test_a_run_is_followed_live(page: "Page", site: Site, world: World) -> None:
+    run_id = world.run(campaign())
+    page.goto(f"{site.url}/runs")
+    row = page.locator(f'[data-run="{run_id}"]')
+    row.get_by_text("0 / 12").wait_for(timeout=15_000)
+
+    world.render_all(run_id)
+    world.judge(run_id, rejects=lambda n: n < 3)
+    with world.database.transaction() as tx:
+        runs.set_state(tx, run_id, RunState.COMPLETE)
+
+    row.get_by_text("12 / 12").wait_for(timeout=15_000)
+    row.locator('[data-state="complete"]').wait_for()
+    row.get_by_text("75.0 %").wait_for()
+
+
+def test_what_failed_is_retried_by_keyboard(page: "Page", site: Site, world: World) -> None:
+    run_id = world.run(campaign())
+    world.render_all(run_id, fails=lambda n: n <= 2)
+    world.judge(run_id)
+    page.goto(f"{site.url}/runs/{run_id}/failures")
+    box = page.get_by_role("checkbox").first
+    box.focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Retry the marked…").press("Enter")
+    page.get_by_text("1 failed items").wait_for()
+    page.get_by_role("button", name="Retry failed items").press("Enter")
+    page.get_by_text("A retry of 1 failed items has begun").wait_for()
+    assert [arguments[:2] for arguments in site.begun] == [["retry", str(run_id)]]
+
+
+def test_a_mask_is_painted_and_saved(
+    page: "Page", site: Site, env: Environment, world: World
+) -> None:
+    number, photo = photographed(env, world)
+    pytest.importorskip("dashboard.pages.pictures", reason="photos are not served")
+    page.goto(f"{site.url}/catalogue/{number}/photos/{photo}")
+    canvas = page.locator("canvas")
+    page.get_by_role("button", name="Product", exact=True).wait_for()
+    canvas.focus()
+    page.keyboard.press("b")
+    for key in ("]", "]", "Space", "ArrowRight", "Space"):
+        page.keyboard.press(key)
+    page.get_by_label("Note").first.fill("painted")
+    page.get_by_role("button", name="Save this mask").click()
+    page.get_by_role("dialog").get_by_role("button", name="Save the mask").click()
+    page.get_by_role("cell", name="painted").wait_for()
+    with env.database.transaction() as tx:
+        (version,) = cutouts.manual_versions(tx, world.ws, photo)
+    assert 0.0 < version.cutout.area_fraction < 0.5
+    assert version.given_by == "olga"
+
+
+@pytest.mark.usefixtures("world")
+def test_a_campaign_is_checked_as_it_is_typed(page: "Page", site: Site) -> None:
+    page.goto(f"{site.url}/campaigns/new")
+    text = page.get_by_label("Specification (YAML)")
+    text.fill("campaign: autumn\nscenes: [beach, dsek]\nformats: ['1:1']\n")
+    page.get_by_text("line 2, scenes[1]").wait_for()
+    text.fill("campaign: autumn\nscenes: [beach, desk]\nformats: ['1:1']\n")
+    page.get_by_text("Nothing is wrong with it.").wait_for()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("The campaign is stored.").wait_for()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_fits_a_desk_and_a_phone(
+    page: "Page", site: Site, env: Environment, world: World, theme: str
+) -> None:
+    run_id = world.run(campaign())
+    world.render_all(run_id, fails=lambda n: n == 2)
+    world.judge(run_id, rejects=lambda n: n < 3)
+    second = world.run(campaign(formats=("1:1",), steps=30))
+    figures.measure(env, run_id)
+    number, photo = photographed(env, world)
+    page.emulate_media(color_scheme=theme)  # pyright: ignore[reportArgumentType]
+    paths = {
+        "runs": "/runs", "run": f"/runs/{run_id}", "run-live": f"/runs/{second}",
+        "failures": f"/runs/{run_id}/failures", "retry": f"/runs/{run_id}/retry",
+        "campaigns": "/campaigns", "campaign": "/campaigns/spring", "catalogue": "/catalogue",
+        "product": f"/catalogue/{number}", "mask": f"/catalogue/{number}/photos/{photo}",
+        "scenes": "/scenes", "scene": "/scenes/beach", "numbers": "/numbers",
+    }  # fmt: skip
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for name, path in paths.items():
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            answer = page.goto(f"{site.url}{path}")
+            assert answer is not None
+            assert answer.status == 200
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+            page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png", full_page=True)
+
+
+def photographed(env: Environment, world: World) -> tuple[int, str]:
+    """The first product and its photo, whose picture is stored and has its real size."""
+    number = next(n for n, name in sorted(world.names().items()) if name == "p0")
+    content = encode(DRAWN.photo, ImageFormat.PNG)
+    sha = hashlib.sha256(content).hexdigest()
+    env.store.put(photo_key(env.workspace, sha), content, content_type="image/png")
+    with env.database.transaction() as tx:
+        height, width = DRAWN.mask.shape
+        photos.upsert(tx, world.ws, [Photo(sha, width, height, len(content), "image/png")])
+        view = catalog.product(tx, world.ws, "p0")
+        photos.link(tx, [
+            replace(view.photos[0], photo_sha256=sha, validators=PhotoValidators(size=len(content)))
+        ])  # fmt: skip
+    return number, sha
