@@ -23,6 +23,7 @@ from cli import (
     workers,
 )
 from cli.console import EXIT_CODES, report
+from training.judging.commands import evaluate
 
 app = typer.Typer(
     name="adloom",
@@ -39,6 +40,7 @@ app.add_typer(campaigns.app, name="campaign")
 app.add_typer(creatives.app, name="creatives")
 app.add_typer(weights.app, name="weights")
 app.add_typer(adprod.app, name="adprod")
+app.command("evaluate")(evaluate)
 stack.register(app)
 runs.register(app)
 recalls.register(app)

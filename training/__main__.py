@@ -116,11 +116,23 @@ def autoencoder(
 
 
 @app.command()
-def initialise(vae: Folder, out: Folder, seed: int = 0) -> None:
+def initialise(
+    vae: Folder,
+    out: Folder,
+    seed: int = 0,
+    size: Annotated[int, typer.Option(help="px of references: of the samples' own")] = 128,
+    widths: Annotated[str, typer.Option(help="channels of the U-Nets' levels")] = "64,128",
+) -> None:
     """Write an untrained mini around a trained autoencoder into OUT."""
     from training.scenes_synth import CAPTION_WORDS
 
-    pipeline = build_mini(CAPTION_WORDS, seed, MiniAutoencoder.from_pretrained(vae))
+    pipeline = build_mini(
+        CAPTION_WORDS,
+        seed,
+        MiniAutoencoder.from_pretrained(vae),
+        reference_size=size,
+        widths=tuple(int(w) for w in widths.split(",")),
+    )
     pipeline.save_pretrained(out)
 
 
