@@ -153,10 +153,12 @@ def child(step: str, url: str) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(folder: Path, products: int) -> Iterator[dict[str, Any]]:
+def measure(folder: Path, products: int, *, first_only: bool) -> Iterator[dict[str, Any]]:
     with scratch_database(folder) as url, open_bench(url) as env:
         prepare(env, products)
         yield {"plan": "first", **child("plan", url)}
+        if first_only:
+            return
         yield {"plan": "cut", **child("cut", url)}
         execute(env, _RENDER)
         yield {"plan": "again", **child("plan", url)}
@@ -168,6 +170,7 @@ def measure(folder: Path, products: int) -> Iterator[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--products", type=int, default=50_000)
+    parser.add_argument("--first-only", action="store_true")
     parser.add_argument("--step", nargs=2, metavar=("STEP", "URL"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
@@ -177,7 +180,7 @@ def main() -> None:
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="adloom-scale-") as folder:
         Path(folder).chmod(0o755)
-        for line in measure(Path(folder), arguments.products):
+        for line in measure(Path(folder), arguments.products, first_only=arguments.first_only):
             print("  ".join(f"{k} {v}" for k, v in line.items()), flush=True)
             found.append(line)
     print(json.dumps({"products": arguments.products, "plans": found}))

@@ -5,11 +5,12 @@
     python -m benchmarks.refadgen_speed --shapes sd15 --device cuda --dtype bfloat16 \
         --batches 1,8,16,32                                          # a GPU at SD1.5's shapes
 
-Weights are random. Contenders take turns in every round; times are those of the fastest round, which
-other work on the machine disturbs least (medians stand beside them), and hold everything from prompt and picture to decoded pixels,
-but for `ours`, whose product's references are cached (`ours, new products` encodes them too).
-SD1.5's shapes take aligned references of the canvas' size, as the paper does. Peak memory includes
-the networks of all contenders: RefAdGen's and the plain U-Net lie in it together.
+Weights are random. Contenders take turns in every round; times are those of the fastest round,
+which other work on the machine disturbs least (the median stands beside them). They hold everything
+from prompt and picture to decoded pixels, but for `ours`, whose product's references are cached
+(`ours, new products` encodes them too). SD1.5's shapes take aligned
+references of the canvas' size, as the paper does. Peak memory includes the networks of all
+contenders: RefAdGen's and the plain U-Net lie in it together.
 """
 
 import argparse
@@ -184,12 +185,12 @@ def measure(
 
 
 def print_rows(rows: list[Row]) -> None:
-    print(f"\nbatch {rows[0].batch:<20} ms/image  median  images/h  /plain  released/  TFLOP   MFU  "
-          "peak GiB")  # fmt: skip
+    print(f"\nbatch {rows[0].batch:<20} ms/image  median  images/h  /plain  released/  TFLOP   "
+          "MFU  peak GiB")  # fmt: skip
     for r in rows:
         print(
-            f"{r.contender:26} {r.ms_per_image:8.1f} {r.median_ms:7.1f} {r.images_per_hour:9.0f} {r.over_plain:7.3f} "
-            f"{r.released_over:10.3f} {r.tflop_per_image:6.3f} {r.mfu:5.2f} "
+            f"{r.contender:26} {r.ms_per_image:8.1f} {r.median_ms:7.1f} {r.images_per_hour:9.0f} "
+            f"{r.over_plain:7.3f} {r.released_over:10.3f} {r.tflop_per_image:6.3f} {r.mfu:5.2f} "
             f"{r.peak_gib:9.2f}"
         )
 

@@ -1,16 +1,21 @@
 """Work on many addresses at once: so much in all, so much at each host, and none kept waiting
 for a host that is slow or has asked to be left alone."""
 
+import heapq
+import itertools
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar, cast
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Leave = Callable[[], None]
+"""What a piece of work calls once it needs its host no more, though it goes on."""
 
 _LONGEST_NAP_S = 0.5
 
@@ -26,6 +31,15 @@ class Fan:
     overall: int = 32
     per_host: int = 8
     lookahead: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Generic[Item]):
+    """What `work` returns for an item that it will be given again, in so many seconds. Until then
+    the item takes no thread and no place at its host."""
+
+    item: Item
+    after_s: float
 
 
 class Hosts:
@@ -72,12 +86,13 @@ class Hosts:
 
 def fan_out(
     items: Iterable[Item],
-    work: Callable[[Item], Result],
+    work: Callable[[Item, Leave], Result | Later[Item]],
     host_of: Callable[[Item], str],
     fan: Fan,
     hosts: Hosts,
-) -> Iterator[Result]:
-    """The results of `work` on each item, as they come.
+) -> Generator[Result]:
+    """The results of `work` on each item, as they come; what is `Later` is worked on again. Its
+    place at the host is free when `work` leaves it, at the latest when it ends.
 
     Items are read as there is room, and results wait for the caller: never more than
     `fan.overall` of them exist. What `work` raises ends it all, once what runs has ended.
@@ -90,7 +105,7 @@ def fan_out(
 class _Fanning(Generic[Item, Result]):
     def __init__(
         self,
-        work: Callable[[Item], Result],
+        work: Callable[[Item, Leave], Result | Later[Item]],
         host_of: Callable[[Item], str],
         fan: Fan,
         hosts: Hosts,
@@ -100,20 +115,43 @@ class _Fanning(Generic[Item, Result]):
         self._fan = fan
         self._hosts = hosts
         self._waiting: dict[str, deque[Item]] = {}
-        self._waiting_count = 0
-        self._running: dict[Future[Result], str] = {}
+        self._waiting_count = 0  # with those of `_later`
+        self._later: list[tuple[float, int, Item]] = []  # a heap by the time they are due
+        self._numbers = itertools.count()
+        self._running = 0
         self._busy: Counter[str] = Counter()
+        # What threads say: a place at this host is free; or what this work came to.
+        self._said: SimpleQueue[str | Future[Result | Later[Item]]] = SimpleQueue()
 
     def results(self, items: Iterator[Item], pool: ThreadPoolExecutor) -> Iterator[Result]:
         while True:
+            self._take_due()
             self._read_ahead(items)
             self._start(pool)
-            if not self._running and not self._waiting:
+            if not self._running and not self._waiting_count:
                 return
-            for future in self._ended():
-                host = self._running.pop(future)
-                self._busy[host] -= 1
-                yield future.result()
+            for said in self._heard():
+                if isinstance(said, str):
+                    self._busy[said] -= 1
+                    continue
+                self._running -= 1
+                result = said.result()
+                if isinstance(result, Later):
+                    self._put_off(cast("Later[Item]", result))
+                else:
+                    yield result
+
+    def _put_off(self, later: Later[Item]) -> None:
+        due = time.monotonic() + later.after_s
+        heapq.heappush(self._later, (due, next(self._numbers), later.item))
+        self._waiting_count += 1
+
+    def _take_due(self) -> None:
+        """What was put off and is due comes first at its host."""
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            _, _, item = heapq.heappop(self._later)
+            self._waiting.setdefault(self._host_of(item), deque()).appendleft(item)
 
     def _read_ahead(self, items: Iterator[Item]) -> None:
         while self._waiting_count < self._fan.lookahead:
@@ -130,7 +168,7 @@ class _Fanning(Generic[Item, Result]):
         while started:
             started = False
             for host in list(self._waiting):
-                if len(self._running) < self._fan.overall and self._is_free(host):
+                if self._running < self._fan.overall and self._is_free(host):
                     self._start_one(pool, host)
                     started = True
 
@@ -140,16 +178,43 @@ class _Fanning(Generic[Item, Result]):
 
     def _start_one(self, pool: ThreadPoolExecutor, host: str) -> None:
         queue = self._waiting[host]
-        self._running[pool.submit(self._work, queue.popleft())] = host
+        pool.submit(self._run, queue.popleft(), host).add_done_callback(self._said.put)
+        self._running += 1
         self._busy[host] += 1
         self._waiting_count -= 1
         if not queue:
             del self._waiting[host]
 
-    def _ended(self) -> list[Future[Result]]:
-        if not self._running:  # all that is left waits for paused hosts
-            left = min(self._hosts.left_s(host) for host in self._waiting)
-            time.sleep(min(max(left, 0.01), _LONGEST_NAP_S))
-            return []
-        nap = _LONGEST_NAP_S if self._waiting else None
-        return list(wait(self._running, timeout=nap, return_when=FIRST_COMPLETED).done)
+    def _run(self, item: Item, host: str) -> Result | Later[Item]:
+        left = False
+
+        def leave() -> None:
+            nonlocal left
+            if not left:
+                left = True
+                self._said.put(host)
+
+        try:
+            return self._work(item, leave)
+        finally:
+            leave()
+
+    def _heard(self) -> list[str | Future[Result | Later[Item]]]:
+        """What threads have said, if anything before something else may be started."""
+        heard: list[str | Future[Result | Later[Item]]] = []
+        try:
+            heard.append(self._said.get(timeout=self._nap_s()))
+            while True:
+                heard.append(self._said.get_nowait())
+        except Empty:
+            return heard
+
+    def _nap_s(self) -> float | None:
+        """How long nothing new may be started, but for what makes room by ending; None: for ever.
+        A pause can also be made meanwhile, so that it is never longer than _LONGEST_NAP_S."""
+        if not self._waiting_count:
+            return None
+        pauses = [self._hosts.left_s(host) for host in self._waiting]
+        pauses += [due - time.monotonic() for due, _, _ in self._later[:1]]
+        ahead = [left for left in pauses if left > 0]
+        return min(max(min(ahead, default=_LONGEST_NAP_S), 0.005), _LONGEST_NAP_S)

@@ -16,6 +16,7 @@ from catalog_connectors.connections import open_client
 
 MAX_REDIRECTS = 5
 ATTEMPTS = 3
+_FIRST_WAIT_S, _LONGEST_WAIT_S, _JITTER_S = 0.2, 2.0, 0.2
 MAX_RETRY_AFTER_S = 20.0
 CHUNK_BYTES = 1 << 16
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -68,9 +69,21 @@ def retry_wait(error: Exception) -> bool | float:
 def attempts() -> Any:
     """The retry policy of every download: three attempts, 0.2 to 2 seconds apart, or as asked."""
     return stamina.retry_context(
-        on=retry_wait, attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=2.0,
-        wait_jitter=0.2,
+        on=retry_wait, attempts=ATTEMPTS, timeout=None, wait_initial=_FIRST_WAIT_S,
+        wait_max=_LONGEST_WAIT_S, wait_jitter=_JITTER_S,
     )  # fmt: skip
+
+
+def wait_after(error: Exception, attempt: int) -> float | None:
+    """The same policy for one who does not wait on the spot: the seconds until the next attempt
+    after the `attempt`-th (from 1) failed with `error`; None if it was the last."""
+    again = retry_wait(error)
+    if again is False or attempt >= ATTEMPTS:
+        return None
+    if again is True:
+        backoff = min(_FIRST_WAIT_S * 2 ** (attempt - 1), _LONGEST_WAIT_S)
+        return backoff + random.uniform(0.0, _JITTER_S)
+    return again
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from adloom.errors import AddressRefusedError, InvalidInputError
 from catalog_connectors.addresses import shown
 from catalog_connectors.connections import open_client, within
 from catalog_connectors.fanning import Hosts
-from catalog_connectors.http import attempts, is_transient, open_once, retry_after_s
+from catalog_connectors.http import attempts, is_transient, open_once, retry_after_s, wait_after
 from catalog_connectors.photo_body import read_body, too_large
 from catalog_connectors.photo_decoding import PhotoLimits, decode_photo
 from catalog_connectors.photo_errors import (
@@ -27,6 +28,7 @@ __all__ = [
     "FetchedPhoto",
     "PhotoAddressRefusedError",
     "PhotoFetcher",
+    "PhotoLater",
     "PhotoLimits",
     "PhotoReason",
     "PhotoRefusedError",
@@ -49,6 +51,14 @@ class FetchedPhoto:
     has_alpha: bool
     validator: str
     notes: tuple[str, ...] = ()
+
+
+class PhotoLater(Exception):
+    """A photo that is worth another attempt in `after_s` seconds."""
+
+    def __init__(self, after_s: float) -> None:
+        super().__init__(f"again in {after_s:.1f} s")
+        self.after_s = after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +101,29 @@ class PhotoFetcher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def fetch(self, location: str, *, known_validator: str | None = None) -> FetchedPhoto | None:
+    def fetch(
+        self,
+        location: str,
+        *,
+        known_validator: str | None = None,
+        attempt: int | None = None,
+        downloaded: Callable[[], None] | None = None,
+    ) -> FetchedPhoto | None:
         """The photo at an absolute local path or http(s) address; None if it is the known one.
 
-        Raises PhotoRefusedError (a PhotoError with a `reason`), of it PhotoAddressRefusedError for
-        a private address that is not allowed, and PhotoUnavailableError where a later try may help.
+        `attempt`: None makes all attempts here, waiting between them; a number (from 1) makes that
+        one alone, and raises PhotoLater where there is to be another. `downloaded` is called
+        before the photo is decoded, when its host is needed no more. Raises PhotoRefusedError (a
+        PhotoError with a `reason`), of it PhotoAddressRefusedError for a private address that is
+        not allowed, and PhotoUnavailableError where a later try may help.
         """
         where, known = _shown(location) if _remote(location) else location, known_validator or ""
         if _remote(location):
-            download = self._from_host(location, where, known)
+            download = self._from_host(location, where, known, attempt)
         else:
             download = _read(Path(location), where, self._limits, known)
+        if downloaded is not None:
+            downloaded()
         if download is None:
             return None
         with self._decoding:
@@ -110,7 +132,7 @@ class PhotoFetcher:
             decoded.content, decoded.photo, decoded.has_alpha, download.validator, decoded.notes
         )
 
-    def _from_host(self, url: str, where: str, known: str) -> _Download | None:
+    def _from_host(self, url: str, where: str, known: str, attempt: int | None) -> _Download | None:
         """A download, unless its host is given up; the host's record says how it went."""
         host = host_of(url)
         if self._hosts.is_given_up(host):
@@ -121,7 +143,7 @@ class PhotoFetcher:
                 hint="sync again once the host is well",
             )
         try:
-            download = self._download(url, where, known)
+            download = self._download(url, where, known, attempt)
         except PhotoUnavailableError:
             self._hosts.failed(host)
             raise
@@ -131,10 +153,12 @@ class PhotoFetcher:
         self._hosts.answered(host)
         return download
 
-    def _download(self, url: str, where: str, known: str) -> _Download | None:
+    def _download(self, url: str, where: str, known: str, attempt: int | None) -> _Download | None:
         try:
-            for attempt in attempts():
-                with attempt:
+            if attempt is not None:
+                return self._download_once(url, where, known)
+            for each in attempts():
+                with each:
                     return self._download_once(url, where, known)
         except AddressRefusedError as error:
             raise PhotoAddressRefusedError(
@@ -147,6 +171,8 @@ class PhotoFetcher:
                 PhotoReason.BAD_ADDRESS, f"the address cannot be read: {error}", where=where
             ) from error
         except httpx.HTTPError as error:
+            if attempt is not None and (after_s := wait_after(error, attempt)) is not None:
+                raise PhotoLater(after_s) from error
             raise _translated(error, where) from error
         return None
 

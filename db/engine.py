@@ -67,6 +67,18 @@ class Database:
         self._engine.dispose()
 
 
+@contextmanager
+def joined_whole(tx: Transaction) -> Iterator[None]:
+    """For statements that join all of a sync's or a run's new rows: they are hashed or sorted.
+
+    Rows that came since the tables were last analysed are unknown to the planner: it expects one,
+    and loops over 100,000 of them for each of 100,000 others.
+    """
+    tx.execute(text("SET LOCAL enable_nestloop = off"))
+    yield  # after an error the transaction is rolled back, and the setting with it
+    tx.execute(text("SET LOCAL enable_nestloop = on"))
+
+
 def normalised(url: str) -> URL:
     """`url` for SQLAlchemy with psycopg 3. Raises ConfigurationError if it is no Postgres URL."""
     try:

@@ -63,4 +63,5 @@ def keep_freed_memory() -> bool:
         (_M_TOP_PAD, 2**26),
         (_M_MMAP_THRESHOLD, largest_threshold),
     )
-    return all([mallopt(parameter, value) == 1 for parameter, value in wanted])
+    taken = [mallopt(parameter, value) == 1 for parameter, value in wanted]  # all are asked
+    return all(taken)

@@ -141,6 +141,7 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
     ShrinkRefusedError where too many products would vanish; the sync's row keeps the error.
     """
     with env.database.transaction() as tx:
+        syncs.hold(tx, catalog.get_source(tx, env.workspace_id, slug).id)
         source = catalog.get_source(tx, env.workspace_id, slug)
         sync_id = syncs.begin(tx, env.workspace_id, source.id)
     counts, unnamed = SyncCounts(), 0

@@ -1,14 +1,20 @@
 """Photos of a source's products: fetched if changed, checked, stored, linked."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from adloom.catalog import PhotoRole
 from adloom.cutouts import Photo
 from adloom.keys import photo_key
 from adloom.records import PhotoProblem, PhotoValidators, ProductPhoto
-from catalog_connectors.fanning import Fan, Hosts, fan_out
-from catalog_connectors.photos import PhotoFetcher, PhotoLimits, PhotoRefusedError, host_of
+from catalog_connectors.fanning import Fan, Hosts, Later, Leave, fan_out
+from catalog_connectors.photos import (
+    PhotoFetcher,
+    PhotoLater,
+    PhotoLimits,
+    PhotoRefusedError,
+    host_of,
+)
 from db.queries import photos
 from tasks.catalog import SHOWN_PROBLEMS, IntakeProblem, chunks
 from tasks.environment import Environment
@@ -25,6 +31,19 @@ class PhotosReport:
     unchanged: int = 0
     refused: int = 0
     problems: list[IntakeProblem] = field(default_factory=list[IntakeProblem])
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The references to one place, which share its photo; its host, and which attempt is next."""
+
+    wanted: tuple[ProductPhoto, ...]
+    host: str
+    attempt: int = 1
+
+    @property
+    def location(self) -> str:
+        return self.wanted[0].location
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +81,18 @@ def fetch_photos(
         hosts=hosts,
     ) as fetcher:
         found = fan_out(
-            _wanted(env, source_id), lambda w: _fetch(env, fetcher, w), _host, fan, hosts
+            _wanted(env, source_id),
+            lambda p, leave: _fetch(env, fetcher, p, leave),
+            lambda p: p.host,
+            fan,
+            hosts,
         )
         for results in chunks(found, RECORDED_AT_ONCE):
             _record(env, [one for of_place in results for one in of_place], report)
     return report
 
 
-def _wanted(env: Environment, source_id: int) -> Iterator[tuple[ProductPhoto, ...]]:
+def _wanted(env: Environment, source_id: int) -> Iterator[_Place]:
     """The references of a page by place and state: what variants share is fetched once."""
     after: tuple[int, str] | None = None
     while True:
@@ -80,12 +103,9 @@ def _wanted(env: Environment, source_id: int) -> Iterator[tuple[ProductPhoto, ..
         places: dict[tuple[str, str], list[ProductPhoto]] = {}
         for wanted in page:
             places.setdefault((wanted.location, _known(wanted)), []).append(wanted)
-        yield from map(tuple, places.values())
+        for (location, _), wanted in places.items():
+            yield _Place(tuple(wanted), host_of(location))
         after = (page[-1].product_id, page[-1].location)
-
-
-def _host(of_place: tuple[ProductPhoto, ...]) -> str:
-    return host_of(of_place[0].location)
 
 
 def _known(wanted: ProductPhoto) -> str:
@@ -93,20 +113,26 @@ def _known(wanted: ProductPhoto) -> str:
 
 
 def _fetch(
-    env: Environment, fetcher: PhotoFetcher, of_place: tuple[ProductPhoto, ...]
-) -> tuple[_Fetched, ...]:
+    env: Environment, fetcher: PhotoFetcher, place: _Place, leave: Leave
+) -> tuple[_Fetched, ...] | Later[_Place]:
     """Fetches a place and stores its photo; the rows come later. The content is let go here."""
-    first = of_place[0]
     try:
-        got = fetcher.fetch(first.location, known_validator=_known(first))
+        got = fetcher.fetch(
+            place.location,
+            known_validator=_known(place.wanted[0]),
+            attempt=place.attempt,
+            downloaded=leave,
+        )
+    except PhotoLater as later:
+        return Later(replace(place, attempt=place.attempt + 1), later.after_s)
     except PhotoRefusedError as error:
-        return tuple(_Fetched(w, problem=error) for w in of_place)
+        return tuple(_Fetched(w, problem=error) for w in place.wanted)
     if got is None:
-        return tuple(_Fetched(w) for w in of_place)
+        return tuple(_Fetched(w) for w in place.wanted)
     env.store.put(
         photo_key(env.workspace, got.photo.sha256), got.content, content_type=got.photo.media_type
     )
-    return tuple(_Fetched(w, _Got(got.photo, got.validator, got.notes)) for w in of_place)
+    return tuple(_Fetched(w, _Got(got.photo, got.validator, got.notes)) for w in place.wanted)
 
 
 def _record(env: Environment, results: list[_Fetched], report: PhotosReport) -> None:

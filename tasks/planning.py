@@ -265,14 +265,15 @@ def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:
     _require_budget(env, run)
     skipped: Counter[str] = Counter()
     plan = planned(env, run.spec, pinned=run.weights_hash, campaign_id=run.campaign_id)
-    # Postgres stores a chunk while the next one is planned.
+    # Postgres stores a chunk while the next one is planned and its rows are made.
     with ThreadPoolExecutor(1, thread_name_prefix="store-plan") as writer:
         storing: Future[None] | None = None
         for chunk in plan:
             skipped.update(s.reason for s in chunk.skipped)
+            rows = runs.SlotRows.of(run.spec, chunk.due, chunk.not_due)
             if storing is not None:
                 storing.result()
-            storing = writer.submit(store, env, lease, chunk)
+            storing = writer.submit(store, env, lease, chunk, rows)
         if storing is not None:
             storing.result()
     with env.database.transaction() as tx:
@@ -289,15 +290,15 @@ def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:
     return slots
 
 
-def store(env: Environment, lease: RunLease, chunk: PlanChunk) -> None:
-    """Writes a chunk of a run's plan. Raises LeaseLostError."""
+def store(env: Environment, lease: RunLease, chunk: PlanChunk, rows: runs.SlotRows) -> None:
+    """Writes a chunk of a run's plan, `rows` of its planned slots. Raises LeaseLostError."""
     with env.database.transaction() as tx:
         run_leases.hold(tx, lease)
         runs.record_skipped(tx, lease.run_id, chunk.skipped)
         if chunk.known:
             known_slots.add(tx, lease.run_id, chunk.wanted, known=chunk.known)
-        if chunk.due or chunk.not_due:
-            runs.add_items(tx, lease.run_id, chunk.due, not_due=chunk.not_due)
+        if rows.rows:
+            runs.add_items(tx, lease.run_id, rows)
 
 
 def _require_budget(env: Environment, run: RunRecord) -> None:

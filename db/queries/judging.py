@@ -13,7 +13,7 @@ from adloom.records import ItemVerdict, JudgeItem, RejectedItem
 from adloom.render_spec import RenderSpec
 from adloom.states import Outcome, ReviewDecision
 from db.engine import Transaction
-from db.queries.run_items import open_plan
+from db.queries.run_items import SlotRows, open_plan
 from db.text import as_json
 
 _CLOSE_FAILED = text("""
@@ -245,10 +245,11 @@ def add_next_draws(tx: Transaction, run_id: int, items: Sequence[PlannedItem]) -
     if not items:
         return 0
     plan = open_plan(tx, run_id)
-    renders = plan.stage(tx, items)
-    plan.store_renders(tx, renders, reset_failed=False)
+    slots = SlotRows.of(plan.spec, items)
+    plan.stage(tx, slots)
+    plan.store_renders(tx, slots.renders, reset_failed=False)
     superseded = list(tx.execute(_SUPERSEDE, plan.values).scalars())
-    return plan.insert(tx, items, creatives=superseded).slots
+    return plan.insert(tx, slots, creatives=superseded).slots
 
 
 def slot_of(row: Any) -> SlotKey:

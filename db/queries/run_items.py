@@ -1,6 +1,6 @@
 """Planned slots become run items and renders; renders that exist are shared."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ scene_version bigint, draw bigint, finish_hash text, fingerprint text, spec json
 product_inputs bytea, recipe_inputs bytea, due boolean
 """
 
-_FINGERPRINT = 8  # its place in a staged row
+_PRODUCT, _FINGERPRINT, _DUE = 0, 8, 13  # their places in a staged row
 
 # Found by the staged fingerprints one by one, however the planner takes the sizes of the tables.
 _RENDER = """
@@ -149,28 +149,57 @@ def existing(tx: Transaction, ws: int, fingerprints: Sequence[str]) -> dict[str,
     return {r.fingerprint: RenderState(r.state) for r in tx.execute(_EXISTING, values)}
 
 
+@dataclass(frozen=True, slots=True)
+class SlotRows:
+    """A chunk (some thousands) of planned slots as they are copied to Postgres. Making them takes
+    a processor as long as storing them takes Postgres: who plans a million makes them meanwhile.
+    """
+
+    rows: Sequence[tuple[Any, ...]]
+    finishings: Sequence[FinishingSpec]
+
+    @classmethod
+    def of(
+        cls, spec: CampaignSpec, due: Sequence[PlannedItem], not_due: Sequence[PlannedItem] = ()
+    ) -> "SlotRows":
+        """Of slots that are `not_due` only what they were planned from is to be kept."""
+        formats = {i.slot.format_slug for i in (*due, *not_due)}
+        finishings = {slug: spec.finishing_for(slug) for slug in formats}
+        hashes = {slug: finishing.finish_hash for slug, finishing in finishings.items()}
+        rows = [_row(i, hashes[i.slot.format_slug], True) for i in due]
+        rows += [_row(i, hashes[i.slot.format_slug], False) for i in not_due]
+        return cls(rows, tuple(finishings.values()))
+
+    @property
+    def renders(self) -> int:
+        """How many are due."""
+        return len({row[_FINGERPRINT] for row in self.rows if row[_DUE]})
+
+    def products(self, *, due: bool) -> list[int]:
+        return list({row[_PRODUCT] for row in self.rows if row[_DUE] is due})
+
+
 def add_items(
     tx: Transaction,
     run_id: int,
-    items: Sequence[PlannedItem],
+    items: Sequence[PlannedItem] | SlotRows,
     *,
-    not_due: Sequence[PlannedItem] = (),
     reset_failed: bool = False,
 ) -> PlanCounts:
     """Turns a chunk (some thousands) of planned slots into run items; counts those that are new.
 
     Renders that exist are shared, missing ones inserted as pending. A cancelled render becomes
-    pending again; a failed one only with `reset_failed`. Adding an item again does nothing. Of
-    slots that are `not_due` only what they were planned from is kept. Raises ConflictError when the
-    run has ended.
+    pending again; a failed one only with `reset_failed`. Adding an item again does nothing. Raises
+    ConflictError when the run has ended.
     """
     plan = open_plan(tx, run_id)
-    renders = plan.stage(tx, items, not_due)
-    plan.store_renders(tx, renders, reset_failed=reset_failed)
+    slots = items if isinstance(items, SlotRows) else SlotRows.of(plan.spec, items)
+    plan.stage(tx, slots)
+    plan.store_renders(tx, slots.renders, reset_failed=reset_failed)
     tx.execute(_CREATIVES, plan.values)
-    if not_due:
-        tx.execute(_REMEMBER, {**plan.values, "products": _products(not_due)})
-    counts = plan.insert(tx, items)
+    if not_due := slots.products(due=False):
+        tx.execute(_REMEMBER, {**plan.values, "products": not_due})
+    counts = plan.insert(tx, slots)
     count_slots(tx, run_id, counts.slots)
     return counts
 
@@ -178,10 +207,6 @@ def add_items(
 def count_slots(tx: Transaction, run_id: int, slots: int) -> None:
     """Raises the number of slots that a run's plan has."""
     tx.execute(_COUNT_SLOTS, {"run": run_id, "slots": slots})
-
-
-def _products(items: Sequence[PlannedItem]) -> list[int]:
-    return list({i.slot.product_id for i in items})
 
 
 def open_plan(tx: Transaction, run_id: int) -> "RunPlan":
@@ -208,22 +233,11 @@ class RunPlan:
         """What the statements over staged slots read."""
         return {"ws": self.workspace_id, "run": self.run_id, "campaign": self.campaign_id}
 
-    def stage(
-        self, tx: Transaction, items: Sequence[PlannedItem], not_due: Sequence[PlannedItem] = ()
-    ) -> int:
-        """Copies slots into the transaction's staging table; returns how many renders are due."""
-        formats = {i.slot.format_slug for i in (*items, *not_due)}
-        finishings = {slug: self.spec.finishing_for(slug) for slug in formats}
-        self._store_recipes(tx, finishings.values())
-        hashes = {slug: finishing.finish_hash for slug, finishing in finishings.items()}
-        rows = [_row(i, hashes[i.slot.format_slug], True) for i in items]
-        rows += [_row(i, hashes[i.slot.format_slug], False) for i in not_due]
-        stage(tx, "planned_slot", _SLOTS, rows)
-        return len({row[_FINGERPRINT] for row in rows[: len(items)]})
-
-    def _store_recipes(self, tx: Transaction, finishings: Iterable[FinishingSpec]) -> None:
-        recipes = [{"finish_hash": f.finish_hash, "spec": f.to_json()} for f in finishings]
+    def stage(self, tx: Transaction, slots: SlotRows) -> None:
+        """Copies slots into the transaction's staging table."""
+        recipes = [{"finish_hash": f.finish_hash, "spec": f.to_json()} for f in slots.finishings]
         tx.execute(_RECIPES, {"ws": self.workspace_id, "recipes": as_json(recipes)})
+        stage(tx, "planned_slot", _SLOTS, slots.rows)
 
     def store_renders(self, tx: Transaction, renders: int, *, reset_failed: bool) -> None:
         """Inserts those of the staged slots' `renders` that are missing; locks the others that are
@@ -236,16 +250,16 @@ class RunPlan:
     def insert(
         self,
         tx: Transaction,
-        items: Sequence[PlannedItem],
+        slots: SlotRows,
         *,
         creatives: Sequence[int] | None = None,
     ) -> PlanCounts:
         """Inserts run items for staged slots whose renders are there, of `creatives` only if
         given."""
         only = None if creatives is None else list(creatives)
-        values = {**self.values, "products": _products(items), "creatives": only}
-        slots, new = tx.execute(_INSERT_ITEMS, values).one()
-        return PlanCounts(slots, new, slots - new)
+        values = {**self.values, "products": slots.products(due=True), "creatives": only}
+        added, new = tx.execute(_INSERT_ITEMS, values).one()
+        return PlanCounts(added, new, added - new)
 
 
 def _row(item: PlannedItem, finish_hash: str, due: bool) -> tuple[Any, ...]:

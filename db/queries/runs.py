@@ -11,10 +11,11 @@ from adloom.records import Conservation, OrphanedRun, RunRecord, RunSummary
 from adloom.states import Disposition, Outcome, RenderState, RunState, Trigger
 from db.engine import Transaction
 from db.queries import campaigns
-from db.queries.run_items import ENDED, add_items, existing, record_skipped
+from db.queries.run_items import ENDED, SlotRows, add_items, existing, record_skipped
 from db.text import as_json, bounded
 
 __all__ = [
+    "SlotRows",
     "add_items",
     "conservation",
     "create",

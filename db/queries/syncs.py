@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from adloom.catalog import ProductRecord, RejectedRow, SyncCounts
 from adloom.errors import AdloomError, ConflictError, NotFoundError, ShrinkRefusedError
 from adloom.records import SyncRecord, SyncState, UpsertCounts
-from db.engine import Transaction
+from db.engine import Transaction, joined_whole
 from db.queries import cancelling, product_upserts
 from db.schema.catalog import Rejection
 from db.text import as_json, bounded, storable, storable_or_none
@@ -31,6 +31,14 @@ RETURNING id
 _BEGIN = text("""
 INSERT INTO catalog_sync (workspace_id, source_id, state) VALUES (:ws, :source, 'running')
 RETURNING id
+""")
+
+# Whoever begins a sync, writes for one, or adds the source anew holds its source first: what one of
+# them read of the source is still so when it writes, and none waits for another in a circle.
+_HOLD = text("SELECT id FROM catalog_source WHERE id = :source FOR NO KEY UPDATE")
+_HOLD_OF = text("""
+SELECT id FROM catalog_source
+WHERE id = (SELECT source_id FROM catalog_sync WHERE id = :sync) FOR NO KEY UPDATE
 """)
 
 # The row lock keeps a newer sync from starting before this chunk is committed.
@@ -63,7 +71,7 @@ ON CONFLICT DO NOTHING
 """)
 
 # Products that this very sync added do not count: the guard asks what was there before.
-_SHRINK = text("""
+SHRINK = text("""
 SELECT count(*) FILTER (WHERE p.created_at < s.started_at) AS before,
     count(*) FILTER (WHERE m.external_id IS NULL) AS missing
 FROM catalog_sync s JOIN product p ON p.source_id = s.source_id AND p.active
@@ -71,7 +79,7 @@ LEFT JOIN sync_mention m ON m.sync_id = s.id AND m.external_id = p.external_id
 WHERE s.id = :sync
 """)
 
-_DEACTIVATE = text("""
+DEACTIVATE = text("""
 UPDATE product p SET active = false, changed_at = now()
 WHERE p.source_id = :source AND p.workspace_id = :ws AND p.active AND NOT EXISTS (
     SELECT FROM sync_mention m WHERE m.sync_id = :sync AND m.external_id = p.external_id)
@@ -98,13 +106,22 @@ _LATEST = text(
 
 
 def begin(tx: Transaction, ws: int, source_id: int) -> int:
-    """Begins a sync and ends a former one that was never finished."""
+    """Begins a sync and ends a former one that was never finished. What the caller knows of the
+    source it reads after `hold`."""
+    hold(tx, source_id)
     interrupt(tx, source_id, "another sync of this source began before this one ended")
     return int(tx.execute(_BEGIN, {"ws": ws, "source": source_id}).scalar_one())
 
 
+def hold(tx: Transaction, source_id: int) -> None:
+    """Until this transaction ends no other sync of the source begins, none writes, and the source
+    is not added anew."""
+    tx.execute(_HOLD, {"source": source_id})
+
+
 def interrupt(tx: Transaction, source_id: int, why: str) -> None:
     """Ends the source's sync that is running, if any: what it still writes is refused."""
+    hold(tx, source_id)
     found = tx.execute(_INTERRUPT, {"source": source_id, "why": why})
     for interrupted in found.scalars().all():
         tx.execute(_FORGET, {"sync": interrupted})
@@ -167,7 +184,8 @@ def deactivate_missing(
     any would though nothing proves the snapshot `complete`.
     """
     fence = _fence(tx, sync_id)
-    before, missing = tx.execute(_SHRINK, {"sync": sync_id}).one()
+    with joined_whole(tx):
+        before, missing = tx.execute(SHRINK, {"sync": sync_id}).one()
     if not allow_shrink and missing and not complete:
         raise ShrinkRefusedError(
             f"the snapshot lacks {missing} of {before} active products, and nothing proves "
@@ -183,14 +201,16 @@ def deactivate_missing(
         )
     if unnamed and not allow_shrink:
         return 0
-    gone = list(tx.execute(_DEACTIVATE, fence).scalars())
+    with joined_whole(tx):
+        gone = list(tx.execute(DEACTIVATE, fence).scalars())
     cancelling.end_products(tx, gone)
     return len(gone)
 
 
 def count_missing(tx: Transaction, sync_id: int) -> int:
     """How many active products a snapshot, read whole, did not name."""
-    return int(tx.execute(_SHRINK, {"sync": sync_id}).one().missing)
+    with joined_whole(tx):
+        return int(tx.execute(SHRINK, {"sync": sync_id}).one().missing)
 
 
 def finish(
@@ -235,6 +255,7 @@ def rejections(tx: Transaction, sync_id: int, limit: int = 100) -> tuple[Rejecte
 
 
 def _fence(tx: Transaction, sync_id: int) -> dict[str, int]:
+    tx.execute(_HOLD_OF, {"sync": sync_id})
     row = tx.execute(_RUNNING, {"sync": sync_id}).one_or_none()
     if row is None:
         raise _interrupted(sync_id)

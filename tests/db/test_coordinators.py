@@ -99,15 +99,16 @@ def record_failure(env: Environment, lease: RunLease) -> None:
         )  # fmt: skip
 
 
-def chunk_of(world: World) -> planning.PlanChunk:
+def store_plan(world: World, env: Environment, lease: RunLease) -> None:
     spec = campaign(variants=3)
-    return planning.PlanChunk(WantedSlots(spec, ()), due=tuple(world.planned(spec)))
+    chunk = planning.PlanChunk(WantedSlots(spec, ()), due=tuple(world.planned(spec)))
+    planning.store(env, lease, chunk, runs.SlotRows.of(spec, chunk.due))
 
 
 Write = Callable[[World, Environment, RunLease], object]
 
 WRITES: dict[str, Write] = {
-    "plan": lambda world, env, lease: planning.store(env, lease, chunk_of(world)),
+    "plan": store_plan,
     "cut": lambda _, env, lease: batching.next_batches(env, lease),
     "score": lambda _, env, lease: put_score(env, lease),
     "finish": lambda _, env, lease: put_rendition(env, lease),

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from adloom.catalog import Delivery
 from adloom.errors import ConflictError, FeedError, ShrinkRefusedError
 from db.queries import catalog, syncs, variants
 from db.queries.syncs import latest
@@ -228,6 +230,26 @@ def test_a_source_added_anew_ends_its_sync_which_then_leaves_no_cursor(
         assert catalog.get_source(tx, env.workspace_id, "f").cursor == {}
     assert last is not None
     assert last.error_message == "the source was added anew before this sync ended"
+
+
+def test_a_sync_that_begins_while_its_source_is_added_anew_reads_the_new_one(
+    env: Environment, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old.tsv", tmp_path / "new.tsv"
+    old.write_bytes(delimited(MANY))
+    new.write_bytes(delimited([{**row, "title": "New"} for row in MANY]))
+    source = add_source(env, "f", "feed", str(old))
+    with ThreadPoolExecutor(1) as pool:
+        with env.database.transaction() as tx:
+            syncs.interrupt(tx, source.id, "the source is added anew")
+            begun = pool.submit(sync, env, "f")
+            assert not wait([begun], timeout=0.5).done
+            catalog.add_source(
+                tx, env.workspace_id, slug="f", kind="feed", location=str(new),
+                delivery=Delivery.SNAPSHOT,
+            )  # fmt: skip
+        assert begun.result(timeout=60).counts.added == len(MANY)
+    assert {line.title for line in show_products(env, "f", limit=50)} == {"New"}
 
 
 def test_sizes_of_one_garment_that_share_a_photo_are_told(env: Environment, tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import TextClause, text
 
+from adloom.catalog import Delivery
 from adloom.errors import FeedTruncatedError, ShrinkRefusedError
+from db.engine import Transaction, joined_whole
 from db.queries import catalog, syncs
 from storage.local import LocalStore
 from tasks import catalog as tasks
 from tasks.environment import Environment, Rendering
-from tests.db.world import World
+from tests.db.world import World, record
 
 HEAD = "id\ttitle\timage_link\tdescription\n"
 
@@ -82,3 +85,24 @@ def test_counts_over_chunks_add_up_and_name_repeated_rows(env: Environment, tmp_
         ("line 12", "DUPLICATE_ID"),
         ("line 13", "MISSING_ID"),
     ]
+
+
+def test_products_that_came_since_the_last_analysis_are_not_looped_over(world: World) -> None:
+    world.sync([record(f"old{n}") for n in range(50)])
+    with world.database.transaction() as tx:
+        tx.execute(text("ANALYZE product, sync_mention, catalog_sync"))
+        source = catalog.add_source(
+            tx, world.ws, slug="new", kind="feed", location="/f", delivery=Delivery.SNAPSHOT
+        )
+        sync_id = syncs.begin(tx, world.ws, source.id)
+        syncs.upsert_products(tx, sync_id, [record(f"new{n}") for n in range(3000)])
+        ids = {"source": source.id, "ws": world.ws, "sync": sync_id}
+        for statement in (syncs.DEACTIVATE, syncs.SHRINK):
+            with joined_whole(tx):
+                assert "Nested Loop" not in plan(tx, statement, ids)
+            # As the planner would have it: the setting ends with the block.
+            assert "Nested Loop" in plan(tx, statement, ids)
+
+
+def plan(tx: Transaction, statement: TextClause, values: dict[str, int]) -> str:
+    return "\n".join(tx.execute(text(f"EXPLAIN {statement}"), values).scalars())

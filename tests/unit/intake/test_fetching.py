@@ -18,13 +18,15 @@ from PIL import Image
 from adloom.errors import AddressRefusedError
 from catalog_connectors.addresses import checked_host
 from catalog_connectors.connections import CheckedBackend
-from catalog_connectors.fanning import Fan, Hosts, fan_out
-from catalog_connectors.http import MAX_RETRY_AFTER_S, retry_after_s, retry_wait
+from catalog_connectors.fanning import Fan, Hosts, Later, Leave, fan_out
+from catalog_connectors.http import ATTEMPTS, MAX_RETRY_AFTER_S, retry_after_s, retry_wait
 from catalog_connectors.photos import (
     PhotoFetcher,
+    PhotoLater,
     PhotoLimits,
     PhotoReason,
     PhotoRefusedError,
+    PhotoUnavailableError,
     fetch_photo,
     host_of,
 )
@@ -186,7 +188,7 @@ def test_a_throttled_photo_says_so(site: Site) -> None:
 def test_work_is_bounded_in_all_and_at_each_host_and_none_is_lost() -> None:
     lock, running, most = threading.Lock(), Counter[str](), Counter[str]()
 
-    def work(item: tuple[str, int]) -> tuple[str, int]:
+    def work(item: tuple[str, int], _: Leave) -> tuple[str, int]:
         host = item[0]
         with lock:
             running[host] += 1
@@ -211,7 +213,7 @@ def test_a_paused_host_keeps_none_of_the_others_waiting() -> None:
     hosts = Hosts()
     hosts.pause("slow", 0.3)
     items = [("slow", n) for n in range(5)] + [("quick", n) for n in range(5)]
-    done = list(fan_out(items, lambda i: i, lambda i: i[0], Fan(4, 2, 100), hosts))
+    done = list(fan_out(items, lambda i, _: i, lambda i: i[0], Fan(4, 2, 100), hosts))
     assert [host for host, _ in done] == ["quick"] * 5 + ["slow"] * 5
 
 
@@ -242,6 +244,50 @@ def test_a_host_of_which_all_fails_is_given_up_and_one_answer_is_enough(site: Si
         assert len(site.requests) == 6
 
 
+def test_what_is_put_off_takes_no_place_and_comes_again() -> None:
+    tried: Counter[int] = Counter()
+
+    def work(n: int, _: Leave) -> int | Later[int]:
+        tried[n] += 1
+        return Later(n, 0.2) if n < 4 and tried[n] < 3 else n
+
+    begun = time.monotonic()
+    done = list(fan_out(range(20), work, lambda _: "a", Fan(2, 2, 10), Hosts()))
+    assert time.monotonic() - begun >= 0.4
+    assert sorted(done) == list(range(20))
+    assert sorted(done[-4:]) == [0, 1, 2, 3]
+    assert [tried[n] for n in range(6)] == [3, 3, 3, 3, 1, 1]
+
+
+def test_work_that_has_left_its_host_makes_room_there_while_it_goes_on() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def work(n: int, leave: Leave) -> int:
+        leave()
+        leave()  # once is enough
+        both.wait()  # breaks unless two run at once at a host that takes one
+        return n
+
+    assert sorted(fan_out(range(4), work, lambda _: "a", Fan(2, 1, 10), Hosts())) == [0, 1, 2, 3]
+
+
+def test_one_attempt_alone_says_when_the_next_is_due(site: Site, picture: Image.Image) -> None:
+    site.pages["/a.png"] = Page(encoded(picture, "PNG"), fail_first=2)
+    site.pages["/wait"] = Page(status=429, headers={"Retry-After": "3"})
+    site.pages["/down"] = Page(status=503)
+    with PhotoFetcher(LIMITS, allow_private=True) as fetcher:
+        for attempt, longest in ((1, 0.4), (2, 0.6)):
+            with pytest.raises(PhotoLater) as later:
+                fetcher.fetch(site.url + "/a.png", attempt=attempt)
+            assert longest - 0.2 <= later.value.after_s <= longest
+        assert fetcher.fetch(site.url + "/a.png", attempt=3) is not None
+        with pytest.raises(PhotoLater) as later:
+            fetcher.fetch(site.url + "/wait", attempt=1)
+        assert 3.0 <= later.value.after_s <= 3.4
+        with pytest.raises(PhotoUnavailableError):
+            fetcher.fetch(site.url + "/down", attempt=ATTEMPTS)
+
+
 def test_items_are_read_as_there_is_room() -> None:
     read = 0
 
@@ -251,14 +297,14 @@ def test_items_are_read_as_there_is_room() -> None:
             read += 1
             yield n
 
-    results = fan_out(items(), lambda n: n, lambda _: "", Fan(2, 2, 10), Hosts())
+    results = fan_out(items(), lambda n, _: n, lambda _: "", Fan(2, 2, 10), Hosts())
     next(results)
     assert read <= 12
     results.close()
 
 
 def test_what_work_raises_ends_it_all() -> None:
-    def work(n: int) -> int:
+    def work(n: int, _: Leave) -> int:
         if n == 3:
             raise ConnectionError("the store is gone")
         return n

@@ -152,6 +152,25 @@ def test_a_colour_profile_is_applied(tmp_path: Path, picture: Image.Image) -> No
     assert "icc_profile" not in Image.open(io.BytesIO(odd.content)).info
 
 
+HEIC = (Path(__file__).parent / "red_and_blue.heic").read_bytes()  # ours, by libheif's heif-enc
+
+
+def test_a_real_heic_photo_is_decoded(tmp_path: Path) -> None:
+    fetched = fetch(stored(tmp_path, HEIC))
+    assert (fetched.photo.width, fetched.photo.height) == (96, 64)
+    assert fetched.photo.media_type == "image/png"
+    array = pixels(fetched).astype(int)
+    assert np.abs(array[30, 20] - (200, 30, 40)).max() < 6
+    assert np.abs(array[30, 60] - (30, 60, 200)).max() < 6
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.97])
+def test_a_heic_photo_that_breaks_off_is_refused(tmp_path: Path, kept: float) -> None:
+    with pytest.raises(PhotoRefusedError) as caught:
+        fetch(stored(tmp_path, HEIC[: int(kept * len(HEIC))]))
+    assert caught.value.reason in (PhotoReason.TRUNCATED, PhotoReason.BROKEN)
+
+
 def animated(picture: Image.Image, kind: str) -> bytes:
     return encoded(
         picture, kind, save_all=True, append_images=[picture.transpose(Image.Transpose.ROTATE_180)]
