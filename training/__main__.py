@@ -21,7 +21,7 @@ from models.refadgen.tokens import keep_words
 from models.refadgen.weights import components, write_bill
 from training import evaluation
 from training import shards as sample_shards
-from training.adprod_mini.commands import adprod_mini
+from training.adprod_mini.commands import adprod_mini, show_samples
 from training.judging.commands import ablate, evaluate
 from training.latents import encode_shard, save_buckets
 from training.parallel import run_together
@@ -42,6 +42,7 @@ SHARES = {(128, 128): 0.35, (128, 160): 0.25, (96, 176): 0.2, (176, 96): 0.2}
 Folder = Annotated[Path, typer.Argument(file_okay=False)]
 
 app.command("adprod-mini")(adprod_mini)
+app.command("show")(show_samples)
 app.command()(evaluate)
 app.command()(ablate)
 
