@@ -22,7 +22,7 @@ def adprod_mini(
         int | None, typer.Option(help="a number: all products share one shape of that number")
     ] = None,
     hdri: Annotated[Path | None, typer.Option(help="a folder of HDRIs to light scenes by")] = None,
-    variant: Annotated[str, typer.Option(help="mitsuba's; the fastest there is")] = "",
+    variant: Annotated[str, typer.Option(help="mitsuba's; scalar_rgb if none is given")] = "",
 ) -> None:
     """Render samples of AdProd-mini into OUT, as `shards` draws them, and beside them what is never
     trained on. Goes on where it stopped."""
