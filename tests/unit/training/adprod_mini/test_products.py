@@ -84,7 +84,8 @@ def test_every_prop_of_the_grammar_is_there_and_none_stands_in_the_product() -> 
 
 @pytest.mark.parametrize("family", [*FAMILIES, *HELDOUT_FAMILIES], ids=lambda f: f.name)
 def test_nothing_that_is_seen_looks_away(family: Family) -> None:
-    """Light of one side tells the mask: from the front, the nearest faces must be front sides."""
+    """The mask is told by light that shines from front sides alone: it must miss nothing that is
+    hit."""
     parts = on_the_set(product(family, 0).parts, View())
     aim = aim_at(vertices_of(parts), View(elevation_deg=12, fill=0.8))
     shot = Shot(aim.camera(), 48)
@@ -93,5 +94,5 @@ def test_nothing_that_is_seen_looks_away(family: Family) -> None:
         covered = coverage(shapes, shot, samples=4)
         lit = {"around": {"type": "constant"}, **shapes}
         depth = traced({"type": "aov", "aovs": "d:depth"}, lit, shot, 4)[..., -1]
-    seen = depth > 0.98 * np.percentile(depth[covered > 0.99], 2)
-    assert (covered[seen] > 0).mean() > 0.98
+    hit = depth > 0.5 * np.median(depth[depth > 0])
+    assert (covered[hit] > 0).mean() > 0.98
