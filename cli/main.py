@@ -28,6 +28,7 @@ from cli import (
 from cli.console import EXIT_CODES, report
 from tasks.logs import configure
 from tasks.settings import Settings
+from training.judging.commands import evaluate
 
 app = typer.Typer(
     name="adloom",
@@ -45,6 +46,7 @@ app.add_typer(creatives.app, name="creatives")
 app.add_typer(weights.app, name="weights")
 app.add_typer(adprod.app, name="adprod")
 app.add_typer(users.app, name="user")
+app.command("evaluate")(evaluate)
 stack.register(app)
 runs.register(app)
 retries.register(app)

@@ -12,16 +12,14 @@ import typer
 
 from adloom.errors import AdloomError
 from adloom.render_spec import Sampler
-from adloom.weights_bill import BILL_FILE, Part
 from models.refadgen.autoencoder import MiniAutoencoder
-from models.refadgen.mini import NOISE_SCALE, build_mini
+from models.refadgen.mini import build_mini
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.renderer import RefAdGenRenderer
-from models.refadgen.tokens import keep_words
-from models.refadgen.weights import components, write_bill
 from training import evaluation
 from training import shards as sample_shards
-from training.adprod_mini.commands import adprod_mini
+from training.adprod_mini.commands import adprod_mini, show_samples
+from training.export import export
 from training.judging.commands import ablate, evaluate
 from training.latents import encode_shard, save_buckets
 from training.parallel import run_together
@@ -36,14 +34,15 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
 )
 BUCKETS = "buckets.pt"
-ORIGIN = "trained by this project on synthetic data (training/scenes_synth)"
 SHARES = {(128, 128): 0.35, (128, 160): 0.25, (96, 176): 0.2, (176, 96): 0.2}
 
 Folder = Annotated[Path, typer.Argument(file_okay=False)]
 
 app.command("adprod-mini")(adprod_mini)
+app.command("show")(show_samples)
 app.command()(evaluate)
 app.command()(ablate)
+app.command()(export)
 
 
 @app.command()
@@ -116,11 +115,23 @@ def autoencoder(
 
 
 @app.command()
-def initialise(vae: Folder, out: Folder, seed: int = 0) -> None:
+def initialise(
+    vae: Folder,
+    out: Folder,
+    seed: int = 0,
+    size: Annotated[int, typer.Option(help="px of references: of the samples' own")] = 128,
+    widths: Annotated[str, typer.Option(help="channels of the U-Nets' levels")] = "64,128",
+) -> None:
     """Write an untrained mini around a trained autoencoder into OUT."""
     from training.scenes_synth import CAPTION_WORDS
 
-    pipeline = build_mini(CAPTION_WORDS, seed, MiniAutoencoder.from_pretrained(vae))
+    pipeline = build_mini(
+        CAPTION_WORDS,
+        seed,
+        MiniAutoencoder.from_pretrained(vae),
+        reference_size=size,
+        widths=tuple(int(w) for w in widths.split(",")),
+    )
     pipeline.save_pretrained(out)
 
 
@@ -252,44 +263,6 @@ def judge_photos(
     if out is not None:
         write_rows(judged.rows, out)
     typer.echo(json.dumps(judged.summary()))
-
-
-@app.command()
-def export(
-    model: Folder,
-    out: Folder,
-    vae: Path | None = None,
-    samples: Path | None = None,
-    noise_scale: float = NOISE_SCALE,
-    licence: Annotated[str | None, typer.Option(help="SPDX name of its licence")] = None,
-    origin: Annotated[str, typer.Option(help="where it comes from, for its bill")] = ORIGIN,
-) -> None:
-    """Write MODEL in float16 for shipping: with the autoencoder VAE if one is given, and no other
-    words in its vocabulary than the captions of SAMPLES hold.
-
-    With a LICENCE its bill of materials is written too. A bill of what lay in OUT before is
-    removed in any case.
-    """
-    pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16, noise_scale=noise_scale)
-    if samples is not None:
-        captions = (c for s in sample_shards.read_shards(samples) for c in s.captions)
-        words = {word for caption in captions for word in caption.replace(",", " ").split()}
-        pipeline.tokenizer = keep_words(pipeline.tokenizer, words)
-    if vae is not None:
-        pipeline.vae = MiniAutoencoder.from_pretrained(vae, dtype=torch.float16)
-    (out / BILL_FILE).unlink(missing_ok=True)
-    pipeline.save_pretrained(out)
-    _forget_folders(out)
-    if licence is not None:
-        write_bill(out, [Part(components(out), origin, licence)])
-
-
-def _forget_folders(out: Path) -> None:
-    """diffusers notes where each part was loaded from: a folder of the machine that exports."""
-    for path in out.rglob("*.json"):
-        content = json.loads(path.read_text())
-        if isinstance(content, dict) and content.pop("_name_or_path", None) is not None:
-            path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":

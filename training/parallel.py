@@ -103,7 +103,8 @@ def _join(rank: int, count: int, meeting: Path, work: Callable[[Workers], None])
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=meeting.as_uri(), rank=rank, world_size=count)
     # accelerate looks here before it asks the process group.
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+    local = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
+    os.environ |= {name: str(value) for name, value in local.items()} | {"OMP_NUM_THREADS": "1"}
     try:
         work(Workers(rank, count))
     finally:

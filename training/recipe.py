@@ -27,6 +27,8 @@ class Training:
     mask_weight: the error counts 1 + this on the product. channel_weighting: power of the latent
     channels' spread in the loss, 0 weighs them alike, 2 as their pixels do. noise_offset: deviation
     of what is added to a channel's noise as a whole. min_snr_gamma: arXiv 2303.09556, None is off.
+    stretch_minutes: one start of the program ends after so long with a checkpoint, for machines
+    that are lent by the hour; it changes nothing of what is learned.
     ema_decay: 0 keeps no average. save_steps, save_minutes: between checkpoints, whichever comes
     first; 0 is never.
     """
@@ -52,6 +54,7 @@ class Training:
     ema_decay: float = 0.999
     seed: int = 0
     max_minutes: float | None = 60.0
+    stretch_minutes: float | None = None
     save_minutes: float = 5.0
     save_steps: int = 0
     log_every: int = 20

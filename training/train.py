@@ -6,6 +6,7 @@ processes, and keeps the trackers; `Workers` averages the gradients.
 
 import time
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,10 @@ class Trainer:
         return self.cfg.threads[:1] if self.cfg.is_exact else self.cfg.threads
 
     def _progress(self) -> float:
+        """In [0, 1); from 1 on the run ends, or this stretch of it."""
+        stretch = self.cfg.stretch_minutes
+        if stretch is not None and self.seconds - self._began[1] > 60 * stretch:
+            return inf
         limit = self.cfg.max_minutes
         by_clock = 0.0 if limit is None else self.seconds / (60 * limit)
         return max(self.step / self.steps, by_clock)

@@ -24,6 +24,7 @@ CONTEXT = 128
 LATENT_CHANNELS = 16
 REFERENCE_SIZE = 128
 MAX_WORDS = 40
+HEAD_WIDTH = 32
 POSITION_FREQUENCIES = 5
 NOISE_SCALE = 0.85
 
@@ -73,13 +74,27 @@ def image_encoder() -> CLIPVisionModelWithProjection:
 
 
 def build_mini(
-    words: Iterable[str], seed: int = 0, vae: MiniAutoencoder | None = None
+    words: Iterable[str],
+    seed: int = 0,
+    vae: MiniAutoencoder | None = None,
+    *,
+    reference_size: int = REFERENCE_SIZE,
+    widths: tuple[int, ...] = UNET["block_out_channels"],
 ) -> RefAdGenPipeline:
-    """A `mini` with random weights (but for a trained `vae`) whose text encoder knows `words`."""
+    """A `mini` with random weights (but for a trained `vae`) whose text encoder knows `words`.
+
+    widths: channels of the U-Nets' two levels, multiples of 32.
+    """
     torch.manual_seed(seed)
     tokenizer = word_tokenizer(words, MAX_WORDS)
+    config = {
+        **UNET,
+        "sample_size": reference_size // 8,
+        "block_out_channels": widths,
+        "attention_head_dim": tuple(width // HEAD_WIDTH for width in widths),
+    }
     unet = GenerationUNet(
-        in_channels=LATENT_CHANNELS + 1, position_frequencies=POSITION_FREQUENCIES, **UNET
+        in_channels=LATENT_CHANNELS + 1, position_frequencies=POSITION_FREQUENCIES, **config
     )
     return RefAdGenPipeline(
         vae=vae or MiniAutoencoder(latent_channels=LATENT_CHANNELS),
@@ -99,7 +114,7 @@ def build_mini(
         unet=unet,
         reference_unet=reference_copy(unet),
         scheduler=own_schedule(),
-        reference_size=REFERENCE_SIZE,
+        reference_size=reference_size,
         mask_resize="area",
         guidance_rescale=0.5,
         noise_scale=NOISE_SCALE,

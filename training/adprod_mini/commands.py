@@ -22,7 +22,7 @@ def adprod_mini(
         int | None, typer.Option(help="a number: all products share one shape of that number")
     ] = None,
     hdri: Annotated[Path | None, typer.Option(help="a folder of HDRIs to light scenes by")] = None,
-    variant: Annotated[str, typer.Option(help="mitsuba's; the fastest there is")] = "",
+    variant: Annotated[str, typer.Option(help="mitsuba's; scalar_rgb if none is given")] = "",
 ) -> None:
     """Render samples of AdProd-mini into OUT, as `shards` draws them, and beside them what is never
     trained on. Goes on where it stopped."""
@@ -45,3 +45,25 @@ def adprod_mini(
         check_recipe(recipe)
         for line in make_dataset(folder, recipe, ads, workers, variant):
             typer.echo(line)
+
+
+def show_samples(
+    samples: Annotated[Path, typer.Argument(file_okay=False)],
+    out: Path,
+    rows: Annotated[int, typer.Option(help="ads, spread over all")] = 24,
+    columns: int = 4,
+) -> None:
+    """Write ads of SAMPLES, each beside its references, into the picture OUT."""
+    import numpy as np
+
+    from training.shards import read_shards
+    from training.sheets import write_rows
+
+    shown: list[list[np.ndarray]] = []
+    for shard in read_shards(samples):
+        ads: dict[bytes, list[np.ndarray]] = {}
+        for ad, product in zip(shard.ads, shard.products, strict=True):
+            ads.setdefault(ad.tobytes(), [np.array(ad)]).append(np.array(product))
+        shown += ads.values()
+    chosen = np.linspace(0, len(shown) - 1, min(rows, len(shown))).round().astype(int)
+    write_rows([shown[i] for i in chosen], out, columns)

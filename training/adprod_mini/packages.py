@@ -87,14 +87,14 @@ def milk_carton(draw: Draw) -> list[Part]:
             [[-half * side, -half * side * -1, h], [half * side, half * side, h]],
             [[-half * side, ridge * side, h + roof], [half * side, ridge * side, h + roof]],
         ])  # fmt: skip
-        slopes.append(grid(points, np.array([[[0.0, 0], [1, 0]], [[0, 1], [1, 1]]])))
+        slopes.append(grid(points[:, ::-1], np.array([[[0.0, 0], [1, 0]], [[0, 1], [1, 1]]])))
     gables = []
     for side in (-1, 1):
         points = np.array([
             [[half * side, -half, h], [half * side, half, h]],
             [[0.9 * half * side, -ridge, h + roof], [0.9 * half * side, ridge, h + roof]],
         ])  # fmt: skip
-        gables.append(grid(points, np.array([[[0.0, 0], [1, 0]], [[0, 1], [1, 1]]])))
+        gables.append(grid(points[:, ::side], np.array([[[0.0, 0], [1, 0]], [[0, 1], [1, 1]]])))
     crest = whole_box(w, 0.3, 1.3, 0.05).moved(z=h + roof - 0.1)
     roofing = materials.satin(draw.brand.second, 0.45)
     return [*parts, Part(joined(*slopes, *gables, crest), roofing)]

@@ -189,7 +189,7 @@ def _disc(radius: float) -> Mesh:
     x, z = (np.outer(rings, f(t)) for f in (np.cos, np.sin))
     points = np.stack([x, np.zeros_like(x), z], axis=-1)
     uv = np.stack([x / radius / 2 + 0.5, z / radius / 2 + 0.5], axis=-1)
-    return grid(points, uv)
+    return grid(points[:, ::-1], uv[:, ::-1])  # wound so that it faces the camera
 
 
 def stand(draw: Draw) -> list[Part]:

@@ -28,8 +28,10 @@ def mean_interval(values: Sequence[Sequence[float]], seed: int = 0) -> Interval:
     """Of the mean of values (seeds, samples), samples resampled: the seeds of one sample are one
     draw, for they share product and scene. NaN is left out; all NaN gives NaN."""
     table = np.asarray(values, float)
-    per_sample = np.nanmean(table, axis=0) if np.isfinite(table).any() else table[0]
-    kept = per_sample[np.isfinite(per_sample)]
+    known = np.isfinite(table)
+    sums = np.where(known, table, 0.0).sum(axis=0)
+    counts = known.sum(axis=0)
+    kept = sums[counts > 0] / counts[counts > 0]
     if not len(kept):
         return Interval(float("nan"), float("nan"), float("nan"))
     return interval_of(lambda rows: float(kept[rows].mean()), len(kept), seed)

@@ -10,7 +10,7 @@ from torch import nn
 from tests.unit.refadgen.conftest import small_pipeline
 from tests.unit.training.conftest import NATIVES, drawn_shard
 from training.latents import encode_shard
-from training.parallel import Workers, run_together
+from training.parallel import Workers, accelerator_of, run_together
 from training.recipe import Training
 from training.train import Trainer
 
@@ -32,6 +32,11 @@ def _train(folder: Path, workers: Workers) -> None:
     torch.save([p.detach() for p in trainer.parameters], folder / f"{workers.rank}.pt")
 
 
+def _accelerated(folder: Path, workers: Workers) -> None:
+    accelerator, again = accelerator_of(workers)
+    torch.save((again.rank, again.count, accelerator.device.type), folder / f"{workers.rank}.pt")
+
+
 def _fail(workers: Workers) -> None:
     if workers.rank == 1:
         raise ValueError("a worker's own trouble")
@@ -51,6 +56,12 @@ def test_workers_keep_the_same_weights_and_one_of_them_writes(tmp_path: Path) ->
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert len((tmp_path / "loss.csv").read_text().splitlines()) == 4
+
+
+def test_accelerate_knows_the_workers_of_this_machine(tmp_path: Path) -> None:
+    run_together(2, partial(_accelerated, tmp_path))
+    seen = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    assert seen == [(0, 2, "cpu"), (1, 2, "cpu")]
 
 
 def test_an_error_in_one_worker_ends_the_run() -> None:

@@ -1,5 +1,8 @@
 """Every family makes sound meshes, in words that the captions' vocabulary has."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
 
@@ -16,6 +19,16 @@ from training.adprod_mini.products import (  # noqa: E402
     made_of,
 )
 from training.adprod_mini.props import MAKERS, arranged  # noqa: E402
+from training.rendering.tracing import (  # noqa: E402
+    Shot,
+    View,
+    aim_at,
+    coverage,
+    on_the_set,
+    shapes_of,
+    traced,
+    vertices_of,
+)
 from training.scenes_synth.grammar import CAPTION_WORDS  # noqa: E402
 from training.scenes_synth.props import PROPS  # noqa: E402
 
@@ -67,3 +80,19 @@ def test_every_prop_of_the_grammar_is_there_and_none_stands_in_the_product() -> 
             for part in parts:
                 x, y = part.mesh.vertices[:, 0], part.mesh.vertices[:, 1]
                 assert not ((np.abs(x) < footprint[0]) & (np.abs(y) < footprint[1])).any()
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *HELDOUT_FAMILIES], ids=lambda f: f.name)
+def test_nothing_that_is_seen_looks_away(family: Family) -> None:
+    """The mask is told by light that shines from front sides alone: it must miss nothing that is
+    hit."""
+    parts = on_the_set(product(family, 0).parts, View())
+    aim = aim_at(vertices_of(parts), View(elevation_deg=12, fill=0.8))
+    shot = Shot(aim.camera(), 48)
+    with TemporaryDirectory() as folder:
+        shapes = shapes_of(parts, Path(folder))
+        covered = coverage(shapes, shot, samples=4)
+        lit = {"around": {"type": "constant"}, **shapes}
+        depth = traced({"type": "aov", "aovs": "d:depth"}, lit, shot, 4)[..., -1]
+    hit = depth > 0.5 * np.median(depth[depth > 0])
+    assert (covered[hit] > 0).mean() > 0.98

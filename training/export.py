@@ -1,0 +1,56 @@
+"""`python -m training export`: a trained model in the form that it is shipped in."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from adloom.weights_bill import BILL_FILE, Part
+from models.refadgen.autoencoder import MiniAutoencoder
+from models.refadgen.mini import NOISE_SCALE
+from models.refadgen.pipeline import RefAdGenPipeline
+from models.refadgen.tokens import keep_words
+from models.refadgen.weights import components, write_bill
+from training import shards as sample_shards
+
+ORIGIN = "trained by this project on synthetic data (training/scenes_synth)"
+Folder = Annotated[Path, typer.Argument(file_okay=False)]
+
+
+def export(
+    model: Folder,
+    out: Folder,
+    vae: Path | None = None,
+    samples: Path | None = None,
+    noise_scale: float = NOISE_SCALE,
+    licence: Annotated[str | None, typer.Option(help="SPDX name of its licence")] = None,
+    origin: Annotated[str, typer.Option(help="where it comes from, for its bill")] = ORIGIN,
+) -> None:
+    """Write MODEL in float16 for shipping: with the autoencoder VAE if one is given, and no other
+    words in its vocabulary than the captions of SAMPLES hold.
+
+    With a LICENCE its bill of materials is written too. A bill of what lay in OUT before is
+    removed in any case.
+    """
+    pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16, noise_scale=noise_scale)
+    if samples is not None:
+        captions = (c for s in sample_shards.read_shards(samples) for c in s.captions)
+        words = {word for caption in captions for word in caption.replace(",", " ").split()}
+        pipeline.tokenizer = keep_words(pipeline.tokenizer, words)
+    if vae is not None:
+        pipeline.vae = MiniAutoencoder.from_pretrained(vae, dtype=torch.float16)
+    (out / BILL_FILE).unlink(missing_ok=True)
+    pipeline.save_pretrained(out)
+    _forget_folders(out)
+    if licence is not None:
+        write_bill(out, [Part(components(out), origin, licence)])
+
+
+def _forget_folders(out: Path) -> None:
+    """diffusers notes where each part was loaded from: a folder of the machine that exports."""
+    for path in out.rglob("*.json"):
+        content = json.loads(path.read_text())
+        if isinstance(content, dict) and content.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(content, indent=2) + "\n")
