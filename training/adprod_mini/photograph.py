@@ -27,7 +27,7 @@ from training.rendering.tracing import (
 )
 
 Picture = NDArray[np.uint8]
-DEPTH, THROUGH_GLASS = 4, 8
+DEPTH, THROUGH_GLASS = 3, 8
 """Bounces of light; what is seen through glass needs more."""
 
 FILL: Final = 0.85  # of a reference picture: as `training.scenes_synth.canonical`
