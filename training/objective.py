@@ -45,7 +45,7 @@ class Objective:
         weighted = weight * self.channel_weights * error * self._snr_weights(noised.t)
         return weighted.mean() / weight.mean()
 
-    def attention(self) -> AbstractContextManager[None]:
+    def attention(self) -> AbstractContextManager[object]:
         """How attention is computed. The backward pass must be within it, too: with gradient
         checkpointing it runs layers again."""
         # On a CPU the fused attention's backward pass is slower than plain matrix products.

@@ -54,8 +54,8 @@ def draw_lighting(rng: np.random.Generator, name: str, hdris: Sequence[Path] = (
     return Lighting(emitters, 0.34 * kind.dim**0.7)
 
 
-def linear(tone: Sequence[float]) -> np.ndarray:
-    """Linear RGB (3,) of an sRGB tone in [0, 1]."""
+def linear(tone: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Linear RGB (..., 3) of sRGB tones in [0, 1]."""
     srgb = np.asarray(tone, float)
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 

@@ -219,11 +219,11 @@ def _shells(rng: np.random.Generator) -> Thing:
 
 
 def _beans(rng: np.random.Generator) -> Thing:
-    beans = [
-        _ball(0.07, (1.3, 0.9, 0.75)).turned("z", rng.uniform(0, 180))
-        .moved(*rng.normal(0, 0.2, 2), float(rng.choice([0, 0, 0.07])))
-        for _ in range(16)
-    ]  # fmt: skip
+    beans: list[Mesh] = []
+    for _ in range(16):
+        bean = _ball(0.07, (1.3, 0.9, 0.75)).turned("z", rng.uniform(0, 180))
+        x, y = rng.normal(0, 0.2, 2)
+        beans.append(bean.moved(x, y, float(rng.choice([0, 0, 0.07]))))
     return _thing(Part(joined(*beans), materials.satin(_tone(rng, 0.06, 0.65, 0.3), 0.35)))
 
 
