@@ -1,6 +1,6 @@
 """Campaigns: listed, written, planned, run."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -123,8 +123,8 @@ def run_campaign(
     return RedirectResponse(f"/campaigns/{slug}?did=began", status_code=303)
 
 
-def _editor(text: str, **given: object) -> dict[str, object]:
-    empty: dict[str, object] = {
+def _editor(text: str, **given: Any) -> dict[str, Any]:
+    empty: dict[str, Any] = {
         "slug": None, "title": "New campaign", "runs": [], "notice": None, "problems": (),
         "pinned": None,
     }  # fmt: skip
