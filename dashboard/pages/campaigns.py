@@ -123,7 +123,7 @@ def run_campaign(
     return RedirectResponse(f"/campaigns/{slug}?did=began", status_code=303)
 
 
-def _editor(text: str, **given: object) -> dict[str, Any]:
+def _editor(text: str, **given: Any) -> dict[str, Any]:
     empty: dict[str, Any] = {
         "slug": None, "title": "New campaign", "runs": [], "notice": None, "problems": (),
         "pinned": None,

@@ -11,7 +11,7 @@ from adloom.gates import Gate
 from adloom.states import Outcome, ReviewDecision
 from db.engine import Transaction
 
-REVIEWS_READ = 1000
+REVIEWS_READ = 400
 
 _SINCE = """
 (SELECT coalesce(min(id), 9223372036854775807) FROM run WHERE workspace_id = :ws
