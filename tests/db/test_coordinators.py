@@ -1,5 +1,6 @@
 """A run has one coordinator: one that lost the run's lease writes nothing more."""
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -7,9 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.client.schemas.objects import State
+from prefect.logging import disable_run_logger
 from sqlalchemy import text
 
-from adloom.errors import ConflictError, LeaseLostError, NotFoundError, RenderError
+from adloom.errors import (
+    ConflictError,
+    LeaseLostError,
+    NotFoundError,
+    RenderError,
+    RunBusyError,
+)
 from adloom.gates import Gate
 from adloom.records import FailureFilter, JudgeItem, RunLease, RunRecord
 from adloom.scores import Scores, Stage
@@ -18,10 +27,11 @@ from db.engine import Transaction
 from db.queries import campaigns, cancelling, leases, renditions, run_leases, runs, scores
 from db.queries import judging as judging_rows
 from db.queries.known_slots import WantedSlots
+from flows.run_campaign import run_campaign
 from storage.local import LocalStore
 from tasks import batching, judging, planning, retrying
 from tasks import runs as run_tasks
-from tasks.environment import Environment, Rendering
+from tasks.environment import Environment, Rendering, use
 from tasks.finishing import unfinished
 from tests.db.world import REVISION, World, campaign
 
@@ -212,6 +222,23 @@ def test_a_run_that_is_held_is_refused_to_a_second_coordinator_until_it_is_let_g
         assert heartbeat.lease.owner == "second"
         with pytest.raises(LeaseLostError):
             batching.next_batches(env, lease)
+
+
+def test_a_scheduled_run_is_skipped_while_another_process_executes_the_campaign(
+    world: World, env: Environment, tmp_path: Path
+) -> None:
+    rendering = replace(env.rendering, simulation_journal=tmp_path / "journal")
+    env = replace(env, rendering=rendering)
+    run_id = world.run(campaign(model="simulated:0"))
+    held_by(world, run_id, "first")
+    with use(env), disable_run_logger():
+        state = asyncio.run(run_campaign.fn("spring", "schedule", overlap="skip"))
+        with pytest.raises(RunBusyError):
+            asyncio.run(run_campaign.fn("spring", "schedule"))
+    assert isinstance(state, State)
+    assert (state.name, state.is_completed()) == ("Skipped", True)
+    assert f"run {run_id} is being executed" in (state.message or "")
+    assert [r.run for r in run_tasks.list_runs(env, 10)] == [run_id]
 
 
 @pytest.mark.parametrize(
