@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import httpx
 
@@ -36,6 +37,9 @@ __all__ = [
     "fetch_photo",
     "host_of",
 ]
+
+
+_POOLS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,17 @@ class PhotoFetcher:
         self._allow_private = allow_private
         self._decoding = threading.BoundedSemaphore(decoders or os.cpu_count() or 1)
         self._hosts = hosts or Hosts()
-        self._client = open_client(
-            allow_private=allow_private, timeout_s=limits.timeout_s, connections=connections
+        # A pool looks at all of its connections for every request: few hosts share one.
+        self._clients = tuple(
+            open_client(
+                allow_private=allow_private, timeout_s=limits.timeout_s, connections=connections
+            )
+            for _ in range(_POOLS)
         )
 
     def close(self) -> None:
-        self._client.close()
+        for client in self._clients:
+            client.close()
 
     def __enter__(self) -> "PhotoFetcher":
         return self
@@ -196,7 +205,7 @@ class PhotoFetcher:
             allow_private=self._allow_private,
             timeout_s=limits.timeout_s,
             headers=_conditions(known),
-            client=self._client,
+            client=self._clients[crc32(host_of(url).encode()) % _POOLS],
         ) as response:
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 return None

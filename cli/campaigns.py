@@ -53,7 +53,7 @@ def plan(
 ) -> None:
     """Dry run: what a run would make, reuse and skip, how long it takes, what it costs."""
     from adloom.feed_rows import parse_price
-    from tasks import planning as tasks
+    from tasks import estimates as tasks
 
     if (campaign is None) == (file is None):
         raise InvalidInputError("name a campaign or a --file, one of both")

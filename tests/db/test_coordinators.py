@@ -33,6 +33,7 @@ from tasks import batching, judging, planning, retrying
 from tasks import runs as run_tasks
 from tasks.environment import Environment, Rendering, use
 from tasks.finishing import unfinished
+from tasks.planned import PlanChunk
 from tests.db.world import REVISION, World, campaign
 
 SPEC = campaign(draws=2)
@@ -111,7 +112,7 @@ def record_failure(env: Environment, lease: RunLease) -> None:
 
 def store_plan(world: World, env: Environment, lease: RunLease) -> None:
     spec = campaign(variants=3)
-    chunk = planning.PlanChunk(WantedSlots(spec, ()), due=tuple(world.planned(spec)))
+    chunk = PlanChunk(WantedSlots(spec, ()), due=tuple(world.planned(spec)))
     planning.store(env, lease, chunk, runs.SlotRows.of(spec, chunk.due))
 
 

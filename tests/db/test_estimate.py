@@ -9,7 +9,7 @@ from adloom.errors import SpecError
 from db.queries import campaigns
 from storage.local import LocalStore
 from tasks.environment import Environment, Rendering
-from tasks.planning import estimate_file, estimate_of
+from tasks.estimates import estimate_file, estimate_of
 from tests.db.world import World, campaign
 from tests.unit.refadgen.conftest import small_pipeline
 

@@ -17,8 +17,9 @@ from adloom.scenes import ScenePack
 from adloom.states import Disposition, RenderState, RunState, Trigger
 from db.queries import campaigns, cancelling, cutouts, recalls, run_leases, runs, scenes
 from storage.local import LocalStore
-from tasks import planning, resident
+from tasks import estimates, planning, resident
 from tasks.environment import Environment, Rendering
+from tasks.planned import planned
 from tests.db.world import RENDERER, World, campaign, cutout, record, scene, sha
 
 SPEC = campaign(variants=2)  # two scenes, two formats: 8 slots for each of three products
@@ -43,7 +44,7 @@ class Planning:
             lease = run_leases.claim(tx, run_id, "me", 60)
             run = runs.get(tx, self.world.ws, run_id)
         assert lease is not None
-        chunks = list(planning.planned(self.env, spec, pinned=None, campaign_id=run.campaign_id))
+        chunks = list(planned(self.env, spec, pinned=None, campaign_id=run.campaign_id))
         planning.plan_run(self.env, lease, run)
         with self.world.database.transaction() as tx:
             assert runs.conservation(tx, run_id).holds
@@ -193,9 +194,9 @@ def test_a_dry_run_says_what_the_run_then_does_and_writes_nothing(plans: Plannin
     with plans.world.database.transaction() as tx:
         stored = campaigns.get(tx, plans.world.ws, SPEC.slug)
     before = written(plans)
-    dry = planning.estimate_of(plans.env, SPEC, campaign_id=stored.id)
+    dry = estimates.estimate_of(plans.env, SPEC, campaign_id=stored.id)
     assert written(plans) == before
-    unknown = planning.estimate_of(plans.env, SPEC)
+    unknown = estimates.estimate_of(plans.env, SPEC)
     assert unknown == dry
     assert (dry.products, dry.slots, dry.reused, dry.to_render) == (3, 24, 16, 8)
     assert counts(plans.run()[0]) == PlanCounts(24, 8, 16)
@@ -203,12 +204,12 @@ def test_a_dry_run_says_what_the_run_then_does_and_writes_nothing(plans: Plannin
 
 def test_an_estimate_goes_by_the_measured_pace(plans: Planning) -> None:
     hour = Price(Decimal(36), "USD")
-    guess = planning.estimate_of(plans.env, SPEC, price_per_hour=hour)
+    guess = estimates.estimate_of(plans.env, SPEC, price_per_hour=hour)
     assert guess.device_seconds == pytest.approx(24 * planning.SECONDS_PER_RENDER)
     assert guess.cost == Price(Decimal("0.24"), "USD")
     plans.made()  # in 0.1 s a render
     new_mask(plans)
-    measured = planning.estimate_of(plans.env, SPEC)
+    measured = estimates.estimate_of(plans.env, SPEC)
     assert (measured.to_render, measured.cost) == (8, None)
     assert measured.device_seconds == pytest.approx(0.8)
     assert "the mean of 24 on cpu" in measured.basis

@@ -20,7 +20,7 @@ from db.queries import campaigns, run_leases, runs
 from flows.retry_failed import retry_failed
 from models.refadgen.weights import components, write_bill
 from storage.local import LocalStore
-from tasks import planning, resident, retrying
+from tasks import estimates, planning, resident, retrying
 from tasks import runs as run_tasks
 from tasks.environment import Environment, Rendering, use
 from tests.db.world import World, campaign
@@ -67,7 +67,7 @@ def test_a_campaign_refuses_other_weights_until_it_is_applied_again(
     first, second = environment(world, weights), environment(world, other_weights)
     run = begun(first)
 
-    for refused in (lambda: begun(second), lambda: planning.estimate(second, "spring")):
+    for refused in (lambda: begun(second), lambda: estimates.estimate(second, "spring")):
         with pytest.raises(ModelError, match=r"'spring': is pinned.*apply the campaign's file"):
             refused()
     with world.database.transaction() as tx:

@@ -11,7 +11,7 @@ from storage.local import LocalStore
 from tasks.campaigns import apply_file
 from tasks.catalog import add_source, read_rows
 from tasks.environment import Environment, Rendering
-from tasks.planning import estimate
+from tasks.estimates import estimate
 from tests.db.world import World, campaign
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
