@@ -51,10 +51,12 @@ def test_the_same_product_is_nearer_than_another(lite0: Lite0) -> None:
     true, mask = with_product(scene(1, False), 1)
     noisy = np.clip(true + np.random.default_rng(0).normal(0, 12, true.shape), 0, 255)
     other, _ = with_product(scene(1, False), 2)
-    same = lite0.patch_distance(*views_of(true, true, mask))
+    view, _ = views_of(true, true, mask)
+    assert lite0.patch_distance(view, view) == pytest.approx(0, abs=1e-6)
+    same = lite0.patch_distance(*views_of(true, true, mask))  # its light is fitted: not quite 0
     close = lite0.patch_distance(*views_of(noisy.astype(np.uint8), true, mask))
     far = lite0.patch_distance(*views_of(other, true, mask))
-    assert same == pytest.approx(0, abs=1e-6)
+    assert same < 0.02
     assert same < close < far
 
 
