@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.__main__ import chaos
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("chaos"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1200)]
 
 
 def test_a_run_survives_the_deaths_of_workers_servers_and_store(

@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.installation import Installation, new_installation
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("dashboard")]
+pytestmark = [pytest.mark.acceptance]
 
 
 @pytest.fixture(scope="module")

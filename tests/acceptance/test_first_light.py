@@ -17,7 +17,6 @@ from tests.acceptance.installation import (
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.xdist_group("acceptance"),
     pytest.mark.skipif(
         not (SALEOR / "feed.tsv").is_file(), reason=f"the Saleor catalogue is not at {SALEOR}"
     ),

@@ -33,7 +33,7 @@ from tests.acceptance.installation import (
     new_installation,
 )
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("fleet"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 PRODUCTS = ("zolla-soda", "tarn-bottle", "tamsin-tea", "korba-ball")
 A, B, C = "marble-morning", "beach-day", "neon-street"

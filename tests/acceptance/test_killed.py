@@ -20,7 +20,7 @@ from tests.acceptance.installation import (
     new_installation,
 )
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("killed")]
+pytestmark = [pytest.mark.acceptance]
 
 PRODUCTS = ("zolla-soda", "tarn-bottle", "tamsin-tea", "korba-ball", "ebba-vase", "solveig-lamp")
 SCENES = ["marble-morning", "beach-day"]

@@ -15,7 +15,7 @@ from tests.acceptance.installation import (
 )
 from tests.server_fixtures import S3Server
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("s3")]
+pytestmark = [pytest.mark.acceptance]
 
 PRODUCTS = ("zolla-soda", "tarn-bottle")
 

@@ -33,7 +33,7 @@ from tests.acceptance.installation import (
 )
 from tests.server_fixtures import S3Server
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("fleet"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 SODA, BOTTLE, TEA, BALL = "zolla-soda", "tarn-bottle", "tamsin-tea", "korba-ball"
 AUTH = ("ops", "a password")

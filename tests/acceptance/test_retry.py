@@ -13,7 +13,7 @@ from tests.acceptance.installation import (
     new_installation,
 )
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("killed")]
+pytestmark = [pytest.mark.acceptance]
 
 PRODUCTS = ("zolla-soda", "tarn-bottle")
 

@@ -25,8 +25,6 @@ from tasks import runs as run_tasks
 from tasks.environment import Environment, Rendering, use
 from tests.db.world import World, campaign
 
-pytestmark = pytest.mark.xdist_group("models")
-
 SHIPPED = Path(__file__).parents[2] / "weights" / "mini"
 
 

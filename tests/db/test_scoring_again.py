@@ -25,8 +25,6 @@ FAILURES = text(
     "SELECT error_class, error_retryable FROM finishing_failure WHERE render_id = :render"
 )
 
-pytestmark = pytest.mark.xdist_group("models")
-
 
 @pytest.fixture
 def env(world: World, tmp_path: Path) -> Environment:

@@ -23,8 +23,6 @@ from tests.db.drawn import drawn_run, held_run
 from tests.db.world import World, campaign
 from tests.unit.upscaling.networks import write_network
 
-pytestmark = pytest.mark.xdist_group("models")
-
 WEIGHTS = Path(__file__).parents[2] / "weights"
 REFINE, NETWORK = Upscaling(Upscaler.REFINE, 0.5), Upscaling(Upscaler.NETWORK)
 

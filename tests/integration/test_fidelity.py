@@ -25,8 +25,6 @@ from models.scoring.scorer import Scorer
 from models.segmentation import MaskExtractor
 from tasks.pictures import ProductPicture, mask_box
 
-pytestmark = pytest.mark.xdist_group("models")
-
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT / "demo" / "products" / "images"
 # Each stands before one of another look: that one's reference is what it is swapped with.

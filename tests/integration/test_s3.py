@@ -22,8 +22,6 @@ from tests.server_fixtures import S3Server
 from tests.unit.intake.feeds import ROWS, rss
 from tests.unit.storage.store_contract import StoreContract
 
-pytestmark = pytest.mark.xdist_group("s3")
-
 
 @pytest.fixture
 def store(s3_server: S3Server, s3_bucket: str) -> ObjectStore:

@@ -20,8 +20,6 @@ from services.processes import is_alive, kill, start_detached, wait_until
 from services.stack import Running, ServiceState
 from tasks.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("services")
-
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:

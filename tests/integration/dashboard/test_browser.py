@@ -29,7 +29,6 @@ from tests.integration.dashboard.conftest import PASSWORD
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.xdist_group("browser")
 PAGES = [address for address, _ in NAVIGATION] + ["/account", "/users", "/audit", "/nowhere"]
 
 

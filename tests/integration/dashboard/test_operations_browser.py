@@ -39,7 +39,6 @@ from tests.unit.imaging.pictures import drawn_cutout
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.xdist_group("browser")
 DRAWN = drawn_cutout(1)
 
 

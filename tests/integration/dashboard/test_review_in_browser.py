@@ -25,7 +25,6 @@ from tests.integration.dashboard.browsing import (
 from tests.integration.dashboard.conftest import Visitor
 from tests.integration.dashboard.gallery import Gallery, decisions
 
-pytestmark = pytest.mark.xdist_group("browser")
 TITLES = ["Mug", "Lamp", "Vase", "Bottle", "Bag & <i>strap</i>", "Candle"]
 SHOWN = "#review [data-part=item]:not([hidden])"
 

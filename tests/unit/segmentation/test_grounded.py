@@ -15,8 +15,6 @@ from adloom.cutouts import MaskOrigin
 from adloom.errors import MaskError, ModelError
 from models.segmentation.grounded import GroundedExtractor, Thresholds, spoken
 
-pytestmark = pytest.mark.xdist_group("models")
-
 
 def _detector(folder: Path) -> None:
     from transformers import (
