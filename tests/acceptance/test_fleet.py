@@ -264,16 +264,17 @@ def test_a_worker_that_can_never_work_says_why_in_one_line(
     assert "Traceback" not in answer.err
 
 
-def test_the_fleet_is_seen_from_outside(adloom: Installation) -> None:
+def test_the_fleet_is_seen_from_outside(adloom: Installation, database: Database) -> None:
     address = adloom.ok("up", "--workers", "2")["metrics"]
     said = comes_true(lambda: page(address))
     up = [line for line in said if line.startswith("adloom_worker_up{") and 'pool="gpu"' in line]
     assert [line.split()[-1] for line in up] == ["1.0", "1.0"]
     assert "adloom_up 1.0" in said
-    for worker in workers(adloom):
-        assert worker["stats"]["build"]["renderer"] == RENDERER_VERSION
-        assert abs(worker["stats"]["clock_skew_s"]) < 2.0
-        own = page(f"http://127.0.0.1:{worker['stats']['health_port']}/metrics")
+    assert len(workers(database)) == 2
+    for worker in workers(database):
+        assert worker.stats["build"]["renderer"] == RENDERER_VERSION
+        assert abs(worker.stats["clock_skew_s"]) < 2.0
+        own = page(f"http://127.0.0.1:{worker.stats['health_port']}/metrics")
         assert any(line.startswith("adloom_device_renders_total ") for line in own)
     checks = {c["name"]: c["level"] for c in adloom.ok("doctor")["checks"]}
     assert {checks[n] for n in ("workers", "versions", "clocks", "loaded", "prefect")} == {"ok"}
@@ -295,7 +296,9 @@ sys.exit(main())
 """
 
 
-def test_a_worker_of_another_renderer_version_refuses_in_one_line(adloom: Installation) -> None:
+def test_a_worker_of_another_renderer_version_refuses_in_one_line(
+    adloom: Installation, database: Database
+) -> None:
     running = connect(Settings.load(home=adloom.home))
     with subprocess.Popen(
         [sys.executable, "-c", OTHER_VERSION, "--name=other", "--pool=gpu", "--limit=2"],
@@ -308,7 +311,7 @@ def test_a_worker_of_another_renderer_version_refuses_in_one_line(adloom: Instal
     assert code == 4
     assert "the fleet renders with version 1" in said
     assert "Traceback" not in said
-    assert "other" not in {w["name"] for w in workers(adloom)}
+    assert "other" not in {w.name for w in workers(database)}
 
 
 def test_beyond_this_machine_prefect_needs_a_password(tmp_path: Path) -> None:
