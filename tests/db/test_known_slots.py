@@ -18,6 +18,7 @@ from adloom.states import Disposition, RenderState, RunState, Trigger
 from db.queries import campaigns, cancelling, cutouts, recalls, run_leases, runs, scenes
 from storage.local import LocalStore
 from tasks import estimates, planning, resident
+from tasks import planned as planned_module
 from tasks.environment import Environment, Rendering
 from tasks.planned import planned
 from tests.db.world import RENDERER, World, campaign, cutout, record, scene, sha
@@ -71,7 +72,7 @@ def plans(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan
         return made.renderer
 
     monkeypatch.setattr(resident, "identity", identity)
-    monkeypatch.setattr(planning, "CHUNK_SLOTS", 16)
+    monkeypatch.setattr(planned_module, "CHUNK_SLOTS", 16)
     return made
 
 
@@ -205,7 +206,7 @@ def test_a_dry_run_says_what_the_run_then_does_and_writes_nothing(plans: Plannin
 def test_an_estimate_goes_by_the_measured_pace(plans: Planning) -> None:
     hour = Price(Decimal(36), "USD")
     guess = estimates.estimate_of(plans.env, SPEC, price_per_hour=hour)
-    assert guess.device_seconds == pytest.approx(24 * planning.SECONDS_PER_RENDER)
+    assert guess.device_seconds == pytest.approx(24 * estimates.SECONDS_PER_RENDER)
     assert guess.cost == Price(Decimal("0.24"), "USD")
     plans.made()  # in 0.1 s a render
     new_mask(plans)
