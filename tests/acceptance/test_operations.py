@@ -234,7 +234,7 @@ def test_campaigns_run_by_their_schedules_and_one_that_is_still_executed_is_skip
     long_one = adloom.start("run", "endless", "--wait")
     # Two workers take two each: of three that run, each has one.
     comes_true(lambda: len(site.flow_runs("generate-batch", "Running")) >= 3)
-    [killed, *_] = busy_workers(adloom)
+    [killed, *_] = comes_true(lambda: busy_workers(adloom))  # their rows follow by a heartbeat
     os.kill(killed["pid"], signal.SIGKILL)
     [running] = [r for r in adloom.ok("runs")["runs"] if r["campaign"] == "endless"]
     adloom.ok("pause", str(running["run"]))
