@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,12 +48,45 @@ app.command()(export)
 
 @app.command()
 def shards(
-    out: Folder, count: int = 16000, split: str = "train", seed: int = 0, workers: int = 2
+    out: Folder,
+    count: int = 16000,
+    split: str = "train",
+    seed: int = 0,
+    workers: int = 2,
+    scale: Annotated[int, typer.Option(help="1 for 128 px, 2 for 256 px")] = 1,
 ) -> None:
     """Draw samples with the scene generator into OUT."""
-    counts = {native: round(count * share) for native, share in SHARES.items()}
-    for line in sample_shards.draw_shards(out, counts, split=split, seed=seed, workers=workers):
+    counts = {(w * scale, h * scale): round(count * share) for (w, h), share in SHARES.items()}
+    drawn = sample_shards.draw_shards(
+        out, counts, split=split, seed=seed, workers=workers, scale=scale
+    )
+    for line in drawn:
         typer.echo(line)
+
+
+@app.command("gpu-mini")
+def gpu_mini_command(
+    start: Annotated[Path, typer.Argument(help="weights of 128 px to go on from")],
+    out: Folder,
+    traced: Annotated[Path | None, typer.Option(help="samples of adprod-mini at 256 px")] = None,
+    draw_minutes: float = 3.0,
+    small_minutes: float = 1.5,
+    large_minutes: float = 3.5,
+    decoder_minutes: float = 0.4,
+    small_batch: int = 512,
+    large_batch: int = 256,
+    workers: int = 13,
+    scratch: Annotated[Path, typer.Option(help="room for 0.5 MB a sample")] = Path("build/gpu"),
+) -> None:
+    """Train mini at 128 and 256 px in one stretch on a GPU, drawing samples beside."""
+    from training import gpu_mini
+
+    plan = gpu_mini.Stretch(
+        draw_minutes, small_minutes, large_minutes, decoder_minutes, small_batch, large_batch,
+        workers=workers,
+    )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    gpu_mini.run(start, traced, out, plan, scratch, time.monotonic())
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """Training samples as the networks see them: encoded once, then held in memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -37,6 +37,15 @@ class Bucket:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def nbytes(self) -> int:
+        return sum(getattr(self, f.name).nbytes for f in fields(self) if f.name != "native")
+
+    def to(self, device: torch.device) -> "Bucket":
+        """The same on a device: where all samples fit a GPU's memory, drawing copies nothing."""
+        arrays = (f.name for f in fields(self) if f.name != "native")
+        return Bucket(self.native, **{name: getattr(self, name).to(device) for name in arrays})
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -54,27 +63,37 @@ class Batch:
         return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
-def unit_pictures(pictures: NDArray[np.uint8]) -> Tensor:
-    """uint8 (N, H, W, 3) -> (N, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
+def unit_pictures(pictures: NDArray[np.uint8], device: torch.device | None = None) -> Tensor:
+    """uint8 (N, H, W, 3) -> (N, 3, H, W) in [0, 1], on the device."""
+    given = torch.from_numpy(np.ascontiguousarray(pictures)).to(device or "cpu")
+    return given.permute(0, 3, 1, 2).float() / 255
 
 
 @torch.no_grad()
-def encode_shard(pipeline: RefAdGenPipeline, shard: Shard) -> Bucket:
-    """Everything of a shard that no trained network touches."""
+def encode_shard(pipeline: RefAdGenPipeline, shard: Shard, *, mirror: bool = False) -> Bucket:
+    """Everything of a shard that no trained network touches. mirror: left and right changed;
+    captions say nothing of sides."""
     side = pipeline.image_encoder.config.image_size
 
+    def seen(pictures: NDArray[np.uint8]) -> Tensor:
+        given = unit_pictures(pictures, pipeline.device)
+        return given.flip(-1) if mirror else given
+
     def ads(part: slice) -> Tensor:
-        return _latents(pipeline, shard.ads[part])
+        return _latents(pipeline, seen(shard.ads[part]))
 
     def products(part: slice) -> Tensor:
-        return _latents(pipeline, shard.products[part])
+        return _latents(pipeline, seen(shard.products[part]))
 
     def pixels(part: slice) -> Tensor:
-        return (_middle_square(unit_pictures(shard.products[part]), side) * 255).round().byte()
+        given = seen(shard.products[part])
+        return (_middle_square(given, side) * 255).round().byte().cpu()
 
     latents = torch.cat(list(_chunks(ads, len(shard))))
     masks = torch.from_numpy(np.ascontiguousarray(shard.masks))[:, None].float() / 255
+    frames = torch.from_numpy(np.array(shard.frames))
+    if mirror:
+        masks, frames[:, 0] = masks.flip(-1), shard.native[0] - frames[:, 0]
     how = pipeline.config["mask_resize"]
     return Bucket(
         shard.native,
@@ -82,14 +101,13 @@ def encode_shard(pipeline: RefAdGenPipeline, shard: Shard) -> Bucket:
         products=torch.cat(list(_chunks(products, len(shard)))),
         masks=latent_mask(masks, (latents.shape[-2], latents.shape[-1]), how).half(),
         pixels=torch.cat(list(_chunks(pixels, len(shard)))),
-        frames=torch.from_numpy(np.ascontiguousarray(shard.frames)),
+        frames=frames,
         ids=token_ids(pipeline.tokenizer, shard.captions),
     )
 
 
-def _latents(pipeline: RefAdGenPipeline, pictures: NDArray[np.uint8]) -> Tensor:
-    given = unit_pictures(pictures).to(pipeline.device, pipeline.vae.dtype)
-    return pipeline.encode_picture(given).half().cpu()
+def _latents(pipeline: RefAdGenPipeline, pictures: Tensor) -> Tensor:
+    return pipeline.encode_picture(pictures.to(pipeline.vae.dtype)).half().cpu()
 
 
 def _middle_square(pictures: Tensor, side: int) -> Tensor:
@@ -106,6 +124,18 @@ def _middle_square(pictures: Tensor, side: int) -> Tensor:
 def _chunks(work: Callable[[slice], Tensor], count: int) -> Iterator[Tensor]:
     for start in range(0, count, ENCODE_BATCH):
         yield work(slice(start, min(count, start + ENCODE_BATCH)))
+
+
+def joined(buckets: Iterable[Bucket]) -> list[Bucket]:
+    """One bucket for each native size: a batch then holds samples of all that were given."""
+    of: dict[tuple[int, int], list[Bucket]] = {}
+    for bucket in buckets:
+        of.setdefault(bucket.native, []).append(bucket)
+    arrays = [f.name for f in fields(Bucket) if f.name != "native"]
+    return [
+        Bucket(native, **{name: torch.cat([getattr(p, name) for p in parts]) for name in arrays})
+        for native, parts in of.items()
+    ]
 
 
 def save_buckets(path: Path, buckets: list[Bucket]) -> None:
@@ -140,6 +170,7 @@ def draw_rows(buckets: list[Bucket], size: int, rng: np.random.Generator) -> tup
 
 
 def take_rows(bucket: Bucket, rows: Tensor) -> Batch:
+    rows = rows.to(bucket.ids.device)
     return Batch(
         ads=bucket.ads[rows].float(),
         products=bucket.products[rows].float(),

@@ -1,5 +1,6 @@
 """What is learned: the noisy latent's prediction error, weighted; conditions dropped at random."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -64,13 +65,12 @@ class Objective:
 
     def _noised(self, latents: Tensor, rng: np.random.Generator) -> Noised:
         scheduler = self.pipeline.scheduler
-        noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32))
+        noise = normal(latents.shape, rng, self.device)
         t = stratified_timesteps(len(latents), scheduler.config.num_train_timesteps, rng)
         if self.cfg.noise_offset:
             shape = (*latents.shape[:2], 1, 1)
-            offset = torch.from_numpy(rng.standard_normal(shape, np.float32))
-            noise = noise + self.cfg.noise_offset * offset
-        noise, t = noise.to(self.device), t.to(self.device)
+            noise = noise + self.cfg.noise_offset * normal(shape, rng, self.device)
+        t = t.to(self.device)
         noisy = scheduler.add_noise(latents, noise, t)
         if scheduler.config.prediction_type == "epsilon":
             return Noised(noisy, noise, t)
@@ -106,6 +106,15 @@ def channel_weights(pipeline: RefAdGenPipeline, power: float) -> Tensor:
         return torch.ones(1, 1, 1, 1)
     weights = pipeline.vae.channel_spread().float() ** power
     return (weights / weights.mean()).view(1, -1, 1, 1)
+
+
+def normal(shape: Sequence[int], rng: np.random.Generator, device: torch.device) -> Tensor:
+    """Standard normal on the device. A GPU draws its own from a seed of the generator's: the CPU
+    would be the slower of the two."""
+    if device.type == "cpu":
+        return torch.from_numpy(rng.standard_normal(shape, np.float32))
+    own = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+    return torch.randn(tuple(shape), generator=own, device=device)
 
 
 def stratified_timesteps(count: int, steps: int, rng: np.random.Generator) -> Tensor:

@@ -56,12 +56,12 @@ class Workers:
             p.grad = mean.view_as(p)
 
     @torch.no_grad()
-    def average(self, value: Tensor) -> float:
-        """The workers' mean of a scalar."""
+    def average(self, value: Tensor) -> Tensor:
+        """The workers' mean of a scalar, where it is: nothing waits for a GPU."""
         if self.count > 1:
             value = value.clone()
             dist.all_reduce(value)
-        return float(value) / self.count
+        return value / self.count
 
 
 ALONE = Workers()

@@ -5,13 +5,19 @@ A folder holds one set of arrays per native size: `{W}x{H}.{ads,masks,products,f
 """
 
 import json
-from collections.abc import Iterable, Sequence
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from training.scenes_synth.scale import VARIABLE
 
 NATIVES: tuple[tuple[int, int], ...] = ((128, 128), (128, 160), (96, 176), (176, 96))
 ARRAYS = ("ads", "masks", "products", "frames")
@@ -49,6 +55,22 @@ def draw_block(native: tuple[int, int], split: str, seed: int, count: int) -> Sh
     )
 
 
+def halved(shard: Shard) -> Shard:
+    """The same samples at half the size."""
+    width, height = shard.native
+
+    def small(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        tall, wide = pictures.shape[1] // 2, pictures.shape[2] // 2
+        return np.stack(
+            [cv2.resize(p, (wide, tall), interpolation=cv2.INTER_AREA) for p in pictures]
+        )
+
+    arrays = {name: small(getattr(shard, name)) for name in ("ads", "masks", "products")}
+    return Shard(
+        (width // 2, height // 2), **arrays, frames=shard.frames / 2, captions=shard.captions
+    )
+
+
 def concatenate(shards: Sequence[Shard]) -> Shard:
     """One shard of all samples; every shard must have the same native size."""
     natives = {s.native for s in shards}
@@ -81,6 +103,20 @@ def read_shards(folder: Path) -> list[Shard]:
     return found
 
 
+@contextmanager
+def drawing_pool(workers: int, scale: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that draw at a scale (`scenes_synth.scale`): native sizes are of its px."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(scale)  # inherited by processes that are started anew
+    try:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            yield pool
+    finally:
+        os.environ.pop(VARIABLE)
+        if before is not None:
+            os.environ[VARIABLE] = before
+
+
 def draw_shards(
     folder: Path,
     counts: dict[tuple[int, int], int],
@@ -88,9 +124,10 @@ def draw_shards(
     split: str,
     seed: int,
     workers: int,
+    scale: int = 1,
 ) -> Iterable[str]:
     """Draw and write one shard per native size; yields a line of progress for each."""
-    with ProcessPoolExecutor(workers) as pool:
+    with drawing_pool(workers, scale) as pool:
         for native, count in counts.items():
             blocks = range(0, count, BLOCK)
             futures = [

@@ -52,6 +52,7 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         if accelerator is not None:
             pipeline.to(accelerator.device)
+            self.buckets = [placed(bucket, accelerator.device) for bucket in buckets]
         self.trained = choose_trainable(pipeline, cfg.trainable)
         self.parameters = list(self.trained.values())
         for network in pipeline.networks.values():
@@ -67,7 +68,7 @@ class Trainer:
         self.log = RunLog(folder, accelerator)
         self.steps = cfg.steps_over(sum(len(b) for b in buckets), workers.count)
         self.step, self.seconds = 0, 0.0
-        self._losses: list[float] = []
+        self._losses: list[Tensor | float] = []
         self._began = 0, 0.0
 
     def run(self) -> None:
@@ -91,7 +92,7 @@ class Trainer:
         and the validation's sheet."""
         if not self.workers.leads:
             return
-        progress = self.step, self.seconds, self._losses
+        progress = self.step, self.seconds, [float(loss) for loss in self._losses]
         write_checkpoint(self.folder, self.parameters, self.optimizer, self.ema, self.cfg, progress)
         self.ema.swap()
         try:
@@ -106,7 +107,7 @@ class Trainer:
         """Continue from `folder`'s checkpoint; ModelError where it is damaged or does not fit."""
         found = read_checkpoint(self.folder)
         restore(found, self.folder, self.parameters, self.optimizer, self.ema)
-        self.step, self.seconds, self._losses = found.step, found.seconds, found.losses
+        self.step, self.seconds, self._losses = found.step, found.seconds, [*found.losses]
         if self.workers.leads:
             self.log.forget_after(self.step)
 
@@ -114,7 +115,7 @@ class Trainer:
         """The objective of a batch, on the device that is trained on."""
         return self.objective(batch.to(self.objective.device), rng)
 
-    def _advance(self, progress: float) -> float:
+    def _advance(self, progress: float) -> Tensor:
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(progress)
         # Resuming draws the same batches; every worker draws its own.
@@ -160,7 +161,7 @@ class Trainer:
         return by_steps or (cfg.save_minutes > 0 and since_saved_s > 60 * cfg.save_minutes)
 
     def _report(self, threads: int) -> None:
-        losses, self._losses = self._losses, []
+        losses, self._losses = [float(loss) for loss in self._losses], []
         if not self.workers.leads:
             return
         rate = (self.step - self._began[0]) / max(1e-9, self.seconds - self._began[1])
@@ -168,6 +169,14 @@ class Trainer:
         speed = f"{samples:.1f} samples/s, {self.workers.count} workers of {threads} threads"
         learning = self.optimizer.param_groups[0]["lr"]
         self.log.write(self.step, self.seconds, float(np.mean(losses)), learning, speed)
+
+
+def placed(bucket: Bucket, device: torch.device) -> Bucket:
+    """The bucket on the device, if that is a GPU with room for it twice; else as it is."""
+    if device.type != "cuda":
+        return bucket
+    fits = 2 * bucket.nbytes < torch.cuda.mem_get_info(device)[0]
+    return bucket.to(device) if fits else bucket
 
 
 def check_unused(out: Path) -> None:

@@ -82,9 +82,9 @@ def reconstruction_loss(made: Tensor, real: Tensor, gradient_weight: float) -> T
     return pixels + gradient_weight * (dx.abs().mean() + dy.abs().mean())
 
 
-def psnr_db(made: Tensor, real: Tensor) -> float:
+def psnr_db(made: Tensor, real: Tensor) -> Tensor:
     """Of pictures in [-1, 1]."""
-    return float(-10 * torch.log10((made.clamp(-1, 1) - real).square().mean() / 4))
+    return -10 * torch.log10((made.clamp(-1, 1) - real).square().mean() / 4)
 
 
 def patches_of(pictures: Tensor) -> Tensor:
@@ -160,7 +160,7 @@ def _probe_psnr(model: MiniAutoencoder, probe: Tensor) -> float:
     part = probe[:64]
     with torch.autocast("cpu", torch.bfloat16):
         made = model.decode_raw(model.encode_raw(part))
-    return psnr_db(F.hardtanh(made.float()), part)
+    return float(psnr_db(F.hardtanh(made.float()), part))
 
 
 @torch.no_grad()

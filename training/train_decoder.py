@@ -20,6 +20,7 @@ from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.pipeline import RefAdGenPipeline
 from training.conditions import fusion_of
 from training.latents import Batch, Bucket, draw_rows, load_buckets, take_rows
+from training.objective import normal
 from training.parallel import Workers
 from training.schedule import warmup_cosine
 from training.shards import Shard, read_shards
@@ -55,7 +56,9 @@ def train_decoder(cfg: DecoderTraining, workers: Workers) -> None:
     `max_minutes`, whichever comes first."""
     torch.manual_seed(cfg.seed)
     pipeline = RefAdGenPipeline.from_pretrained(cfg.model)
-    trained = _decoder_parameters(pipeline)
+    if workers.count == 1 and torch.cuda.is_available():
+        pipeline.to("cuda")
+    trained = decoder_parameters(pipeline)
     optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.99), fused=True)
     shards, buckets = read_shards(cfg.samples), load_buckets(cfg.encoded)
     check_pairs(cfg, shards, buckets)
@@ -65,11 +68,7 @@ def train_decoder(cfg: DecoderTraining, workers: Workers) -> None:
         for group in optimizer.param_groups:
             group["lr"] = cfg.lr * warmup_cosine(step, cfg.warmup, progress)
         pictures, batch = drawn(shards, buckets, cfg.batch, rng)
-        latents = resampled(pipeline, batch, cfg, rng)
-        with torch.autocast("cpu", torch.bfloat16):
-            scaled = latents / pipeline.vae.config.scaling_factor
-            made = pipeline.vae.decode(scaled).sample.float()
-        loss = reconstruction_loss(made, pictures, cfg.gradient_weight)
+        loss, psnr = decoder_step(pipeline, (pictures, batch), cfg, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         workers.average_gradients(trained)
@@ -77,8 +76,7 @@ def train_decoder(cfg: DecoderTraining, workers: Workers) -> None:
         optimizer.step()
         step += 1
         if step % LOG_EVERY == 0 and workers.leads:
-            psnr = psnr_db(made.detach(), pictures)
-            print(f"step {step} loss {float(loss):.4f} psnr {psnr:.2f} dB", flush=True)
+            print(f"step {step} loss {float(loss):.4f} psnr {float(psnr):.2f} dB", flush=True)
     if workers.leads:
         pipeline.vae.save_pretrained(cfg.out)
 
@@ -87,7 +85,25 @@ def _progress(cfg: DecoderTraining, step: int, started: float) -> float:
     return max(step / cfg.steps, (time.monotonic() - started) / (60 * cfg.max_minutes))
 
 
-def _decoder_parameters(pipeline: RefAdGenPipeline) -> list[nn.Parameter]:
+def decoder_step(
+    pipeline: RefAdGenPipeline,
+    drawn_pairs: tuple[Tensor, Batch],
+    cfg: DecoderTraining,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """The decoder's loss on real pictures (B, 3, H, W) in [-1, 1] and their samples, on the
+    pipeline's device, and its PSNR in dB."""
+    device = pipeline.device
+    pictures, batch = drawn_pairs[0].to(device), drawn_pairs[1].to(device)
+    latents = resampled(pipeline, batch, cfg, rng)
+    with torch.autocast(device.type, torch.bfloat16):
+        scaled = latents / pipeline.vae.config.scaling_factor
+        made = pipeline.vae.decode(scaled).sample.float()
+    psnr = psnr_db(made.detach(), pictures)
+    return reconstruction_loss(made, pictures, cfg.gradient_weight), psnr
+
+
+def decoder_parameters(pipeline: RefAdGenPipeline) -> list[nn.Parameter]:
     """The only ones that learn."""
     for network in pipeline.components.values():
         if isinstance(network, nn.Module):
@@ -129,17 +145,18 @@ def resampled(
     count = len(batch.ads)
     top = float(rng.uniform(0.1, 1.0)) * cfg.deepest
     steps = np.linspace(top, 0, cfg.ddim_steps + 1).round().astype(int).tolist()
-    alphas = pipeline.scheduler.alphas_cumprod
-    noise = torch.from_numpy(rng.standard_normal(batch.ads.shape, np.float32))
-    at = torch.full((count,), steps[0])
+    device = batch.ads.device
+    alphas = pipeline.scheduler.alphas_cumprod.to(device)
+    noise = normal(batch.ads.shape, rng, device)
+    at = torch.full((count,), steps[0], device=device)
     z = pipeline.scheduler.add_noise(batch.ads, noise, at)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16):
         text = pipeline.text_encoder(batch.ids).last_hidden_state
         fusion = fusion_of(pipeline, batch, pipeline.encoder_pixels(batch.pixels))
         for now, then in pairwise(steps):
-            v = pipeline.unet.predict(z, batch.masks, torch.full((count,), now), text, fusion)
-            a, b = alphas[now], alphas[then] if then else torch.tensor(1.0)
+            v = pipeline.unet.predict(z, batch.masks, at.fill_(now), text, fusion)
+            a, b = alphas[now], alphas[then] if then else torch.ones_like(alphas[0])
             clean, rest = a.sqrt() * z - (1 - a).sqrt() * v, (1 - a).sqrt() * z + a.sqrt() * v
             z = (b.sqrt() * clean + (1 - b).sqrt() * rest).float()
-    kept = torch.from_numpy(rng.random(count) < cfg.clean_share)[:, None, None, None]
+    kept = torch.from_numpy(rng.random(count) < cfg.clean_share)[:, None, None, None].to(device)
     return torch.where(kept, batch.ads, z)

@@ -40,9 +40,11 @@ class RefAdGenComponents(DiffusionPipeline):
     paper) or `area`; guidance_rescale: see `sampling.Guidance`; noise_scale: see
     `sampling.initial_noise`; reference_frame: `canonical`
     (ours: the product on a square of its own) or `aligned` (the paper's: the product on white where
-    it stands on the canvas). Text and image encoder, tokenizer and autoencoder may be SD1.5's; the
-    second text encoder and its tokenizer are SDXL's, and so is `force_zeros_for_empty_prompt`: no
-    (negative) prompt at all is then zeros in place of the empty text's encoding.
+    it stands on the canvas); unit_scale: how many of the smallest steps in size a format's unit
+    takes, 2 for a `mini` of 256 px. Text and image encoder, tokenizer and autoencoder may be
+    SD1.5's; the second text encoder and its tokenizer are SDXL's, and so is
+    `force_zeros_for_empty_prompt`: no (negative) prompt at all is then zeros in place of the empty
+    text's encoding.
 
     The scheduler given here tells how the weights were trained; `pipeline.scheduler` may be
     replaced by any that goes with it (`schedules.check_schedule`).
@@ -64,6 +66,7 @@ class RefAdGenComponents(DiffusionPipeline):
         mask_resize: str = "nearest",
         guidance_rescale: float = 0.0,
         noise_scale: float = 1.0,
+        unit_scale: int = 1,
         reference_frame: str = "canonical",
         force_zeros_for_empty_prompt: bool = True,
         text_encoder_2: CLIPTextModelWithProjection | None = None,
@@ -72,6 +75,10 @@ class RefAdGenComponents(DiffusionPipeline):
         super().__init__()
         check_schedule(scheduler)
         _check_config(mask_resize, noise_scale, reference_frame, unet)
+        if unit_scale < 1:
+            raise ModelError(
+                f"unit_scale {unit_scale}", where="model_index.json", hint="at least 1"
+            )
         self.register_modules(
             vae=vae,
             text_encoder=text_encoder,
@@ -89,6 +96,7 @@ class RefAdGenComponents(DiffusionPipeline):
             mask_resize=mask_resize,
             guidance_rescale=guidance_rescale,
             noise_scale=noise_scale,
+            unit_scale=unit_scale,
             reference_frame=reference_frame,
             force_zeros_for_empty_prompt=force_zeros_for_empty_prompt,
         )
@@ -139,6 +147,11 @@ class RefAdGenComponents(DiffusionPipeline):
     def native_unit(self) -> int:
         """Widths and heights that can be rendered are multiples of this many pixels."""
         return self.latent_px * self.unet.downscale
+
+    @property
+    def format_unit(self) -> int:
+        """Pixels of a format's unit (`adloom.geometry`): the sizes that the weights know best."""
+        return self.native_unit * int(self.config["unit_scale"])
 
     @property
     def reference_size(self) -> int:

@@ -120,8 +120,8 @@ class RefAdGenRenderer:
 
     @property
     def native_unit(self) -> int:
-        """Native widths and heights are multiples of this many px."""
-        return self._pipeline.native_unit
+        """Formats' native widths and heights are multiples of this many px."""
+        return self._pipeline.format_unit
 
     @property
     def reference_size(self) -> int:

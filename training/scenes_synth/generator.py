@@ -11,9 +11,10 @@ from training.scenes_synth.grammar import caption, choose_scene
 from training.scenes_synth.palette import colour_words
 from training.scenes_synth.products import Product, Split, make_product
 from training.scenes_synth.relief import SIZE, STUDIO, Light, shade
+from training.scenes_synth.scale import PX
 from training.scenes_synth.stage import Spot, Stage, build_stage
 
-REFERENCE_SIZE: Final = 128  # px, side of the canonical product picture
+REFERENCE_SIZE: Final = 128 * PX  # px, side of the canonical product picture
 CANONICAL_FILL: Final = 0.85  # of it that the product's longer side takes
 NATIVE_SIZES: Final = ((128, 128), (128, 160), (96, 176), (176, 96))  # (width, height)
 
@@ -23,7 +24,7 @@ class SynthSample:
     """One training triplet.
 
     ad (H, W, 3) uint8; mask (H, W) uint8, 0..255, the product's coverage with a soft edge;
-    product (128, 128, 3) uint8 on pure white, in the canonical frame; frame (cx, cy, side) in
+    product (S, S, 3) uint8 on pure white, in the canonical frame; frame (cx, cy, side) in
     native px: that canonical square laid on the ad; the caption; and the scene's parts by name.
     """
 
@@ -98,7 +99,7 @@ def _reference(rng: np.random.Generator, product: Product, yaw: float) -> U8:
         noise = rng.normal(0, between(rng, 0.01, 0.05), (*rgba.shape[:2], 3))
         rgba = np.dstack([rgba[..., :3] + noise * rgba[..., 3:], rgba[..., 3:]])
     if chance(rng, 0.25):
-        rgba = blur(f32(rgba), between(rng, 0.5, 1.6))
+        rgba = blur(f32(rgba), between(rng, 0.5, 1.6) * PX)
     return canonical(np.clip(rgba, 0, 1).astype(np.float32))
 
 
@@ -134,9 +135,9 @@ def _shadow(alpha: F32, stage: Stage, spot: Spot) -> F32:
     lean, flat = -0.55 * stage.side, 0.2 + 0.1 * stage.hardness
     cast = f32([[1, -lean, lean * spot.baseline], [0, flat, spot.baseline * (1 - flat)]])
     thrown = cv2.warpAffine(alpha, cast, (width, height))
-    thrown = blur(thrown, 1.2 + 0.05 * spot.width * (1.2 - stage.hardness))
+    thrown = blur(thrown, 1.2 * PX + 0.05 * spot.width * (1.2 - stage.hardness))
     press = f32([[1, 0, 0], [0, 0.07, spot.baseline * 0.93 + 0.6]])
-    contact = blur(cv2.warpAffine(alpha, press, (width, height)), 0.8 + 0.02 * spot.width)
+    contact = blur(cv2.warpAffine(alpha, press, (width, height)), 0.8 * PX + 0.02 * spot.width)
     y = np.arange(height, dtype=np.float32)[:, None]
     ground = np.clip((y - stage.edge + 3) / 6, 0.15, 1)
     dark = 1 - (1 - (0.25 + 0.4 * stage.hardness) * thrown * ground) * (1 - 0.6 * contact)
@@ -156,7 +157,7 @@ def _reflected(
         xs = np.arange(width, dtype=np.float32)[None] + shift
         ys = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], xs.shape)
         seen = cv2.remap(seen, xs, ys.copy(), cv2.INTER_LINEAR)
-    return blur(seen, 0.7) * f32(min(0.75, 1.5 * stage.mirror) * fade)
+    return blur(seen, 0.7 * PX) * f32(min(0.75, 1.5 * stage.mirror) * fade)
 
 
 def sample(rng: np.random.Generator, native: tuple[int, int], split: Split) -> SynthSample:

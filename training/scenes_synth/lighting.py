@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from training.scenes_synth.fields import F32, blur, grid
+from training.scenes_synth.scale import PX
 
 Tone = tuple[float, float, float]
 
@@ -74,7 +75,7 @@ def gobo(rng: np.random.Generator, kind: str, height: int, width: int) -> F32:
     if kind == "blinds":
         slant = rng.uniform(0.25, 0.7) * (1 if rng.random() < 0.5 else -1)
         wave = np.sin(2 * np.pi * rng.uniform(5, 8) * (y * height / width + slant * x))
-        return 0.15 + 0.85 * blur(np.clip(wave * 3 + 0.5, 0, 1).astype(np.float32), 1.2)
+        return 0.15 + 0.85 * blur(np.clip(wave * 3 + 0.5, 0, 1).astype(np.float32), 1.2 * PX)
     mask = np.full((height, width), 255, np.uint8)
     if kind == "window":
         mask[:] = 40
@@ -86,7 +87,7 @@ def gobo(rng: np.random.Generator, kind: str, height: int, width: int) -> F32:
                                  [left + 0.36 * width, top + 0.36 * height + lean * 0.3],
                                  [left, top + 0.36 * height]])  # fmt: skip
                 cv2.fillConvexPoly(mask, pane.astype(np.int32), 255, cv2.LINE_AA)
-        return blur(mask.astype(np.float32) / 255, 2.2)
+        return blur(mask.astype(np.float32) / 255, 2.2 * PX)
     for _ in range(int(rng.integers(5, 10))):
         root = np.array([rng.uniform(-0.1, 1.1) * width, rng.uniform(-0.1, 0.7) * height])
         lean = rng.uniform(0, 2 * np.pi)
@@ -95,4 +96,4 @@ def gobo(rng: np.random.Generator, kind: str, height: int, width: int) -> F32:
             axes = (int(0.12 * width), max(2, int(0.028 * width)))
             turn = np.degrees(lean) + (50 if k % 2 else -50)
             cv2.ellipse(mask, (int(at[0]), int(at[1])), axes, turn, 0, 360, 60, -1, cv2.LINE_AA)
-    return blur(mask.astype(np.float32) / 255, rng.uniform(1.5, 3.0))
+    return blur(mask.astype(np.float32) / 255, rng.uniform(1.5, 3.0) * PX)

@@ -10,6 +10,7 @@ from training.scenes_synth.outlines import Drawing, jittered, smooth, weave
 from training.scenes_synth.palette import Colour
 from training.scenes_synth.patterns import PRINT_WORDS, finished, printed, put_word
 from training.scenes_synth.relief import SIZE, Relief
+from training.scenes_synth.scale import PX
 
 Drawn: TypeAlias = tuple[Relief, F32]
 Palette: TypeAlias = Sequence[Colour]
@@ -176,7 +177,7 @@ def plush(rng: np.random.Generator, colours: Palette) -> Drawn:
 
 
 def _fur(rng: np.random.Generator) -> F32:
-    return fractal(rng, 256, 1.2)[:SIZE, :SIZE]
+    return fractal(rng, 256 * PX, 1.2)[:SIZE, :SIZE]
 
 
 def gadget(rng: np.random.Generator, colours: Palette) -> Drawn:
@@ -201,7 +202,9 @@ def gadget(rng: np.random.Generator, colours: Palette) -> Drawn:
         drawing.panel(_ring(0.5, cy, radius * 0.6, radius * 0.6), colours[2], ring, 3)
         drawing.panel(_ring(0.46, cy - 0.04, radius * 0.2, radius * 0.2), colours[3], ring, 1)
     word = np.zeros((SIZE, SIZE, 3), np.uint8)
-    put_word(word, pick(rng, PRINT_WORDS), (SIZE / 2, SIZE * (0.5 - tall * 0.8)), 40, (1, 1, 1), 1)
+    put_word(
+        word, pick(rng, PRINT_WORDS), (SIZE / 2, SIZE * (0.5 - tall * 0.8)), 40 * PX, (1, 1, 1), 1
+    )
     drawing.albedo += (finished(word[..., :1]) * cover[..., None]) * (
         f32(colours[3]) - drawing.albedo
     )

@@ -10,6 +10,7 @@ import numpy as np
 from training.scenes_synth.fields import F32, blobs, f32, fractal
 from training.scenes_synth.palette import Colour
 from training.scenes_synth.relief import SIZE, Relief, inflate, normals
+from training.scenes_synth.scale import PX
 
 Points: TypeAlias = Sequence[tuple[float, float]]
 
@@ -61,7 +62,7 @@ class Drawing:
         cover = self.mask(points)
         self._lay(cover, paint)
         self.alpha = np.maximum(self.alpha, cover)
-        swell = inflate(cover, max(2.0, bulge * SIZE))
+        swell = inflate(cover, max(2.0 * PX, bulge * SIZE))
         self.height = np.where(cover > 0.5, np.maximum(swell, 0.4 * self.height + swell * 0.7),
                                self.height)  # fmt: skip
         return cover
@@ -69,10 +70,10 @@ class Drawing:
     def panel(
         self, points: F32 | Points, paint: F32 | Colour, within: F32, raised: float = 1.0
     ) -> F32:
-        """A patch on a part: stays inside `within` and stands out by `raised` px."""
+        """A patch on a part: stays inside `within`, stands out by `raised` px at a scale of 1."""
         cover = self.mask(points) * within
         self._lay(cover, paint)
-        self.height = self.height + raised * cv2.GaussianBlur(cover, (0, 0), 1.0)
+        self.height = self.height + raised * PX * cv2.GaussianBlur(cover, (0, 0), 1.0 * PX)
         return cover
 
     def line(
@@ -82,14 +83,14 @@ class Drawing:
         """A line or seam `width` px wide; pressed in by `sunk` px (negative: a cord)."""
         cover = np.zeros((SIZE, SIZE), np.uint8)
         pixels = _pixels(points)
-        cv2.polylines(cover, [pixels], False, 255, max(1, round(width)), cv2.LINE_AA, 4)
-        ink = cover.astype(np.float32) / 255 * min(1.0, width)
+        cv2.polylines(cover, [pixels], False, 255, max(1, round(width * PX)), cv2.LINE_AA, 4)
+        ink = cover.astype(np.float32) / 255 * min(1.0, width * PX)
         if within is None:
             self.alpha = np.maximum(self.alpha, ink)
         else:
             ink = ink * within
         self._lay(ink, colour)
-        self.height = self.height - sunk * cv2.GaussianBlur(ink, (0, 0), 0.8)
+        self.height = self.height - sunk * PX * cv2.GaussianBlur(ink, (0, 0), 0.8 * PX)
 
     def hole(self, points: F32 | Points) -> None:
         """Cuts a hole through everything."""
@@ -100,7 +101,7 @@ class Drawing:
         """Folds, as in cloth, up to `depth` px deep."""
         folds = fractal(rng, 128, 4.3, stretch)
         folds = cv2.resize(folds, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
-        self.height = self.height + 2.4 * depth * folds
+        self.height = self.height + 2.4 * PX * depth * folds
 
     def relief(self, gloss: float, metal: float = 0.0, strength: float = 1.0) -> Relief:
         """The finished drawing."""
@@ -119,7 +120,7 @@ class Drawing:
 def weave(rng: np.random.Generator, strength: float = 0.05) -> F32:
     """A fine cloth grain (S, S, 1) around 1 to multiply a colour with."""
     grain = rng.standard_normal((SIZE, SIZE)).astype(np.float32)
-    grain = cv2.GaussianBlur(grain, (0, 0), 0.7) * strength
+    grain = cv2.GaussianBlur(grain, (0, 0), 0.7 * PX) * (strength * PX)
     return (1 + grain + 0.06 * (blobs(rng, SIZE, SIZE, 6) - 0.5))[..., None]
 
 

@@ -12,9 +12,10 @@ from training.scenes_synth.fields import F32, blobs, chance, f32, fractal
 from training.scenes_synth.outlines import Drawing, jittered, smooth
 from training.scenes_synth.palette import hsv
 from training.scenes_synth.relief import SIZE, Light, Relief, shade
+from training.scenes_synth.scale import PX
 from training.scenes_synth.solids import Carton, Turning, box, revolve
 
-SPRITE: Final = 128
+SPRITE: Final = 128 * PX
 SUN: Final = Light((-0.4, -0.7, 0.6), (0.62, 0.62, 0.6), (0.46, 0.46, 0.48), (0.08, 0.08, 0.08))
 
 
@@ -99,7 +100,7 @@ def _pebble(rng: np.random.Generator) -> Relief:
     r = rng.uniform(0.36, 0.46, 9)
     points = jittered(rng, np.stack([0.5 + r * np.cos(a), 0.5 + 0.7 * r * np.sin(a)], -1).tolist())
     tone = hsv(rng.uniform(0.05, 0.6), rng.uniform(0, 0.15), rng.uniform(0.3, 0.9))
-    paint = f32(tone) * (0.85 + 0.3 * fractal(rng, 256, 1.6)[:SIZE, :SIZE, None])
+    paint = f32(tone) * (0.85 + 0.3 * fractal(rng, 256 * PX, 1.6)[:SIZE, :SIZE, None])
     drawing.body(smooth(points), np.clip(paint, 0, 1), 0.35)
     return drawing.relief(0.15)
 
@@ -156,7 +157,7 @@ def _candle(rng: np.random.Generator) -> Relief:
     lit = revolve(Turning(radii.astype(np.float32), texture, 0.12, (1, 0.9, 0.6), None, 0.1, 0), 0)
     albedo, alpha = lit.albedo.copy(), lit.alpha.copy()
     flame = np.zeros((SIZE, SIZE), np.uint8)
-    cv2.ellipse(flame, (SIZE // 2, 36), (9, 22), 0, 0, 360, 255, -1, cv2.LINE_AA)
+    cv2.ellipse(flame, (SIZE // 2, 36 * PX), (9 * PX, 22 * PX), 0, 0, 360, 255, -1, cv2.LINE_AA)
     cover = cv2.GaussianBlur(flame.astype(np.float32) / 255, (0, 0), 2.5)
     albedo += cover[..., None] * (f32([1.7, 1.35, 0.7]) - albedo)
     return Relief(albedo, lit.normal, np.maximum(alpha, cover), 0.0, 0.0)

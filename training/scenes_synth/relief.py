@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 
 from training.scenes_synth.fields import F32, blur, f32
+from training.scenes_synth.scale import PX
 
-DEEPEST: Final = 14  # px, parallax of the nearest and farthest parts when a relief turns
-SIZE: Final = 176  # px, side of the square every product is rendered in
+DEEPEST: Final = 14 * PX  # px, parallax of the nearest and farthest parts when a relief turns
+SIZE: Final = 176 * PX  # px, side of the square every product is rendered in
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def inflate(alpha: F32, roundness: float) -> F32:
     inside = np.pad((alpha > 0.5).astype(np.uint8), 1)
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
     t = np.clip(distance / roundness, 0, 1)
-    return blur(np.sqrt(np.clip(1 - (1 - t) ** 2, 0, 1)) * roundness, 1.2)
+    return blur(np.sqrt(np.clip(1 - (1 - t) ** 2, 0, 1)) * roundness, 1.2 * PX)
 
 
 def turned(relief: Relief, height: F32, yaw: float) -> Relief:

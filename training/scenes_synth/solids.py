@@ -8,8 +8,9 @@ import numpy as np
 from training.scenes_synth.fields import F32, f32
 from training.scenes_synth.palette import Colour
 from training.scenes_synth.relief import SIZE, Relief
+from training.scenes_synth.scale import PX
 
-MARGIN = 5  # px left free around every product
+MARGIN = 5 * PX  # px left free around every product
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,9 @@ def _with_handle(relief: Relief, turning: Turning, px: float, yaw: float) -> Rel
         max(2, round(thick * px)), cv2.LINE_AA, 4,
     )  # fmt: skip
     behind = (1 - relief.alpha)[..., None]
-    gradient = cv2.GaussianBlur(ring, (0, 0), 3)
-    gx = cv2.Sobel(gradient, cv2.CV_32F, 1, 0, scale=1.5)
-    gy = cv2.Sobel(gradient, cv2.CV_32F, 0, 1, scale=1.5)
+    gradient = cv2.GaussianBlur(ring, (0, 0), 3 * PX)
+    gx = cv2.Sobel(gradient, cv2.CV_32F, 1, 0, scale=1.5 * PX)
+    gy = cv2.Sobel(gradient, cv2.CV_32F, 0, 1, scale=1.5 * PX)
     tube = np.dstack([-gx, -gy, np.full_like(gx, 0.7)])
     tube /= np.sqrt((tube * tube).sum(-1, keepdims=True))
     albedo = relief.albedo + behind * (f32(turning.handle_colour) - relief.albedo)

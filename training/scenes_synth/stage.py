@@ -12,6 +12,7 @@ from training.scenes_synth.fields import F32, between, blur, chance, f32, grid, 
 from training.scenes_synth.grammar import TINTS, SceneChoice
 from training.scenes_synth.lighting import LIGHTS, LightKind, gobo, on_product
 from training.scenes_synth.relief import Light
+from training.scenes_synth.scale import PX
 
 OUTDOOR: Final = frozenset({"sand", "grass", "rock", "snow", "water", "asphalt"})
 TINTED: Final = frozenset({"studio", "acrylic", "podium"})
@@ -59,7 +60,7 @@ def build_stage(
     if kind.pool > 0.5 and choice.backdrop == "wall":
         wall = wall + _halo(native, spot) * (0.22 * f32(kind.key))
     seamless = choice.surface in ("studio", "podium") and choice.backdrop == "wall"
-    soft = 0.09 * height if seamless else 0.9 if choice.surface not in OUTDOOR else 1.6
+    soft = 0.09 * height if seamless else (0.9 if choice.surface not in OUTDOOR else 1.6) * PX
     y = np.arange(height, dtype=np.float32)[:, None] + np.zeros((1, width), np.float32)
     image = mix(wall, ground, smoothstep(edge - soft, edge + soft, y))
     if choice.surface == "podium":
@@ -106,7 +107,7 @@ def _backdrop(
     wall = placed.astype(np.float32) / 255
     if backdrops.BACKDROPS[choice.backdrop].wall:
         wall = wall * f32(TINTS[choice.wall_tint])
-    return blur(wall, between(rng, 0.4, 1.2))
+    return blur(wall, between(rng, 0.4, 1.2) * PX)
 
 
 def _ground(
@@ -148,7 +149,7 @@ def _mirrored(ground: F32, wall: F32, edge: float, mirror: float) -> F32:
     height, width = ground.shape[:2]
     flip = f32([[1, 0, 0], [0, -1, 2 * edge]])
     seen = cv2.warpAffine(wall, flip, (width, height), borderMode=cv2.BORDER_REFLECT)
-    return mix(ground, blur(seen, 2.5), mirror)
+    return mix(ground, blur(seen, 2.5 * PX), mirror)
 
 
 def _illumination(
@@ -219,7 +220,7 @@ def _podium(
     cv2.ellipse(top, at(cy), axes, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
     shadow = cv2.warpAffine(skirt, f32([[1, 0, -side * 0.16 * rx], [0, 1, 0.02 * height]]),
                             (width, height)).astype(np.float32) / 255  # fmt: skip
-    image = image * (1 - 0.35 * blur(shadow, 5.0))[..., None]
+    image = image * (1 - 0.35 * blur(shadow, 5.0 * PX))[..., None]
     image = mix(image, body, skirt.astype(np.float32) / 255)
     lit = np.broadcast_to(np.minimum(tone * 1.02, 1.0), image.shape).astype(np.float32)
     return mix(image, lit, top.astype(np.float32) / 255)
@@ -273,7 +274,7 @@ def _stamp(
     if stands:
         fall = f32([[1, 0, 1.0], [0, 1, max(1.0, 0.04 * size)]])
         under = cv2.warpAffine(drawn[..., 3], fall, (width, height))
-        image = image * (1 - 0.4 * blur(under, 0.5 + size * 0.05))[..., None]
+        image = image * (1 - 0.4 * blur(under, 0.5 * PX + size * 0.05))[..., None]
     return image * (1 - alpha) + drawn[..., :3] * tone
 
 

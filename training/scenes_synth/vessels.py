@@ -20,6 +20,7 @@ from training.scenes_synth.patterns import (
     solid,
 )
 from training.scenes_synth.relief import Relief
+from training.scenes_synth.scale import PX
 from training.scenes_synth.solids import Carton, Turning, box, revolve
 
 View: TypeAlias = Callable[[float], Relief]
@@ -42,11 +43,11 @@ def _wrap(
     rng: np.random.Generator, colours: Palette, bands: Sequence[tuple[float, float, Colour]],
     label: tuple[float, float] | None,
 ) -> F32:  # fmt: skip
-    """A texture once round (160, 320, 3): body colour, bands of colour, a printed label.
+    """A texture once round (160 PX, 320 PX, 3): body colour, bands of colour, a printed label.
 
     The label faces the front and covers part of the way round or all of it.
     """
-    height, width = 160, 320
+    height, width = 160 * PX, 320 * PX
     texture = solid(rng, height, width, [colours[0]])
     for v0, v1, colour in bands:
         texture[int(v0 * height) : int(v1 * height)] = colour
@@ -110,10 +111,10 @@ def can(rng: np.random.Generator, colours: Palette) -> View:
     """A drinks can or canister."""
     body = between(rng, 0.2, 0.34)
     points = [(0, body * 0.84), (0.07, body), (0.94, body), (1, body * 0.86)]
-    texture = printed(rng, 160, 320, colours, 0.0)
-    front = printed(rng, 120, 120, colours, 1.0)
-    texture[20:140, 100:220] = front
-    texture[:5], texture[-5:] = STEEL, STEEL
+    texture = printed(rng, 160 * PX, 320 * PX, colours, 0.0)
+    front = printed(rng, 120 * PX, 120 * PX, colours, 1.0)
+    texture[20 * PX : 140 * PX, 100 * PX : 220 * PX] = front
+    texture[: 5 * PX], texture[-5 * PX :] = STEEL, STEEL
     return _turned(Turning(_profile(points, 1.0), np.clip(texture, 0, 1), between(rng, 0.05, 0.25),
                            STEEL, None, between(rng, 0.4, 1), pick(rng, [0.0, 0.35])))  # fmt: skip
 
@@ -139,7 +140,7 @@ def vase(rng: np.random.Generator, colours: Palette) -> View:
     if chance(rng, 0.3):
         radii = np.array([0.48, 0.46, 0.38, 0.26, 0.18])
     points = [(k / 4, float(r)) for k, r in enumerate(radii)]
-    texture = printed(rng, 160, 320, colours, 0.2)
+    texture = printed(rng, 160 * PX, 320 * PX, colours, 0.2)
     return _turned(Turning(_profile(points, 9.0), np.clip(texture, 0, 1), between(rng, 0.08, 0.3),
                            colours[0], (0.2, 0.17, 0.15), _gloss(rng),
                            pick(rng, [0, 0, 0.7])))  # fmt: skip
@@ -174,7 +175,7 @@ def ball(rng: np.random.Generator, colours: Palette) -> View:
     """A sphere with a pattern: ball, ornament, bath bomb."""
     v = np.linspace(0, 1, N)
     radii = np.sqrt(np.clip(0.25 - (v - 0.5) ** 2, 1e-5, None)).astype(np.float32)
-    texture = printed(rng, 160, 320, colours, 0.7)
+    texture = printed(rng, 160 * PX, 320 * PX, colours, 0.7)
     return _turned(Turning(radii, np.clip(texture, 0, 1), 0.0, colours[0], None, _gloss(rng),
                            pick(rng, [0, 0, 0, 0.6])))  # fmt: skip
 
@@ -221,7 +222,7 @@ def _carton(
     yaw: float, pitch: float, edge: Colour | None = None,
 ) -> View:  # fmt: skip
     w, h, d = extent
-    px = 150 / max(extent)
+    px = 150 * PX / max(extent)
     front = _cover(rng, colours, max(16, int(h * px)), max(16, int(w * px)))
     side = printed(rng, max(16, int(h * px)), max(16, int(d * px)), colours, 0.6)
     top = printed(rng, max(16, int(d * px)), max(16, int(w * px)), colours, 0.2)

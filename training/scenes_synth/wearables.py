@@ -11,6 +11,7 @@ from training.scenes_synth.outlines import INSET, Drawing, jittered, mirrored, s
 from training.scenes_synth.palette import Colour, jitter, neutral, vivid
 from training.scenes_synth.patterns import PRINT_WORDS, finished, printed, put_logo, put_word
 from training.scenes_synth.relief import SIZE, Relief
+from training.scenes_synth.scale import PX
 
 Drawn: TypeAlias = tuple[Relief, F32]  # the relief and its height field
 Palette: TypeAlias = Sequence[Colour]
@@ -302,7 +303,7 @@ def cushion(rng: np.random.Generator, colours: Palette) -> Drawn:
     dome = (1 - np.clip(at / wide, -1, 1) ** 4)[None] * (1 - np.clip(at / tall, -1, 1) ** 4)[
         :, None
     ]
-    drawing.height = f32(between(rng, 20, 34) * np.sqrt(dome)) * cover
+    drawing.height = f32(between(rng, 20, 34) * PX * np.sqrt(dome)) * cover
     drawing.crumple(rng, between(rng, 4, 10), (1, 1))
-    drawing.height = cv2.GaussianBlur(drawing.height, (0, 0), 2.0)
+    drawing.height = cv2.GaussianBlur(drawing.height, (0, 0), 2.0 * PX)
     return drawing.relief(0.0), drawing.height

@@ -1,0 +1,262 @@
+"""`python -m training gpu-mini`: `mini` at 128 and at 256 px in one stretch on a lent GPU.
+
+Samples are drawn at 256 px by the machine's cores while the GPU does something else, or waits. The
+128 px model learns from their halves, goes on from weights of that size and is written; the 256 px
+model goes on from there. Each ends with a decoder that knows its U-Net's latents.
+"""
+
+import itertools
+import json
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedTokenizerFast
+
+from adloom.errors import ModelError
+from models.refadgen.pipeline import RefAdGenPipeline
+from models.refadgen.tokens import keep_words, word_tokenizer
+from training.latents import Bucket, encode_shard, joined
+from training.recipe import Training, read_recipe
+from training.schedule import warmup_cosine
+from training.shards import (
+    NATIVES,
+    Shard,
+    concatenate,
+    draw_block,
+    drawing_pool,
+    halved,
+    read_shards,
+    write_shard,
+)
+from training.train import Trainer
+from training.train_decoder import DecoderTraining, decoder_parameters, decoder_step, drawn
+
+SCALE = 2
+BLOCK = 16
+SHARES = (0.35, 0.25, 0.2, 0.2)
+"""Of NATIVES, as `shards` draws them."""
+DECODER_SAMPLES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Minutes of each part, and batches. traced_repeats: how often the traced samples count;
+    draw_minutes: until training starts (drawing goes on until the large model's turn)."""
+
+    draw_minutes: float
+    small_minutes: float
+    large_minutes: float
+    decoder_minutes: float
+    small_batch: int = 512
+    large_batch: int = 256
+    small_lr: float = 2e-3
+    large_lr: float = 1.5e-3
+    traced_repeats: int = 4
+    workers: int = 13
+    seed: int = 900
+
+
+def run(
+    start: Path, traced: Path | None, out: Path, plan: Stretch, scratch: Path, began: float
+) -> None:
+    """Draws, trains, writes `out/mini` and `out/mini-256` as pipelines, with their losses."""
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    shards = list(read_shards(traced)) if traced is not None else []
+    with drawing_pool(plan.workers, SCALE) as pool:
+        blocks = Blocks(pool, scratch / "blocks", plan)
+        blocks.until(began + 60 * plan.draw_minutes)
+        small = Phase(start, 128, plan.small_batch, plan.small_lr, plan.small_minutes)
+        found = [halved(s) for s in blocks.shards()]
+        _train(small, found, [halved(s) for s in shards], out / "mini", plan)
+        blocks.stop()
+        large = Phase(out / "mini", 256, plan.large_batch, plan.large_lr, plan.large_minutes)
+        _train(large, blocks.shards(), shards, out / "mini-256", plan)
+    figures = {"drawn": blocks.count, "traced": sum(len(s) for s in shards), **asdict(plan)}
+    (out / "gpu-mini.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+class Blocks:
+    """Blocks of samples, drawn without end in a pool's processes, written to a folder."""
+
+    def __init__(self, pool: ProcessPoolExecutor, folder: Path, plan: Stretch) -> None:
+        self.pool, self.folder, self.plan = pool, folder, plan
+        self.count = 0
+        self._numbers = itertools.count()
+        self._pending: set[Future[Path]] = set()
+        self._done: list[Path] = []
+        for _ in range(plan.workers + 4):
+            self._submit()
+
+    def until(self, deadline: float) -> None:
+        """Has them drawn until then (`time.monotonic`)."""
+        while (left := deadline - time.monotonic()) > 0:
+            self._collect(left)
+
+    def stop(self) -> None:
+        """No more are begun; what is under way is waited for."""
+        for future in self._pending:
+            future.cancel()
+        while self._pending:
+            self._collect(None, again=False)
+
+    def shards(self) -> list[Shard]:
+        """All that is done, joined by native size."""
+        self._collect(0.0)
+        of: dict[tuple[int, int], list[Shard]] = {}
+        for folder in self._done:
+            for shard in read_shards(folder):
+                of.setdefault(shard.native, []).append(shard)
+        joined = [concatenate(parts) for parts in of.values()]
+        self.count = sum(len(s) for s in joined)
+        print(f"{self.count} samples drawn", flush=True)
+        return joined
+
+    def _collect(self, patience_s: float | None, *, again: bool = True) -> None:
+        done, self._pending = wait(self._pending, patience_s, FIRST_COMPLETED)
+        for future in done:
+            if not future.cancelled():
+                self._done.append(future.result())
+                if again:
+                    self._submit()
+
+    def _submit(self) -> None:
+        number = next(self._numbers)
+        rng = np.random.default_rng([self.plan.seed, number])
+        width, height = NATIVES[int(rng.choice(len(NATIVES), p=SHARES))]
+        self._pending.add(
+            self.pool.submit(
+                draw_and_write,
+                self.folder / f"{number:05d}",
+                (width * SCALE, height * SCALE),
+                self.plan.seed * 100_000 + number,
+            )
+        )
+
+
+def draw_and_write(folder: Path, native: tuple[int, int], seed: int) -> Path:
+    """One block, in a process of the pool."""
+    write_shard(folder, draw_block(native, "train", seed, BLOCK))
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One model's training: what it goes on from, its size, how."""
+
+    start: Path
+    reference_px: int
+    batch: int
+    lr: float
+    minutes: float
+
+    def recipe(self, seed: int) -> Training:
+        return replace(
+            read_recipe("gpu"),
+            steps=10_000_000, batch=self.batch, lr=self.lr, warmup=100, max_minutes=self.minutes,
+            stretch_minutes=None, save_minutes=0.0, mask_weight=3.0, ema_decay=0.998,
+            log_every=20, seed=seed,
+        )  # fmt: skip
+
+
+def _train(
+    phase: Phase, drawn_shards: list[Shard], traced: list[Shard], out: Path, plan: Stretch
+) -> None:
+    pipeline = RefAdGenPipeline.from_pretrained(
+        phase.start, reference_size=phase.reference_px, unit_scale=phase.reference_px // 128
+    )
+    pipeline.unet.register_to_config(sample_size=phase.reference_px // 8)
+    pipeline.reference_unet.register_to_config(sample_size=phase.reference_px // 8)
+    pipeline.tokenizer = _all_words(pipeline)
+    accelerator = Accelerator()
+    pipeline.to(accelerator.device)
+    buckets = joined(_encoded(pipeline, drawn_shards, traced, plan.traced_repeats))
+    print(f"{phase.reference_px} px: {sum(len(b) for b in buckets)} rows encoded", flush=True)
+    for network in (pipeline.unet, pipeline.reference_unet):
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    trainer = Trainer(
+        pipeline, buckets, phase.recipe(plan.seed), out.with_name(out.name + "-run"),
+        accelerator=accelerator,
+    )  # fmt: skip
+    trainer.run()
+    trainer.ema.swap()
+    shards = [*traced, *drawn_shards]
+    _teach_decoder(pipeline, shards, plan.decoder_minutes, plan.seed)
+    for network in (pipeline.unet, pipeline.reference_unet):
+        network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+    pipeline.to(torch.float16)
+    pipeline.tokenizer = keep_words(pipeline.tokenizer, words_of(shards))
+    pipeline.save_pretrained(out)
+
+
+def _all_words(pipeline: RefAdGenPipeline) -> PreTrainedTokenizerFast:
+    """Shipped weights know the words that they were trained with alone; those that come now have
+    their places in the text encoder. ModelError where they do not."""
+    from training.scenes_synth import CAPTION_WORDS
+
+    whole = word_tokenizer(CAPTION_WORDS, pipeline.tokenizer.model_max_length)
+    vocabulary, known = whole.get_vocab(), pipeline.tokenizer.get_vocab()
+    moved = sorted(word for word, place in known.items() if vocabulary.get(word) != place)
+    if moved or len(vocabulary) != pipeline.text_encoder.config.vocab_size:
+        raise ModelError(
+            f"another vocabulary: {', '.join(moved[:5]) or 'of another size'}",
+            hint="start from weights of the present one, or `python -m training initialise`",
+        )
+    return whole
+
+
+def words_of(shards: Sequence[Shard]) -> set[str]:
+    """All that their captions hold."""
+    return {
+        word for s in shards for caption in s.captions for word in caption.replace(",", " ").split()
+    }
+
+
+def _encoded(
+    pipeline: RefAdGenPipeline, drawn_shards: Sequence[Shard], traced: Sequence[Shard], repeats: int
+) -> Iterator[Bucket]:
+    """Every sample and its mirror image; the traced ones several times."""
+    for mirror in (False, True):
+        for shard in drawn_shards:
+            yield encode_shard(pipeline, shard, mirror=mirror).to(pipeline.device)
+        for shard in traced:
+            bucket = encode_shard(pipeline, shard, mirror=mirror).to(pipeline.device)
+            yield from itertools.repeat(bucket, repeats)
+
+
+def _teach_decoder(
+    pipeline: RefAdGenPipeline, shards: Sequence[Shard], minutes: float, seed: int
+) -> None:
+    """As `train_decoder` does, on the GPU, from a part of the samples."""
+    trained = decoder_parameters(pipeline)
+    optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.99), fused=True)
+    cfg = DecoderTraining(Path(), Path(), Path(), Path(), batch=32, max_minutes=minutes)
+    share = DECODER_SAMPLES / sum(len(s) for s in shards)
+    some = [_first(s, max(64, round(share * len(s)))) for s in shards]
+    buckets = [encode_shard(pipeline, shard).to(pipeline.device) for shard in some]
+    began, step = time.monotonic(), 0
+    while (progress := (time.monotonic() - began) / (60 * minutes)) < 1:
+        rng = np.random.default_rng([seed, step])
+        for group in optimizer.param_groups:
+            group["lr"] = cfg.lr * warmup_cosine(step, cfg.warmup, progress)
+        k = int(rng.integers(len(some)))
+        pair = drawn([some[k]], [buckets[k]], cfg.batch, rng)
+        loss, psnr = decoder_step(pipeline, pair, cfg, rng)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        step += 1
+        if step % 100 == 0:
+            print(f"decoder step {step}: {float(psnr):.2f} dB", flush=True)
+
+
+def _first(shard: Shard, count: int) -> Shard:
+    part = {n: getattr(shard, n)[:count] for n in ("ads", "masks", "products", "frames")}
+    return Shard(shard.native, **part, captions=shard.captions[:count])
