@@ -67,7 +67,6 @@ def run(
 ) -> None:
     """Draws, trains, writes `out/mini` and `out/mini-256` as pipelines, with their losses."""
     torch.backends.cuda.matmul.allow_tf32 = True
-    torch.backends.cudnn.benchmark = True
     shards = list(read_shards(traced)) if traced is not None else []
     with drawing_pool(plan.workers, SCALE) as pool:
         blocks = Blocks(pool, scratch / "blocks", plan)

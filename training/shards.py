@@ -109,7 +109,9 @@ def drawing_pool(workers: int, scale: int) -> Iterator[ProcessPoolExecutor]:
     before = os.environ.get(VARIABLE)
     os.environ[VARIABLE] = str(scale)  # inherited by processes that are started anew
     try:
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        start = multiprocessing.get_context("spawn")
+        # A thread each: OpenCV would take all cores in every process.
+        with ProcessPoolExecutor(workers, start, cv2.setNumThreads, (1,)) as pool:
             yield pool
     finally:
         os.environ.pop(VARIABLE)
