@@ -88,25 +88,24 @@ def main() -> None:
     pipeline.set_progress_bar_config(disable=True)
     job = Job(shapes, options.steps, options.guidance, options.products)
     rate = matrix_rate(options.device, dtype)
-    work = {name: counted_flops(make, pipeline, job) for name, make in MAKERS.items()}
     levers = chosen_levers(options.levers)
     renders = {name: make(pipeline, job) for name, make in MAKERS.items()}
-    for name, lever in levers.items():
-        plainly = replace(lever, acceleration=NONE)  # compiled code cannot be counted
-        work[name] = counted_flops(contenders.pulled(plainly), pipeline, job, every=True)
-        renders[name] = contenders.pulled(lever)(pipeline, job)
+    renders |= {name: contenders.pulled(lever)(pipeline, job) for name, lever in levers.items()}
     print(
         f"{shapes.described}, {options.steps} steps, guidance, "
         f"{options.dtype} on {options.device}; matrix products {rate / 1e12:.3f} TFLOP/s; "
-        "peak memory includes all contenders' networks"
+        "peak memory includes all contenders' networks",
+        flush=True,
     )
-    rows: list[Row] = []
     batches = [int(b) for b in options.batches.split(",")]
     first = {name: _seconds(render, batches[0], options.device) for name, render in renders.items()}
-    print("first call, s: " + ", ".join(f"{name} {s:.2f}" for name, s in first.items()))
+    print("first call, s: " + ", ".join(f"{name} {s:.2f}" for name, s in first.items()), flush=True)
+    timed = {b: measure(renders, b, options.rounds, options.device) for b in batches}
+    # Counting takes longer than measuring where the CPU is slow: times are printed before it.
+    work = counted(levers, pipeline, job)
+    rows = [row for b, times in timed.items() for row in rows_of(times, b, rate, work)]
     for batch in batches:
-        rows += measure(renders, batch, options.rounds, options.device, rate, work)
-        print_rows(rows[-len(renders) :])
+        print_rows([row for row in rows if row.batch == batch])
     best = min((r for r in rows if r.contender == OURS), key=lambda r: r.ms_per_image)
     print(
         f"\nbest batch of ours: {best.batch}, {best.ms_per_image:.1f} ms/image, "
@@ -132,6 +131,15 @@ def chosen_levers(names: str) -> dict[str, Lever]:
     return {name: LEVERS[name] for name in wanted}
 
 
+def counted(levers: dict[str, Lever], pipeline: RefAdGenPipeline, job: Job) -> dict[str, float]:
+    """FLOPs of one picture by contender and lever."""
+    work = {name: counted_flops(make, pipeline, job) for name, make in MAKERS.items()}
+    for name, lever in levers.items():
+        plainly = replace(lever, acceleration=NONE)  # compiled code cannot be counted
+        work[name] = counted_flops(contenders.pulled(plainly), pipeline, job, every=True)
+    return work
+
+
 def counted_flops(
     make: Callable[[RefAdGenPipeline, Job], Render],
     pipeline: RefAdGenPipeline,
@@ -149,38 +157,47 @@ def counted_flops(
     return one + (job.steps - 1) * (two - one)
 
 
-def measure(
-    renders: dict[str, Render],
-    batch: int,
-    rounds: int,
-    device: str,
-    rate: float,
-    work: dict[str, float],
-) -> list[Row]:
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Seconds of one contender's rounds at a batch size, and the memory's peak in GiB."""
+
+    seconds: list[float]
+    peak_gib: float
+
+
+def measure(renders: dict[str, Render], batch: int, rounds: int, device: str) -> dict[str, Timed]:
+    """Every contender's times; each round's are printed at once, so that a session that ends
+    early has them."""
     for render in renders.values():
         render(batch)  # warm-up: pictures are drawn, kernels chosen
     times: dict[str, list[float]] = {name: [] for name in renders}
     peaks: dict[str, float] = {}
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, render in renders.items():
             _reset_peak(device)
             times[name].append(_seconds(render, batch, device))
             peaks[name] = _peak_gib(device)
-    each = {name: min(t) / batch for name, t in times.items()}
+        each = ", ".join(f"{name} {1000 * t[-1] / batch:.1f}" for name, t in times.items())
+        print(f"batch {batch}, round {number + 1}, ms/image: {each}", flush=True)
+    return {name: Timed(times[name], peaks[name]) for name in renders}
+
+
+def rows_of(timed: dict[str, Timed], batch: int, rate: float, work: dict[str, float]) -> list[Row]:
+    each = {name: min(t.seconds) / batch for name, t in timed.items()}
     return [
         Row(
             contender=name,
             batch=batch,
             ms_per_image=1000 * each[name],
-            median_ms=1000 * statistics.median(times[name]) / batch,
+            median_ms=1000 * statistics.median(t.seconds) / batch,
             images_per_hour=3600 / each[name],
             over_plain=each[name] / each[PLAIN],
             released_over=each[RELEASED] / each[name],
             mfu=work[name] / each[name] / rate,
             tflop_per_image=work[name] / 1e12,
-            peak_gib=peaks[name],
+            peak_gib=t.peak_gib,
         )
-        for name in renders
+        for name, t in timed.items()
     ]
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.geometry import Anchor, Box, Placement, Size, place
+from adloom.geometry import FORMATS, Anchor, Box, Format, Placement, Size, place
 from adloom.imaging.canonical import canonical_picture
 from adloom.imaging.views import product_views
 from adloom.imaging.warp import placed_mask
@@ -94,11 +94,11 @@ def evaluate(
     products: Sequence[Product],
     prompts: Sequence[str],
     sampler: Sampler,
-    native: tuple[int, int] = (128, 160),
+    fmt: Format = FORMATS["4:5"],
 ) -> Evaluation:
     """Each product once, prompts in turn; the swapped reference is that of a product half the
     list away."""
-    side, size = renderer.reference_size, Size(*native)
+    side, size = renderer.reference_size, fmt.native(renderer.native_unit)
     references = {p.name: canonical_picture(p.photo, p.mask, p.bbox, side) for p in products}
     boxes = [_placed(p, size) for p in products]
     names = [p.name for p in products]

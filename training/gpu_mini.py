@@ -38,7 +38,6 @@ from training.train import Trainer
 from training.train_decoder import DecoderTraining, decoder_parameters, decoder_step, drawn
 
 SCALE = 2
-BLOCK = 16
 SHARES = (0.35, 0.25, 0.2, 0.2)
 """Of NATIVES, as `shards` draws them."""
 DECODER_SAMPLES = 1024
@@ -47,18 +46,20 @@ DECODER_SAMPLES = 1024
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """Minutes of each part, and batches. traced_repeats: how often the traced samples count;
-    draw_minutes: until training starts (drawing goes on until the large model's turn)."""
+    draw_minutes: until training starts (drawing goes on until the large model's turn); block:
+    samples drawn at a time."""
 
     draw_minutes: float
     small_minutes: float
     large_minutes: float
     decoder_minutes: float
-    small_batch: int = 512
-    large_batch: int = 256
+    small_batch: int = 2048
+    large_batch: int = 1024
     small_lr: float = 2e-3
     large_lr: float = 1.5e-3
     traced_repeats: int = 4
     workers: int = 13
+    block: int = 16
     seed: int = 900
 
 
@@ -66,6 +67,7 @@ def run(
     start: Path, traced: Path | None, out: Path, plan: Stretch, scratch: Path, began: float
 ) -> None:
     """Draws, trains, writes `out/mini` and `out/mini-256` as pipelines, with their losses."""
+    _all_words(RefAdGenPipeline.from_pretrained(start))  # before anything is drawn
     torch.backends.cuda.matmul.allow_tf32 = True
     shards = list(read_shards(traced)) if traced is not None else []
     with drawing_pool(plan.workers, SCALE) as pool:
@@ -106,16 +108,16 @@ class Blocks:
             self._collect(None, again=False)
 
     def shards(self) -> list[Shard]:
-        """All that is done, joined by native size."""
-        self._collect(0.0)
+        """All that is done, a block at least, joined by native size."""
+        self._collect(0.0 if self._done else None)
         of: dict[tuple[int, int], list[Shard]] = {}
         for folder in self._done:
             for shard in read_shards(folder):
                 of.setdefault(shard.native, []).append(shard)
-        joined = [concatenate(parts) for parts in of.values()]
-        self.count = sum(len(s) for s in joined)
+        found = [concatenate(parts) for parts in of.values()]
+        self.count = sum(len(s) for s in found)
         print(f"{self.count} samples drawn", flush=True)
-        return joined
+        return found
 
     def _collect(self, patience_s: float | None, *, again: bool = True) -> None:
         done, self._pending = wait(self._pending, patience_s, FIRST_COMPLETED)
@@ -135,13 +137,14 @@ class Blocks:
                 self.folder / f"{number:05d}",
                 (width * SCALE, height * SCALE),
                 self.plan.seed * 100_000 + number,
+                self.plan.block,
             )
         )
 
 
-def draw_and_write(folder: Path, native: tuple[int, int], seed: int) -> Path:
+def draw_and_write(folder: Path, native: tuple[int, int], seed: int, count: int) -> Path:
     """One block, in a process of the pool."""
-    write_shard(folder, draw_block(native, "train", seed, BLOCK))
+    write_shard(folder, draw_block(native, "train", seed, count))
     return folder
 
 

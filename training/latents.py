@@ -65,7 +65,7 @@ class Batch:
 
 def unit_pictures(pictures: NDArray[np.uint8], device: torch.device | None = None) -> Tensor:
     """uint8 (N, H, W, 3) -> (N, 3, H, W) in [0, 1], on the device."""
-    given = torch.from_numpy(np.ascontiguousarray(pictures)).to(device or "cpu")
+    given = torch.from_numpy(np.array(pictures)).to(device or "cpu")
     return given.permute(0, 3, 1, 2).float() / 255
 
 
@@ -90,7 +90,7 @@ def encode_shard(pipeline: RefAdGenPipeline, shard: Shard, *, mirror: bool = Fal
         return (_middle_square(given, side) * 255).round().byte().cpu()
 
     latents = torch.cat(list(_chunks(ads, len(shard))))
-    masks = torch.from_numpy(np.ascontiguousarray(shard.masks))[:, None].float() / 255
+    masks = torch.from_numpy(np.array(shard.masks))[:, None].float() / 255
     frames = torch.from_numpy(np.array(shard.frames))
     if mirror:
         masks, frames[:, 0] = masks.flip(-1), shard.native[0] - frames[:, 0]

@@ -67,4 +67,4 @@ def test_the_campaign_takes_six_scenes_or_more_of_the_core_pack() -> None:
     pack = (DEMO.parent / "scenes" / "core.yaml").read_text()
     assert len(spec.scenes) >= 6
     assert [s for s in spec.scenes if f"slug: {s}\n" not in pack] == []
-    assert spec.formats == ("1:1", "4:5")
+    assert (spec.formats, spec.model) == (("4:5",), "mini-256")
