@@ -1,6 +1,6 @@
 """A run's plan, written: what `tasks.planned` gives becomes run items and renders."""
 
-from collections import Counter
+from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from adloom.campaign import Refresh
@@ -16,6 +16,9 @@ from tasks.environment import Environment
 from tasks.estimates import estimate_of
 from tasks.planned import PlanChunk, planned
 
+WRITERS = 2
+"""One adds items to the run, which it locks; the other copies its rows meanwhile."""
+
 
 def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:
     """Plans a run into items and returns how many slots it has.
@@ -28,17 +31,17 @@ def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:
     _require_budget(env, run)
     skipped: Counter[str] = Counter()
     plan = planned(env, run.spec, pinned=run.weights_hash, campaign_id=run.campaign_id)
-    # Postgres stores a chunk while the next one is planned and its rows are made.
-    with ThreadPoolExecutor(1, thread_name_prefix="store-plan") as writer:
-        storing: Future[None] | None = None
+    # Postgres stores a chunk, and is sent another, while the next one is planned.
+    with ThreadPoolExecutor(WRITERS, thread_name_prefix="store-plan") as writers:
+        storing: deque[Future[None]] = deque()
         for chunk in plan:
             skipped.update(s.reason for s in chunk.skipped)
             rows = runs.SlotRows.of(run.spec, chunk.due, chunk.not_due)
-            if storing is not None:
-                storing.result()
-            storing = writer.submit(store, env, lease, chunk, rows)
-        if storing is not None:
-            storing.result()
+            if len(storing) == WRITERS:
+                storing.popleft().result()
+            storing.append(writers.submit(store, env, lease, chunk, rows))
+        for last in storing:
+            last.result()
     with env.database.transaction() as tx:
         run_leases.hold(tx, lease)
         slots = runs.get(tx, env.workspace_id, run.id).planned_slots
@@ -56,12 +59,14 @@ def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:
 def store(env: Environment, lease: RunLease, chunk: PlanChunk, rows: runs.SlotRows) -> None:
     """Writes a chunk of a run's plan, `rows` of its planned slots. Raises LeaseLostError."""
     with env.database.transaction() as tx:
+        if rows.rows:
+            runs.stage_slots(tx, rows)
         run_leases.hold(tx, lease)
         runs.record_skipped(tx, lease.run_id, chunk.skipped)
         if chunk.known:
             known_slots.add(tx, lease.run_id, chunk.wanted, known=chunk.known)
         if rows.rows:
-            runs.add_items(tx, lease.run_id, rows)
+            runs.add_items(tx, lease.run_id, rows, staged=True)
 
 
 def _require_budget(env: Environment, run: RunRecord) -> None:

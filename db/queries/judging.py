@@ -14,7 +14,7 @@ from adloom.render_spec import RenderSpec
 from adloom.states import Outcome, ReviewDecision
 from db.engine import Transaction
 from db.queries import review_queue
-from db.queries.run_items import SlotRows, open_plan
+from db.queries.run_items import SlotRows, open_plan, stage_slots
 from db.text import as_json
 
 _CLOSE_FAILED = text("""
@@ -275,7 +275,8 @@ def add_next_draws(tx: Transaction, run_id: int, items: Sequence[PlannedItem]) -
         return 0
     plan = open_plan(tx, run_id)
     slots = SlotRows.of(plan.spec, items)
-    plan.stage(tx, slots)
+    plan.record_recipes(tx, slots)
+    stage_slots(tx, slots)
     plan.store_renders(tx, slots.renders, reset_failed=False)
     superseded = list(tx.execute(_SUPERSEDE, plan.values).scalars())
     return plan.insert(tx, slots, creatives=superseded).slots

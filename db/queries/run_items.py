@@ -186,17 +186,21 @@ def add_items(
     items: Sequence[PlannedItem] | SlotRows,
     *,
     reset_failed: bool = False,
+    staged: bool = False,
 ) -> PlanCounts:
     """Turns a chunk (some thousands) of planned slots into run items; counts those that are new.
 
     Renders that exist are shared, missing ones inserted as pending. A cancelled render becomes
     pending again; so does one that failed for a reason that may have passed, as often as the
     campaign allows, and any failed one with `reset_failed`. Adding an item again does nothing.
-    Raises ConflictError when the run has ended.
+    staged: the transaction has copied these rows already (`stage_slots`). Raises ConflictError when
+    the run has ended.
     """
     plan = open_plan(tx, run_id)
     slots = items if isinstance(items, SlotRows) else SlotRows.of(plan.spec, items)
-    plan.stage(tx, slots)
+    plan.record_recipes(tx, slots)
+    if not staged:
+        stage_slots(tx, slots)
     plan.store_renders(tx, slots.renders, reset_failed=reset_failed)
     tx.execute(_CREATIVES, plan.values)
     if not_due := slots.products(due=False):
@@ -204,6 +208,12 @@ def add_items(
     counts = plan.insert(tx, slots)
     count_slots(tx, run_id, counts.slots)
     return counts
+
+
+def stage_slots(tx: Transaction, slots: SlotRows) -> None:
+    """Copies slots into the transaction's staging table. It takes no lock: while one transaction
+    holds the run and adds items, the next one can copy its own."""
+    stage(tx, "planned_slot", _SLOTS, slots.rows)
 
 
 def count_slots(tx: Transaction, run_id: int, slots: int) -> None:
@@ -235,11 +245,10 @@ class RunPlan:
         """What the statements over staged slots read."""
         return {"ws": self.workspace_id, "run": self.run_id, "campaign": self.campaign_id}
 
-    def stage(self, tx: Transaction, slots: SlotRows) -> None:
-        """Copies slots into the transaction's staging table."""
+    def record_recipes(self, tx: Transaction, slots: SlotRows) -> None:
+        """How the slots are finished, by hash."""
         recipes = [{"finish_hash": f.finish_hash, "spec": f.to_json()} for f in slots.finishings]
         tx.execute(_RECIPES, {"ws": self.workspace_id, "recipes": as_json(recipes)})
-        stage(tx, "planned_slot", _SLOTS, slots.rows)
 
     def store_renders(self, tx: Transaction, renders: int, *, reset_failed: bool) -> None:
         """Inserts those of the staged slots' `renders` that are missing; locks the others that are

@@ -11,7 +11,14 @@ from adloom.records import Conservation, OrphanedRun, RunRecord, RunSummary
 from adloom.states import Disposition, Outcome, RenderState, RunState, Trigger
 from db.engine import Transaction
 from db.queries import campaigns
-from db.queries.run_items import ENDED, SlotRows, add_items, existing, record_skipped
+from db.queries.run_items import (
+    ENDED,
+    SlotRows,
+    add_items,
+    existing,
+    record_skipped,
+    stage_slots,
+)
 from db.text import as_json, bounded
 
 __all__ = [
@@ -31,6 +38,7 @@ __all__ = [
     "set_flow_run",
     "set_paused",
     "set_state",
+    "stage_slots",
     "summary",
 ]
 
