@@ -13,6 +13,7 @@ from adloom.states import Role
 from dashboard.access.cookies import csrf_token, session_token
 from dashboard.access.requiring import CSRF_FIELD
 from dashboard.context import dashboard_of
+from dashboard.run_view import counted
 
 NAVIGATION = (
     ("/runs", "Runs"),
@@ -64,5 +65,6 @@ def _jinja() -> Jinja:
         lstrip_blocks=True,
     )
     jinja.filters["count"] = lambda n: f"{n:,}"
+    jinja.filters["counted"] = counted
     jinja.filters["percent"] = lambda share: "–" if share is None else f"{100 * share:.1f} %"
     return jinja

@@ -19,6 +19,7 @@ from dashboard.run_choice import (
     in_words,
     retry_arguments,
 )
+from dashboard.run_view import counted
 from dashboard.run_watch import watch_of
 from dashboard.templating import page
 from db.queries.dashboard import runs
@@ -43,9 +44,10 @@ def ask_retry(
     row = runs.row(tx, ws, run)
     chosen = failure_filter(run, error_class, reason, item)
     counts = runs.would_retry(tx, ws, chosen)
-    said = [f"{counts.items:,} failed items {in_words(chosen)} are opened again."]
+    said = [f"Opens {counted(counts.items, 'failed item')} {in_words(chosen)} again."]
     if counts.items:
-        said.append(f"{counts.renders:,} renders stand behind them; those that exist are reused.")
+        renders = counted(counts.renders, "render")
+        said.append(f"Behind them: {renders}, of which those that exist are reused.")
     if counts.permanent:
         said.append(
             f"{counts.permanent:,} of them failed for a reason that trying again does not mend by "
@@ -95,10 +97,10 @@ def ask_cancel(
     """What cancelling would end."""
     row, counts = runs.row(tx, ws, run), runs.would_cancel(tx, run)
     said = [
-        f"{counts.items:,} open items end as cancelled; what is judged stays as it is.",
-        f"{counts.renders:,} renders that no other run needs are not made, "
-        f"{counts.batches:,} batches are not begun.",
-        f"{counts.under_way:,} batches under way end between two micro-batches.",
+        f"Ends {counted(counts.items, 'open item')} as cancelled; what is judged stays as it is.",
+        f"Leaves out {counted(counts.renders, 'render')} that no other run needs, "
+        f"and {_batches(counts.batches)} that nobody has begun.",
+        f"Ends {_batches(counts.under_way)} under way, between two micro-batches.",
     ]
     return _ask(request, row, "cancel", "Cancel the run", said, _ended(row), danger=True)
 
@@ -122,8 +124,8 @@ def ask_pause(
     """What pausing would hold back."""
     row, counts = runs.row(tx, ws, run), runs.would_cancel(tx, run)
     said = [
-        f"{counts.batches:,} batches are held back until the run is resumed.",
-        f"{counts.under_way:,} batches under way go on to their end.",
+        f"Holds back {_batches(counts.batches)} until the run is resumed.",
+        f"Lets {_batches(counts.under_way)} under way go on to the end.",
     ]
     refusal = _ended(row) or ("The run is paused already." if row.paused_at else None)
     return _ask(request, row, "pause", "Pause the run", said, refusal)
@@ -146,7 +148,8 @@ def ask_resume(
 ) -> HTMLResponse:
     """What resuming would go on with."""
     row, counts = runs.row(tx, ws, run), runs.would_cancel(tx, run)
-    said = [f"The run goes on with {counts.items:,} open items in {counts.batches:,} batches."]
+    items, waiting = counted(counts.items, "open item"), _batches(counts.batches)
+    said = [f"The run goes on with {items} in {waiting}."]
     if not row.is_coordinated:
         said.append("No process carries it out at the moment: one is started.")
     refusal = _ended(row)
@@ -189,6 +192,10 @@ def _ask(
 def _done(request: Request, run: int, did: str, items: int) -> RedirectResponse:
     watch_of(request).ask(run)
     return RedirectResponse(f"/runs/{run}?did={did}&items={items}", status_code=303)
+
+
+def _batches(n: int) -> str:
+    return counted(n, "batch", "batches")
 
 
 def _ended(row: RunRow) -> str | None:
