@@ -81,6 +81,7 @@ def show_campaign(
             runs=[(r, run_view(r, dashboard.gpu_hour_price)) for r in newest],
             notice="The campaign is stored." if did == "saved" else run_notice(did, None),
             pinned=campaign.model_revision,
+            has_price=dashboard.gpu_hour_price is not None,
         ),
         scenes=[s.slug for s in scenes.list_latest(tx, ws)],
     )
@@ -126,6 +127,6 @@ def run_campaign(
 def _editor(text: str, **given: Any) -> dict[str, Any]:
     empty: dict[str, Any] = {
         "slug": None, "title": "New campaign", "runs": [], "notice": None, "problems": (),
-        "pinned": None,
+        "pinned": None, "has_price": False,
     }  # fmt: skip
     return {**empty, "text": text, **given}

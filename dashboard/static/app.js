@@ -196,5 +196,6 @@ document.querySelector("[data-theme-toggle]")?.addEventListener("click", toggleT
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.querySelector("details.menu[open]")?.removeAttribute("open");
 });
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 showTimes();
 if (document.body.hasAttribute("data-signed-in")) setTimeout(watchHealth, HEALTH_AGAIN_MS);

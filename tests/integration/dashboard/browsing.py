@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -43,3 +44,19 @@ def served(app: FastAPI, listener: socket.socket) -> Iterator[None]:
         server.should_exit = True
         thread.join(15)
         assert not thread.is_alive()
+
+
+def keep_picture(page: Any, name: str) -> None:
+    """A screenshot of the whole page, as it stands."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core calls serious or worse on the page as it stands."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    return [
+        f"{v['id']}: {v['nodes'][0]['html'][:200]}"
+        for v in axe.run(page).response["violations"]
+        if v["impact"] in ("serious", "critical")
+    ]

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tests.db_fixtures import (
     postgres_url,
     shared_database,
 )
+from tests.integration.dashboard.browsing import CHROMIUM, FLAGS, require_browser
 
 __all__ = ["database", "empty_postgres_url", "postgres_server", "postgres_url", "shared_database"]
 
@@ -84,6 +85,18 @@ def env(shared_database: Database, tmp_path: Path) -> Environment:
 @pytest.fixture
 def app(env: Environment, tmp_path: Path) -> FastAPI:
     return create_app(Dashboard(env, b"s" * 32, tmp_path / "dashboard", url=URL))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium; a test that asks for it is skipped, saying why, where there is none."""
+    require_browser()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture

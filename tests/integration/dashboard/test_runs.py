@@ -146,7 +146,7 @@ def test_a_retry_says_how_many_and_starts_the_command(
     operator = visitor_as(Role.OPERATOR)
 
     asked = operator.get(f"/runs/{run_id}/retry?error_class=RenderError&reason=picture").text
-    assert "2 failed items" in asked
+    assert "Opens 2 failed items" in asked
     done = operator.act(
         f"/runs/{run_id}/retry", {"error_class": "RenderError", "reason": "picture"}
     )
@@ -168,7 +168,7 @@ def test_a_retry_of_chosen_items_names_them(
         item = tx.execute(text(wanted), {"run": run_id}).scalar_one()
     operator = visitor_as(Role.OPERATOR)
     assert f'value="{item}"' in operator.get(f"/runs/{run_id}/failures").text
-    assert "1 failed items" in operator.get(f"/runs/{run_id}/retry?item={item}").text
+    assert "Opens 1 failed item of" in operator.get(f"/runs/{run_id}/retry?item={item}").text
     operator.act(f"/runs/{run_id}/retry", {"item": item})
     assert begun == [["retry", str(run_id), f"--item={item}"]]
 
@@ -193,7 +193,7 @@ def test_cancelling_says_how_many_before_and_after(
     world.cut(run_id)
     operator = visitor_as(Role.OPERATOR)
     asked = operator.get(f"/runs/{run_id}/cancel").text
-    assert "12 open items end" in asked
+    assert "Ends 12 open items" in asked
     assert "12 renders that no other run needs" in asked
 
     done = operator.act(f"/runs/{run_id}/cancel")

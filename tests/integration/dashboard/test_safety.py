@@ -200,6 +200,15 @@ def test_pages_are_told_whether_prefect_answers(env: Environment, tmp_path: Path
     assert told == {"database": "running", "prefect": "failing"}
 
 
+def test_a_page_that_is_not_there_leads_back_who_is_signed_in_and_nobody_else(
+    stranger: Visitor, visitor_as: Callable[[Role], Visitor]
+) -> None:
+    found, unknown = visitor_as(Role.VIEWER).get("/nowhere"), stranger.get("/nowhere")
+    assert found.status_code == unknown.status_code == 404
+    assert 'href="/review"' in found.text
+    assert 'href="/review"' not in unknown.text
+
+
 def test_addresses_with_bad_values_are_refused_in_words(
     visitor_as: Callable[[Role], Visitor],
 ) -> None:
