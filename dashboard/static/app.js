@@ -3,6 +3,7 @@
 
 const HEALTH_EVERY_MS = 10_000;
 const HEALTH_AGAIN_MS = 3_000;
+const HEALTH_WITHIN_MS = 8_000; // what is cut off refuses nothing: it only does not answer
 
 /** The session's token against forged requests. */
 export const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
@@ -91,7 +92,7 @@ async function watchHealth() {
   let next = HEALTH_EVERY_MS;
   if (document.visibilityState === "visible") {
     try {
-      const found = await ask("/api/v1/health");
+      const found = await ask("/api/v1/health", { signal: AbortSignal.timeout(HEALTH_WITHIN_MS) });
       trouble("health", found.prefect === "failing" ? "Prefect does not answer." : "");
     } catch (error) {
       const unanswered = error.status === 0 || error.status >= 500;

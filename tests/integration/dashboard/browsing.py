@@ -31,6 +31,18 @@ def require_browser() -> None:
 
 
 @contextmanager
+def chromium() -> Iterator[Any]:
+    """Debian's Chromium; skips, saying why, where there is none."""
+    require_browser()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@contextmanager
 def served(app: FastAPI, listener: socket.socket) -> Iterator[None]:
     """Serves for as long as the block; streams are broken off after a second."""
     server = uvicorn.Server(

@@ -27,7 +27,7 @@ from tests.db_fixtures import (
     postgres_url,
     shared_database,
 )
-from tests.integration.dashboard.browsing import CHROMIUM, FLAGS, require_browser
+from tests.integration.dashboard.browsing import chromium
 
 __all__ = ["database", "empty_postgres_url", "postgres_server", "postgres_url", "shared_database"]
 
@@ -89,14 +89,8 @@ def app(env: Environment, tmp_path: Path) -> FastAPI:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium; a test that asks for it is skipped, saying why, where there is none."""
-    require_browser()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture

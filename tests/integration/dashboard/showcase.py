@@ -33,8 +33,9 @@ class Showcase:
     under_way: int
 
     @property
-    def addresses(self) -> tuple[str, ...]:
-        return (*self.pages.values(), *self.more)
+    def named(self) -> dict[str, str]:
+        """All addresses, by names that stay the same."""
+        return {**self.pages, **{f"more {n}": address for n, address in enumerate(self.more)}}
 
 
 def opened(env: Environment) -> Showcase:

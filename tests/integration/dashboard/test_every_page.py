@@ -85,8 +85,8 @@ def test_every_page_is_accessible_and_fits_any_screen(
     assert set(shown.pages) == shows_pages(site[0]) - NOT_PAGES  # a new page has its row
     page = page_as(Role.ADMIN, scheme)
     problems: list[str] = []
-    for address in shown.addresses:
-        problems += looked_at(page, address, f"{_name(address)}-{scheme}")
+    for route, address in shown.named.items():
+        problems += looked_at(page, address, f"{_name(route)}-{scheme}")
     assert problems == []
 
 
@@ -111,7 +111,7 @@ def test_a_viewer_is_shown_accessible_pages_without_acts(
         "/runs/{run}", "/campaigns/{slug}", "/catalogue/{product}/photos/{photo}", "/review",
         "/creatives/{creative}", "/users",
     ):  # fmt: skip
-        problems += looked_at(page, shown.pages[route], f"viewer-{_name(shown.pages[route])}")
+        problems += looked_at(page, shown.pages[route], f"viewer-{_name(route)}")
     assert problems == []
 
 
