@@ -45,9 +45,14 @@ def chromium() -> Iterator[Any]:
 @contextmanager
 def served(app: FastAPI, listener: socket.socket) -> Iterator[None]:
     """Serves for as long as the block; streams are broken off after a second."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
-    )
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+    with running(config, listener):
+        yield
+
+
+@contextmanager
+def running(config: uvicorn.Config, listener: socket.socket) -> Iterator[None]:
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
