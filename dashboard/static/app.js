@@ -47,12 +47,15 @@ function signInAgain() {
 }
 
 /**
- * Follows a stream of events (dashboard/live.py) and calls `onValue` with each value.
- * Says so when the connection is lost, and takes it up again. Returns a function that ends it.
+ * Follows a stream of events (dashboard/run_watch.py) and calls `onValue` with each value.
+ * Says so when the connection is lost, and takes it up again. While nobody sees the page it holds
+ * none: a browser has six to a server, and the seventh tab would not load.
  */
 export function live(path, onValue) {
   let source, again, ended = false, wait = 1000;
   const open = () => {
+    suspend();
+    if (ended || document.visibilityState === "hidden") return;
     source = new EventSource(path);
     source.onopen = () => { wait = 1000; };
     source.onmessage = (event) => { trouble("live", ""); onValue(JSON.parse(event.data)); };
@@ -69,10 +72,14 @@ export function live(path, onValue) {
       wait = Math.min(wait * 2, 15_000);
     };
   };
+  function suspend() {
+    clearTimeout(again);
+    source?.close();
+  }
   open();
-  const close = () => { ended = true; clearTimeout(again); source.close(); };
-  addEventListener("pagehide", close, { once: true });
-  return close;
+  document.addEventListener("visibilitychange", open);
+  addEventListener("pagehide", suspend);
+  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
 }
 
 const troubles = new Map();

@@ -28,14 +28,14 @@ function showState(element, state) {
   badge.textContent = state;
 }
 
-const table = document.querySelector("table[data-runs]");
+const table = document.querySelector("[data-runs]"); // or what stands in its place
 if (table) {
   let newest = Math.max(0, ...[...table.querySelectorAll("[data-run]")].map((row) => Number(row.dataset.run)));
   live(table.dataset.runs, (runs) => {
     for (const run of runs) {
       const row = table.querySelector(`[data-run="${run.id}"]`);
       if (row) show(row, run);
-      else if (run.id > newest) { newest = run.id; announce(run); }
+      else if (run.id > newest && "announces" in table.dataset) { newest = run.id; announce(run); }
     }
   });
 }

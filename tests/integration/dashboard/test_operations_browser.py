@@ -130,6 +130,54 @@ def test_a_runs_page_follows_it_to_its_end(page: "Page", site: Site, world: Worl
     assert page.get_by_label("Specification", exact=True).is_visible()
 
 
+def test_the_first_run_is_told_of_where_there_was_none(
+    page: "Page", site: Site, world: World
+) -> None:
+    page.goto(f"{site.url}/runs")
+    page.get_by_text("Nothing has run yet").wait_for()
+    run_id = world.run(campaign())
+    page.get_by_role("link", name=f"Run {run_id} of spring has begun: show it").click()
+    page.locator(f'[data-run="{run_id}"]').wait_for()
+
+
+def test_a_list_that_is_filtered_announces_no_run_that_it_leaves_out(
+    page: "Page", site: Site, world: World
+) -> None:
+    shown = world.run(campaign())
+    world.run(campaign("autumn"))
+    with page.expect_response("**/runs/live"):
+        page.goto(f"{site.url}/runs?campaign=spring")
+    world.render_all(shown)
+    world.judge(shown)
+    page.locator(f'[data-run="{shown}"]').get_by_text("12 / 12").wait_for()
+    assert page.locator("#new-runs").count() == 0
+
+
+def test_many_tabs_leave_the_server_reachable(page: "Page", site: Site, world: World) -> None:
+    """A browser has six connections to a server; a stream of events holds one for good."""
+    world.run(campaign())
+    tabs = [page.context.new_page() for _ in range(7)]
+    for tab in tabs:
+        tab.goto(f"{site.url}/runs")
+        set_visibility(tab, "hidden")
+    page.goto(f"{site.url}/runs", timeout=10_000)
+    page.get_by_role("heading", name="Runs").wait_for()
+    for tab in tabs[1:]:
+        tab.close()
+    with tabs[0].expect_request("**/runs/live"):
+        set_visibility(tabs[0], "visible")
+
+
+def set_visibility(tab: "Page", state: str) -> None:
+    """As the browser does where another tab is brought to the front, or this one again."""
+    tab.evaluate(
+        "state => { Object.defineProperty(document, 'visibilityState',"
+        " { value: state, configurable: true });"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        state,
+    )
+
+
 def test_what_failed_is_retried_by_keyboard(page: "Page", site: Site, world: World) -> None:
     run_id = world.run(campaign())
     world.render_all(run_id, fails=lambda n: n <= 2)
