@@ -130,6 +130,7 @@ def test_an_admin_makes_accounts_and_changes_them(
     assert admin.act("/users/bob/disable").status_code == 303
     entries = admin.get("/api/v1/audit", params={"account": "admin"}).json()["entries"]
     assert [e["act"] for e in entries][:3] == ["account.disable", "account.role", "account.link"]
+    assert {e["address"] for e in entries[:3]} == {"testclient"}  # where they were done from
 
 
 def test_the_audit_log_is_read_page_by_page(visitor_as: Callable[[Role], Visitor]) -> None:
