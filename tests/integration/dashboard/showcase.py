@@ -1,7 +1,8 @@
 """An installation after a few nights: something of everything that the pages show."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from adloom.catalog import PhotoRef, PhotoRole
 from adloom.records import PhotoProblem, RecallFilter, ReviewChoice, ReviewFilter, ReviewWord
 from adloom.review_reasons import DEFAULT_REASONS
 from adloom.states import Outcome, ReviewDecision, Role, RunState
@@ -14,9 +15,12 @@ from tests.unit.imaging.pictures import drawn_cutout
 
 TITLES = (
     "Red enamel mug", "Desk lamp with a brass arm", "Vase", "Travel bottle, 0.75 l",
-    "Leather bag & <i>strap</i>", "Hand-poured candle of soy wax with fig and cedar, 220 g",
+    "Leather bag & <i>strap</i>", '"><img src=x onerror="document.title=1"><script>1</script>',
+    "Hand-poured candle of soy wax with fig and cedar, 220 g",
     "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaftstasse",
 )  # fmt: skip
+KETTLE = "https://feed:s3cr3t-word@photos.example/kettle.png?X-Amz-Signature=s3cr3t-query"
+"""What a feed says where a photo is; who may see the photo may not see this."""
 NOT_PAGES = {
     "/", "/healthz", "/sign-in/provider", "/sign-in/provider/back", "/numbers/{table}.csv",
     "/pictures/none", "/pictures/{size}/{kind}/{name}",
@@ -44,7 +48,11 @@ def opened(env: Environment) -> Showcase:
     _troubled_product(gallery)
     ended = gallery.run(
         lambda n: 0.5 + 0.01 * (n % 14),
-        fails=lambda n: "the device ran out of memory at 512 × 512 px" if n % 9 == 4 else "",
+        fails=lambda n: (
+            "<script>document.title = 1</script>the device ran out of memory at 512 × 512 px"
+            if n % 9 == 4
+            else ""
+        ),
     )
     with env.database.transaction() as tx:
         runs.set_state(tx, ended, RunState.COMPLETE)
@@ -60,7 +68,9 @@ def opened(env: Environment) -> Showcase:
     _people(env)
     rejected = _of(gallery, ended, Outcome.REJECTED)
     approved = _of(gallery, ended, Outcome.APPROVED)
-    recalls.issue(env, RecallFilter(sku="sku-6"), issuer="olga", reason="the glaze comes off")
+    recalls.issue(
+        env, RecallFilter(sku="sku-5"), issuer="olga", reason="the glaze <img src=x> comes off"
+    )
     for run_id in (ended, under_way):
         figures.measure(env, run_id)
     product = min(gallery.world.names())
@@ -95,12 +105,19 @@ def opened(env: Environment) -> Showcase:
 
 
 def _troubled_product(gallery: Gallery) -> None:
-    gallery.world.sync([record("sku-broken", title="Kettle whose photo cannot be read")])
+    gallery.world.sync(
+        [
+            replace(
+                record("sku-broken", title="Kettle whose photo cannot be read"),
+                photos=(PhotoRef(KETTLE, PhotoRole.MAIN, 0),),
+            )
+        ]
+    )
     number = max(gallery.world.names())
     with gallery.env.database.transaction() as tx:
         photos.record_problems(tx, [PhotoProblem(
-            number, "sku-broken", "/photos/sku-broken.png", "unreadable",
-            "the file ends before its picture does",
+            number, "sku-broken", KETTLE, "unreadable",
+            "the file <img src=x> ends before its picture does",
         )])  # fmt: skip
 
 
@@ -109,7 +126,7 @@ def _mask(gallery: Gallery) -> str:
     with gallery.env.database.transaction() as tx:
         photo = photos.of_product(tx, gallery.world.ws, "sku-0").sha256
     drawn = drawn_cutout(0, 150, 200).mask.copy()
-    for note in ("the handle was missing", "the shadow is no product"):
+    for note in ("the <img src=x> handle was missing", "the shadow is no product"):
         drawn[:70] = 0 if note.startswith("the shadow") else drawn[:70]
         drawn[-70:] = 0
         masks.set_mask(gallery.env, photo, picture(drawn), given_by="olga", note=note)
@@ -118,8 +135,8 @@ def _mask(gallery: Gallery) -> str:
 
 def _people(env: Environment) -> None:
     for name, role in (("olga", Role.OPERATOR), ("rita", Role.REVIEWER), ("otto", Role.VIEWER)):
-        users.add(env, name, role, password=None, by="ann")
-    users.set_disabled(env, "otto", True, by="ann")
+        users.add(env, name, role, password=None, by=users.Actor("ann", "192.0.2.1"))
+    users.set_disabled(env, "otto", True, by=users.Actor("ann", "192.0.2.1"))
     items = reviewing.next_items(env, "rita", ReviewFilter(), count=6)
     for n, item in enumerate(items):
         rejects = n % 3 == 2
