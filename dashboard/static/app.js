@@ -8,6 +8,9 @@ const HEALTH_WITHIN_MS = 8_000; // what is cut off refuses nothing: it only does
 /** The session's token against forged requests. */
 export const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
+/** Of requests that an open page makes by itself. */
+export const UNATTENDED = { "X-Unattended": "1" };
+
 /** What the server said against a request. `status` 0: it did not answer. */
 export class Refused extends Error {
   constructor(status, problem) {
@@ -20,10 +23,11 @@ export class Refused extends Error {
 
 /**
  * Fetches JSON from a path of ours; `body` is sent as JSON, a FormData as it is.
+ * `unattended`: nobody has asked for it, so that it keeps no session alive.
  * Throws Refused. A session that has ended leads to the sign-in page.
  */
-export async function ask(path, { method = "GET", body, signal } = {}) {
-  const headers = { Accept: "application/json", "X-CSRF-Token": csrfToken() };
+export async function ask(path, { method = "GET", body, signal, unattended = false } = {}) {
+  const headers = { Accept: "application/json", "X-CSRF-Token": csrfToken(), ...(unattended ? UNATTENDED : {}) };
   const isForm = body instanceof FormData;
   if (body !== undefined && !isForm) headers["Content-Type"] = "application/json";
   let response;
@@ -99,7 +103,7 @@ async function watchHealth() {
   let next = HEALTH_EVERY_MS;
   if (document.visibilityState === "visible") {
     try {
-      const found = await ask("/api/v1/health", { signal: AbortSignal.timeout(HEALTH_WITHIN_MS) });
+      const found = await ask("/api/v1/health", { unattended: true, signal: AbortSignal.timeout(HEALTH_WITHIN_MS) });
       trouble("health", found.prefect === "failing" ? "Prefect does not answer." : "");
     } catch (error) {
       const unanswered = error.status === 0 || error.status >= 500;

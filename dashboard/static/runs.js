@@ -1,5 +1,5 @@
 // Rows of runs that change while one looks: the list, and a run's own page.
-import { live, showTimes } from "/static/app.js";
+import { live, showTimes, UNATTENDED } from "/static/app.js";
 
 const RENEWED_EVERY_MS = 3000;
 const shownHtml = new Map();
@@ -69,7 +69,7 @@ if (page) {
 
 /** Puts what the server shows now in the place of each `[data-renewed]` that has changed. */
 async function renew(root) {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+  const answer = await fetch(location.href, { headers: { Accept: "text/html", ...UNATTENDED }, credentials: "same-origin" });
   if (!answer.ok || answer.redirected) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const old of root.querySelectorAll("[data-renewed]")) {

@@ -104,6 +104,12 @@ def test_light_and_dark_are_kept_over_pages(page: "Page") -> None:
     assert ground() == dark
 
 
+def test_what_a_page_asks_by_itself_says_so(page: "Page") -> None:
+    with page.expect_request("**/api/v1/health", timeout=15_000) as asked:
+        page.goto("/audit")
+    assert asked.value.headers["x-unattended"] == "1"
+
+
 def test_a_stopped_server_is_noticed_and_so_is_its_return(page: "Page", site: Site) -> None:
     bar = page.locator("#connection")
     site.stop()
