@@ -69,6 +69,12 @@ OF_ROLE: dict[Role, frozenset[str]] = {
     ),
     Role.OPERATOR: frozenset(
         {
+            "PUT /api/v1/campaigns",
+            "POST /api/v1/campaigns/{slug}/run",
+            "POST /api/v1/runs/{run}/retry",
+            "POST /api/v1/runs/{run}/cancel",
+            "POST /api/v1/runs/{run}/pause",
+            "POST /api/v1/runs/{run}/resume",
             "POST /api/v1/campaigns/check",
             "POST /api/v1/campaigns/plan",
             "POST /api/v1/photos/{photo}/mask",

@@ -72,6 +72,17 @@ def test_a_campaign_is_saved_shown_again_and_changed(env: Environment, visitor_a
 
 
 @pytest.mark.usefixtures("world")
+def test_a_program_stores_a_campaign_or_is_told_what_is_wrong(visitor_as: As) -> None:
+    operator = visitor_as(Role.OPERATOR)
+    operator.headers["X-CSRF-Token"] = operator.csrf
+    done = operator.put("/api/v1/campaigns", json={"text": GOOD})
+    assert done.json() == {"campaign": "autumn", "change": "created", "unpinned_from": None}
+    wrong = operator.put("/api/v1/campaigns", json={"text": GOOD.replace("desk", "dsek")})
+    assert wrong.status_code == 422
+    assert "scenes[1]" in wrong.json()["problems"][0]
+
+
+@pytest.mark.usefixtures("world")
 def test_a_text_that_cannot_work_comes_back_with_what_is_wrong(
     env: Environment, visitor_as: As
 ) -> None:

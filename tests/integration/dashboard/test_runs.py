@@ -173,6 +173,34 @@ def test_a_retry_of_chosen_items_names_them(
     assert begun == [["retry", str(run_id), f"--item={item}"]]
 
 
+def test_the_api_acts_as_the_pages_do(
+    env: Environment, world: World, visitor_as: As, begun: list[list[str]]
+) -> None:
+    ended = judged_run(world)
+    operator = visitor_as(Role.OPERATOR)
+    operator.headers["X-CSRF-Token"] = operator.csrf
+    api = "/api/v1/runs"
+    done = operator.post(f"{api}/{ended}/retry", json={"error_class": "RenderError"})
+    assert (done.status_code, done.json()) == (202, {"items": 2})
+    assert operator.post(f"{api}/{ended}/retry", json={"reason": "no such"}).status_code == 404
+    assert operator.post(f"{api}/{ended}/cancel").status_code == 409
+    assert operator.post(f"{api}/987654/pause").status_code == 404
+
+    live = world.run(campaign("autumn"))
+    world.cut(live)
+    assert operator.post(f"{api}/{live}/pause").json() == {"under_way": 0}
+    resumed = operator.post(f"{api}/{live}/resume").json()
+    assert resumed["started"] is True
+    assert operator.post(f"{api}/{live}/cancel").json()["items"] == resumed["items"]
+    assert operator.post("/api/v1/campaigns/autumn/run").status_code == 202
+    assert begun == [
+        ["retry", str(ended), "--error-class=RenderError"], ["run", "autumn"], ["run", "autumn"],
+    ]  # fmt: skip
+    with env.database.transaction() as tx:
+        acts = [e.act for e in audit.page(tx, env.workspace_id)]
+    assert acts[:5] == ["campaign.run", "run.cancel", "run.resume", "run.pause", "run.retry"]
+
+
 def test_nothing_to_retry_starts_nothing(
     world: World, visitor_as: As, begun: list[list[str]]
 ) -> None:
