@@ -122,6 +122,40 @@ def test_no_value_in_any_field_of_any_page_breaks_it(
     assert tried_n > 500
 
 
+MALFORMED = (
+    ("application/json", b'{"text": ' + b"[" * 300_000),
+    ("application/json", b'{"text": "\xff\xfe"}'),
+    ("application/json", b'{"text": NaN, "count": 1e999, "key": Infinity}'),
+    ("application/json", b"{" + b",".join(b'"%d": 1' % n for n in range(20_000)) + b"}"),
+    ("application/json; charset=utf-7", b"+AHsAfQ-"),
+    ("multipart/form-data", b"--x\r\n\r\n"),
+    ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data\r\n\r\n1"),
+    ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="file"; '
+     b'filename="../../\x00"\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n--x--\r\n'),
+    ("application/x-www-form-urlencoded", b"&".join(b"f%d=1" % n for n in range(5000))),
+    ("application/x-www-form-urlencoded", b"%ff=%fe&text=%ed%a0%80&\xff"),
+    ("text/plain", b"csrf_token=1"),
+)  # fmt: skip
+
+
+def test_no_body_that_cannot_be_read_breaks_a_route(
+    app: FastAPI, visitor_as: Callable[[Role], Visitor]
+) -> None:
+    app.dependency_overrides[starter] = lambda: lambda _: "log"
+    app.dependency_overrides[runner] = lambda: lambda *_, **__: {}
+    broken: list[str] = []
+    for route in iter_route_contexts(app.routes):
+        for method in (route.methods or set()) - {"GET", "HEAD"}:
+            visitor = visitor_as(Role.ADMIN)
+            path = re.sub(r"\{[^}]+\}", "1", str(route.path))
+            for kind, content in MALFORMED:
+                headers = {"Content-Type": kind, "X-CSRF-Token": visitor.csrf}
+                answer = visitor.request(method, path, content=content, headers=headers)
+                if answer.status_code >= 500:
+                    broken.append(f"{method} {route.path} {kind} {content[:30]!r}")
+    assert broken == []
+
+
 def test_a_sign_in_with_a_hostile_name_is_only_wrong(stranger: Visitor) -> None:
     for name in ("\x00", "ann\x00", "'; DROP TABLE account; --", "\u202eann", "a" * 200):
         answer = stranger.sign_in(name, "wrong \x00")

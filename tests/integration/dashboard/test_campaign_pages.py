@@ -171,6 +171,7 @@ def test_numbers_say_yield_and_agreement(env: Environment, world: World, visitor
     # The world's scores lack two of the default gates: the gates leave all four to people.
     assert '<td class="num">3</td><td class="num">1</td>' in shown
     assert "beach,6,4,0,2,0,0.6667" in visitor.get("/numbers/scenes.csv?days=all").text
+    assert "needs_review,3,1" in visitor.get("/numbers/agreement.csv?days=all").text
 
 
 def test_exported_cells_start_no_formula(env: Environment, world: World, visitor_as: As) -> None:
