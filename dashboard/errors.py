@@ -4,6 +4,7 @@ Nothing of the inside is shown: an unexpected error is logged under an id, and t
 page says.
 """
 
+import contextlib
 import secrets
 import traceback
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -32,6 +34,7 @@ from adloom.errors import (
     TooManyAttemptsError,
     UnavailableError,
 )
+from dashboard.access.requiring import identified
 from dashboard.templating import page
 
 RETRY_S = 5
@@ -152,10 +155,18 @@ async def _adloom_error(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.NOT_FOUND:
+        await run_in_threadpool(_recognise, request)
     said = {404: "There is no such page.", 405: "This address takes no such request."}
     return answer(
         request, status, status.phrase, said.get(status, str(error.detail)), headers=error.headers
     )
+
+
+def _recognise(request: Request) -> None:
+    """No route has asked who this is; the page that says so has the way back for who is known."""
+    with contextlib.suppress(AdloomError):
+        request.state.person = identified(request)
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:

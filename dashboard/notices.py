@@ -1,12 +1,13 @@
 """What a page says of an act that was just done, told in its address by a word and a number."""
 
+from dashboard.run_view import counted
+
 _RUN_NOTICES = {
-    "retry": "A retry of {n:,} failed items has begun: they are opened within seconds, and what "
-    "becomes of them shows here.",
-    "pause": "The run is paused: {n:,} batches that are under way end, no more are begun.",
-    "resume": "The run goes on with {n:,} open items.",
-    "start": "The run is executed again, with {n:,} open items.",
-    "cancel": "The run is cancelled: {n:,} open items ended. Renders that other runs need stay.",
+    "retry": "A retry of {items} has begun. What becomes of it shows here within seconds.",
+    "pause": "The run is paused: {batches} under way will end, no more are begun.",
+    "resume": "The run goes on with {items}.",
+    "start": "The run is executed again, with {items}.",
+    "cancel": "The run is cancelled: {items} ended. Renders that other runs need stay.",
     "began": "A run of the campaign has been started; it shows here within seconds.",
 }
 
@@ -14,4 +15,8 @@ _RUN_NOTICES = {
 def run_notice(did: str | None, items: int | None) -> str | None:
     """The notice for a known word; None for any other."""
     text = _RUN_NOTICES.get(did or "")
-    return None if text is None else text.format(n=items or 0)
+    if text is None:
+        return None
+    n = items or 0
+    kind = "failed item" if did == "retry" else "open item"
+    return text.format(items=counted(n, kind), batches=counted(n, "batch", "batches"))

@@ -87,6 +87,11 @@ def number(n: int | None) -> str:
     return NOTHING if n is None else f"{n:,}"
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """`1 item`, `2 items`; `many` where it is not `one` with an s."""
+    return f"{n:,} {one if n == 1 else many or f'{one}s'}"
+
+
 def percent(share: float | None, *, digits: int = 1) -> str:
     return NOTHING if share is None else f"{100 * share:.{digits}f} %"
 

@@ -1,10 +1,12 @@
 """Serves the dashboard until its process is told to stop."""
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import uvicorn
+from fastapi import FastAPI
 
 from adloom.errors import ConfigurationError
 from adloom.review_reasons import DEFAULT_REASONS, ReviewReason, parse_reasons
@@ -18,6 +20,8 @@ from services.prefect_server import is_loopback
 from tasks.environment import Environment
 from tasks.settings import Settings, roles_of
 
+_PROXIES = "FORWARDED_ALLOW_IPS"
+"""Where uvicorn is told which addresses are proxies; loopback is one."""
 _GRACE_S = 3
 """Open streams of events are broken off after it; pages take them up again."""
 
@@ -54,19 +58,30 @@ def serve(
                 review_reasons=_reasons(settings),
             )
         )  # fmt: skip
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,  # addresses hold one-time tokens and signatures
-            server_header=False,
-            proxy_headers=settings.dashboard_url is not None,
-            ssl_certfile=settings.dashboard_certificate,
-            ssl_keyfile=settings.dashboard_key,
-            timeout_graceful_shutdown=_GRACE_S,
-            timeout_keep_alive=30,
-        )
+        config = server_config(app, settings)
         ready(url)
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the application is served. A proxy's word about its clients' addresses is taken where
+    there is one (`dashboard_url`): guesses at passwords are counted by them.
+
+    Raises ConfigurationError where every client would be taken for a proxy.
+    """
+    if settings.dashboard_url is not None:
+        _refuse_if_all_are_proxies(os.environ.get(_PROXIES, ""))
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,  # addresses hold one-time tokens and signatures
+        server_header=False,
+        proxy_headers=settings.dashboard_url is not None,
+        ssl_certfile=settings.dashboard_certificate,
+        ssl_keyfile=settings.dashboard_key,
+        timeout_graceful_shutdown=_GRACE_S,
+        timeout_keep_alive=30,
+    )
 
 
 def _reasons(settings: Settings) -> tuple[ReviewReason, ...]:
@@ -108,6 +123,18 @@ def refuse_if_open(env: Environment, settings: Settings, host: str) -> None:
             hint="set ADLOOM_DASHBOARD_CERTIFICATE and ADLOOM_DASHBOARD_KEY, or "
             "ADLOOM_DASHBOARD_URL to the https:// address of the proxy in front of it",
         )
+
+
+def _refuse_if_all_are_proxies(named: str) -> None:
+    """Raises ConfigurationError where a client could choose the address it is known by."""
+    for one in map(str.strip, named.split(",")):
+        if one == "*" or one.endswith("/0"):
+            raise ConfigurationError(
+                f"'{one}' would believe every client about its own address, and guesses at "
+                "passwords are counted by address",
+                where=_PROXIES,
+                hint="name the proxy's own address or network",
+            )
 
 
 def _listening(place: Place) -> socket.socket:

@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+import httpx
 from fastapi import Request
 from jinja2 import Environment as Jinja
 from jinja2 import PackageLoader, StrictUndefined
@@ -10,9 +11,11 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from adloom.states import Role
+from catalog_connectors import addresses
 from dashboard.access.cookies import csrf_token, session_token
 from dashboard.access.requiring import CSRF_FIELD
 from dashboard.context import dashboard_of
+from dashboard.run_view import counted
 
 NAVIGATION = (
     ("/runs", "Runs"),
@@ -54,6 +57,16 @@ def fragment(request: Request, template: str, **context: Any) -> str:
     return _jinja().get_template(template).render({**known, **context})
 
 
+def told(location: str) -> str:
+    """Where a photo is, without what opens it: a feed's addresses may hold passwords and keys."""
+    if "://" not in location:
+        return location
+    try:
+        return addresses.shown(location)
+    except (ValueError, httpx.InvalidURL):
+        return f"{location.partition(':')[0]}://…"
+
+
 @cache
 def _jinja() -> Jinja:
     jinja = Jinja(
@@ -64,5 +77,7 @@ def _jinja() -> Jinja:
         lstrip_blocks=True,
     )
     jinja.filters["count"] = lambda n: f"{n:,}"
+    jinja.filters["counted"] = counted
+    jinja.filters["told"] = told
     jinja.filters["percent"] = lambda share: "–" if share is None else f"{100 * share:.1f} %"
     return jinja

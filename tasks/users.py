@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from dataclasses import dataclass
 
 from adloom.errors import InvalidInputError, NotFoundError
 from adloom.records import AccountRecord, TokenRecord
@@ -16,9 +17,19 @@ LOCAL = "local"
 """The account of whoever runs commands on this machine, where there is no other."""
 LINK_S = 15 * 60.0
 TOKEN_DAYS = 90
-CONSOLE = "console"
-"""What the audit log names in place of an address for what the command line did."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes an account, and from which address, as the audit log keeps it."""
+
+    name: str
+    address: str = ""
+
+
+CONSOLE = Actor("console")
+"""Whoever runs commands on this machine."""
 
 
 def new_token() -> str:
@@ -32,7 +43,7 @@ def token_hash(token: str) -> str:
 
 
 def add(
-    env: Environment, name: str, role: Role, *, password: str | None, by: str = CONSOLE
+    env: Environment, name: str, role: Role, *, password: str | None, by: Actor = CONSOLE
 ) -> AccountRecord:
     """A new account; without a password it signs in by links or an OpenID provider.
 
@@ -60,7 +71,7 @@ def listed(env: Environment) -> tuple[AccountRecord, ...]:
         return accounts.list_all(tx, env.workspace_id)
 
 
-def set_password(env: Environment, name: str, password: str, *, by: str = CONSOLE) -> int:
+def set_password(env: Environment, name: str, password: str, *, by: Actor = CONSOLE) -> int:
     """Also signs the account out everywhere; returns from how many sessions."""
     kept = passwords.hashed(password)
     with env.database.transaction() as tx:
@@ -71,7 +82,7 @@ def set_password(env: Environment, name: str, password: str, *, by: str = CONSOL
         return ended
 
 
-def set_role(env: Environment, name: str, role: Role, *, by: str = CONSOLE) -> None:
+def set_role(env: Environment, name: str, role: Role, *, by: Actor = CONSOLE) -> None:
     """Holds from the account's next request on."""
     with env.database.transaction() as tx:
         account = accounts.get(tx, env.workspace_id, name)
@@ -79,7 +90,7 @@ def set_role(env: Environment, name: str, role: Role, *, by: str = CONSOLE) -> N
         _note(tx, env, by, "account.role", name, before=account.role.value, after=role.value)
 
 
-def set_disabled(env: Environment, name: str, disabled: bool, *, by: str = CONSOLE) -> None:
+def set_disabled(env: Environment, name: str, disabled: bool, *, by: Actor = CONSOLE) -> None:
     """A disabled account is signed out everywhere, and its tokens are refused."""
     with env.database.transaction() as tx:
         account = accounts.get(tx, env.workspace_id, name)
@@ -89,7 +100,7 @@ def set_disabled(env: Environment, name: str, disabled: bool, *, by: str = CONSO
         _note(tx, env, by, "account.disable" if disabled else "account.enable", name)
 
 
-def sign_out_everywhere(env: Environment, name: str, *, by: str = CONSOLE) -> int:
+def sign_out_everywhere(env: Environment, name: str, *, by: Actor = CONSOLE) -> int:
     """Ends all sessions of an account; returns how many."""
     with env.database.transaction() as tx:
         account = accounts.get(tx, env.workspace_id, name)
@@ -98,7 +109,7 @@ def sign_out_everywhere(env: Environment, name: str, *, by: str = CONSOLE) -> in
         return ended
 
 
-def create_link(env: Environment, name: str, *, by: str = CONSOLE) -> str:
+def create_link(env: Environment, name: str, *, by: Actor = CONSOLE) -> str:
     """The token of a link that signs the account in once, within a quarter of an hour."""
     token = new_token()
     with env.database.transaction() as tx:
@@ -127,7 +138,7 @@ def first_link(env: Environment) -> str | None:
 
 
 def create_token(
-    env: Environment, name: str, label: str, *, days: int = TOKEN_DAYS, by: str = CONSOLE
+    env: Environment, name: str, label: str, *, days: int = TOKEN_DAYS, by: Actor = CONSOLE
 ) -> str:
     """A token with which a program speaks for the account; one of the same label is replaced."""
     if not label.isprintable() or not 1 <= len(label) <= 100:
@@ -143,7 +154,7 @@ def create_token(
     return token
 
 
-def revoke_token(env: Environment, name: str, label: str, *, by: str = CONSOLE) -> None:
+def revoke_token(env: Environment, name: str, label: str, *, by: Actor = CONSOLE) -> None:
     """Raises NotFoundError."""
     with env.database.transaction() as tx:
         account = accounts.get(tx, env.workspace_id, name)
@@ -158,9 +169,9 @@ def tokens(env: Environment) -> tuple[TokenRecord, ...]:
 
 
 def _note(
-    tx: Transaction, env: Environment, by: str, act: str, name: str, **details: object
+    tx: Transaction, env: Environment, by: Actor, act: str, name: str, **details: object
 ) -> None:
     audit.add(
-        tx, env.workspace_id, account=by, address="", act=act, subject=f"account {name}",
-        details=details,
+        tx, env.workspace_id, account=by.name, address=by.address, act=act,
+        subject=f"account {name}", details=details,
     )  # fmt: skip

@@ -13,7 +13,7 @@ or, where it changes something, without the session's CSRF token (`AccessError`)
 
 from adloom.records import Person
 from adloom.states import Role
-from dashboard.access.auditing import audit
+from dashboard.access.auditing import acting, audit
 from dashboard.access.requiring import Admin, Operator, Reviewer, Viewer, requires
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Reviewer",
     "Role",
     "Viewer",
+    "acting",
     "audit",
     "requires",
 ]

@@ -8,6 +8,7 @@ from fastapi import Request
 from adloom.records import Person
 from dashboard.context import dashboard_of
 from db.queries import audit as queries
+from tasks.users import Actor
 
 
 def audit(
@@ -29,6 +30,11 @@ def audit(
             tx, env.workspace_id, account=person.name, address=client_address(request), act=act,
             subject=subject, details=details or {},
         )  # fmt: skip
+
+
+def acting(request: Request, person: Person) -> Actor:
+    """Who does this and from where, for functions that keep the log themselves."""
+    return Actor(person.name, client_address(request))
 
 
 def client_address(request: Request) -> str:

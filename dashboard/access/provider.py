@@ -103,7 +103,7 @@ class Provider:
         """The ID token's claims, once its signature, issuer, audience, times and nonce hold."""
         registry = jwt.JWTClaimsRegistry(
             leeway=_LEEWAY_S,
-            iss={"essential": True, "value": self._options.issuer},
+            iss={"essential": True, "value": self._metadata()["issuer"]},  # to the last slash
             aud={"essential": True, "value": self._options.client_id},
             sub={"essential": True},
             exp={"essential": True},

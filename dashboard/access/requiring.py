@@ -17,6 +17,7 @@ from tasks.users import token_hash
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf_token"
+UNATTENDED_HEADER = "X-Unattended"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -70,10 +71,18 @@ def identified(request: Request) -> Person:
         if scheme.lower() == "bearer":
             found = api_tokens.find(tx, env.workspace_id, token_hash(bearer.strip()))
         elif session:
-            found = sessions.find(tx, env.workspace_id, token_hash(session), idle_s=IDLE_S)
+            found = sessions.find(
+                tx, env.workspace_id, token_hash(session), idle_s=IDLE_S,
+                attended=not _is_of_an_open_page(request),
+            )  # fmt: skip
     if found is None:
         raise SignInNeededError(hint="sign in, or send an API token: adloom user token NAME")
     return found
+
+
+def _is_of_an_open_page(request: Request) -> bool:
+    """Whether an open page asks by itself: one that was left open keeps no session alive."""
+    return UNATTENDED_HEADER in request.headers or request.url.path.endswith("/live")
 
 
 def require_own_page(request: Request, csrf: str | None) -> None:

@@ -3,14 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, field_validator
 
 from adloom.errors import UnavailableError
+from dashboard import campaign_acts as acts
 from dashboard.access import Operator, Viewer
 from dashboard.campaign_texts import Run, planned, problems_of
+from dashboard.commands import Starter
 from dashboard.database import Env, Reading, TheDashboard, Workspace
-from dashboard.parameters import Limit, Text
+from dashboard.parameters import Limit, SlugPath, Text
 from db.queries.dashboard import campaigns
 from services.schedules import scheduled_runs
 
@@ -58,6 +60,19 @@ class CampaignsOut(BaseModel):
 
     campaigns: list[CampaignOut]
     next: str | None
+
+
+class AppliedOut(BaseModel):
+    """`change`: created, changed or unchanged; `unpinned_from`: the weights that the campaign was
+    pinned to until now, None where it stays pinned."""
+
+    campaign: str
+    change: str
+    unpinned_from: str | None
+
+
+class Begun(BaseModel):
+    campaign: str
 
 
 class ScheduledOut(BaseModel):
@@ -115,6 +130,22 @@ def check(env: Env, _person: Operator, campaign: CampaignText) -> Checked:
             for p in problems_of(env, campaign.text)
         ]
     )
+
+
+@router.put("/campaigns")
+def apply(request: Request, env: Env, person: Operator, campaign: CampaignText) -> AppliedOut:
+    """Stores a campaign as `adloom campaign apply` does. 422 says by line what is wrong with it."""
+    done = acts.apply(request, person, env, campaign.text)
+    return AppliedOut(campaign=done.slug, change=done.change, unpinned_from=done.unpinned_from)
+
+
+@router.post("/campaigns/{slug}/run", status_code=202)
+def run_campaign(
+    request: Request, tx: Reading, ws: Workspace, person: Operator, start: Starter, slug: SlugPath
+) -> Begun:
+    """Starts a run as `adloom run` does; it shows among the runs within seconds."""
+    acts.begin_run(request, person, tx, ws, start, slug)
+    return Begun(campaign=slug)
 
 
 @router.post("/campaigns/plan")

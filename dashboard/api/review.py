@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from adloom.records import ReviewChoice, ReviewFilter, ReviewWord
 from adloom.states import ReviewDecision
@@ -27,7 +27,12 @@ COUNTED = 1000
 
 
 class Filters(BaseModel):
-    """All that are given must hold. `category` takes in what lies below it."""
+    """All that are given must hold. `category` takes in what lies below it.
+
+    One that there is not is refused: leaving it out would show, and have decided, everything.
+    """
+
+    model_config = ConfigDict(extra="forbid")
 
     campaign: Name | None = None
     scene: Name | None = None

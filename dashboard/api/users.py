@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, Field
 
 from adloom.errors import ConflictError
 from adloom.records import AccountRecord, Person
 from adloom.states import Role
-from dashboard.access import Admin
+from dashboard.access import Admin, acting
 from dashboard.database import Env
 from dashboard.parameters import SlugPath, Text
 from tasks import users as tasks
@@ -48,25 +48,29 @@ def users(person: Admin, env: Env) -> Accounts:
 
 
 @router.post("", status_code=201)
-def add(person: Admin, env: Env, account: NewAccount) -> Account:
+def add(request: Request, person: Admin, env: Env, account: NewAccount) -> Account:
     """A new account."""
-    return _account(tasks.add(env, account.name, account.role, password=None, by=person.name))
+    return _account(
+        tasks.add(env, account.name, account.role, password=None, by=acting(request, person))
+    )
 
 
 @router.put("/{name}/role", status_code=204)
-def set_role(person: Admin, env: Env, name: SlugPath, role: Annotated[Role, Body()]) -> None:
+def set_role(
+    request: Request, person: Admin, env: Env, name: SlugPath, role: Annotated[Role, Body()]
+) -> None:
     """Holds from the account's next request on."""
     _refuse_for_oneself(person, name)
-    tasks.set_role(env, name, role, by=person.name)
+    tasks.set_role(env, name, role, by=acting(request, person))
 
 
 @router.put("/{name}/disabled", status_code=204)
 def set_disabled(
-    person: Admin, env: Env, name: SlugPath, disabled: Annotated[bool, Body()]
+    request: Request, person: Admin, env: Env, name: SlugPath, disabled: Annotated[bool, Body()]
 ) -> None:
     """A disabled account is signed out everywhere, and its tokens are refused."""
     _refuse_for_oneself(person, name)
-    tasks.set_disabled(env, name, disabled, by=person.name)
+    tasks.set_disabled(env, name, disabled, by=acting(request, person))
 
 
 def _refuse_for_oneself(person: Person, name: str) -> None:

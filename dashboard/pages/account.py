@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from adloom.errors import InvalidInputError
 from adloom.records import Person
-from dashboard.access import Viewer
+from dashboard.access import Viewer, acting
 from dashboard.access.cookies import set_session_cookie
 from dashboard.context import dashboard_of
 from dashboard.database import Env
@@ -42,7 +42,7 @@ def change_password(
             raise InvalidInputError("The present password is wrong.")
         if new != again:
             raise InvalidInputError("The two new passwords are not the same.")
-        users.set_password(env, person.name, new, by=person.name)
+        users.set_password(env, person.name, new, by=acting(request, person))
     except InvalidInputError as error:
         return _shown(request, person, env, problem=error, status=422)
     with env.database.transaction() as tx:
@@ -53,8 +53,8 @@ def change_password(
 
 
 @router.post("/sign-out-everywhere")
-def sign_out_everywhere(person: Viewer, env: Env) -> Response:
-    users.sign_out_everywhere(env, person.name, by=person.name)
+def sign_out_everywhere(request: Request, person: Viewer, env: Env) -> Response:
+    users.sign_out_everywhere(env, person.name, by=acting(request, person))
     return RedirectResponse("/sign-in", status_code=303)
 
 

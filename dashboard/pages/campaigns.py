@@ -7,7 +7,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from adloom.campaign_yaml import campaign_yaml
 from adloom.errors import Problem, SpecError
-from dashboard.access import Operator, Viewer, audit
+from dashboard import campaign_acts as acts
+from dashboard.access import Operator, Viewer
 from dashboard.api.campaigns import LONGEST_TEXT
 from dashboard.commands import Starter
 from dashboard.database import Env, Reading, TheDashboard, Workspace
@@ -18,7 +19,6 @@ from dashboard.templating import page
 from db.queries import campaigns, scenes
 from db.queries.dashboard import campaigns as listed
 from db.queries.dashboard import runs
-from tasks import campaigns as tasks
 
 router = APIRouter()
 ROWS, RUNS = 50, 10
@@ -81,6 +81,7 @@ def show_campaign(
             runs=[(r, run_view(r, dashboard.gpu_hour_price)) for r in newest],
             notice="The campaign is stored." if did == "saved" else run_notice(did, None),
             pinned=campaign.model_revision,
+            has_price=dashboard.gpu_hour_price is not None,
         ),
         scenes=[s.slug for s in scenes.list_latest(tx, ws)],
     )
@@ -99,16 +100,12 @@ def save_campaign(
     is wrong."""
     text = text.replace("\r\n", "\n")
     try:
-        applied = tasks.apply_text(env, text, where="campaign")
+        applied = acts.apply(request, person, env, text)
     except SpecError as error:
         problems = error.problems or (Problem(None, "(file)", error.message),)
         known = [s.slug for s in scenes.list_latest(tx, ws)]
         shown = _editor(text, problems=problems)
         return page(request, "campaign.html", status=422, **shown, scenes=known)
-    details = {"change": applied.change, "unpinned_from": applied.unpinned_from}
-    audit(
-        request, person, act="campaign.apply", subject=f"campaign {applied.slug}", details=details
-    )
     return RedirectResponse(f"/campaigns/{applied.slug}?did=saved", status_code=303)
 
 
@@ -117,15 +114,13 @@ def run_campaign(
     request: Request, tx: Reading, ws: Workspace, person: Operator, start: Starter, slug: SlugPath
 ) -> RedirectResponse:
     """Starts a run as `adloom run` does. Raises NotFoundError."""
-    campaigns.get(tx, ws, slug)
-    log = start(["run", slug])
-    audit(request, person, act="campaign.run", subject=f"campaign {slug}", details={"log": log})
+    acts.begin_run(request, person, tx, ws, start, slug)
     return RedirectResponse(f"/campaigns/{slug}?did=began", status_code=303)
 
 
 def _editor(text: str, **given: Any) -> dict[str, Any]:
     empty: dict[str, Any] = {
         "slug": None, "title": "New campaign", "runs": [], "notice": None, "problems": (),
-        "pinned": None,
+        "pinned": None, "has_price": False,
     }  # fmt: skip
     return {**empty, "text": text, **given}

@@ -64,6 +64,7 @@ def creative(
         cost=_cost(_device_s(view), dashboard.gpu_hour_price),
         key=secrets.token_hex(16),
         reasons=dashboard.review_reasons,
+        is_recalled=(view.withdrawn or "").startswith("recalled"),
         can_redraw=view.outcome is Outcome.REJECTED and view.withdrawn is None,
     )
 
@@ -95,15 +96,17 @@ def review(
 
 
 @router.get("/creatives/{creative}/recall")
-def recall_asked(request: Request, person: Operator, env: Env, creative: IdPath) -> HTMLResponse:
-    """What a recall would mark, before it does."""
+def recall_asked(
+    request: Request, person: Operator, env: Env, creative: IdPath, undo: bool = False
+) -> HTMLResponse:
+    """What a recall, or taking it back, would mark, before it does."""
     del person
     view = reviewing.look_at(env, creative).view
     counts = {
-        scope: (chosen, recalls.described(chosen), recalls.count(env, chosen))
+        scope: (recalls.described(chosen), recalls.count(env, chosen, undo=undo))
         for scope, chosen in _scopes(view).items()
     }
-    return page(request, "creative_recall.html", view=view, counts=counts)
+    return page(request, "creative_recall.html", view=view, counts=counts, undo=undo)
 
 
 @router.post("/creatives/{creative}/recall")
@@ -114,12 +117,15 @@ def recall(
     creative: IdPath,
     scope: Annotated[Scope, Form()],
     reason: Annotated[Text, Form(min_length=1, max_length=500)],
+    undo: Annotated[bool, Form()] = False,
 ) -> RedirectResponse:
-    """Recalls the creatives of the scope: they are not exported and not made any more."""
+    """Recalls the creatives of the scope, which are then not exported and not made any more; or,
+    with `undo`, ends recalls of them."""
     chosen = _scopes(reviewing.look_at(env, creative).view)[scope]
-    done = recalls.issue(env, chosen, issuer=person.name, reason=reason)
+    done = recalls.issue(env, chosen, issuer=person.name, reason=reason, undo=undo)
+    act = "creative.recall-undo" if undo else "creative.recall"
     audit(
-        request, person, act="creative.recall", subject=recalls.described(chosen),
+        request, person, act=act, subject=recalls.described(chosen),
         details={"reason": reason, "marked": done.marked, "cancelled": done.items},
     )  # fmt: skip
     return _back(creative)

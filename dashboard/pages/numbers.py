@@ -36,6 +36,7 @@ class Table(StrEnum):
     CATEGORIES = "categories"
     FORMATS = "formats"
     COSTS = "costs"
+    AGREEMENT = "agreement"
 
 
 _DIMENSIONS = {
@@ -114,6 +115,10 @@ def export(
     table: Table,
 ) -> StreamingResponse:
     """A table as CSV, whole."""
+    if table is Table.AGREEMENT:
+        agreed = agreement_of(tx, ws, **chosen.values)
+        header = ("gates", "people_approve", "people_reject")
+        return csv_response("agreement.csv", header, ((d.value, *agreed.of(d)) for d in Decision))
     if table is Table.COSTS:
         per_hour = dashboard.gpu_hour_price
         header = ("campaign", "runs", "renders", "device_seconds", "approved", "cost", "currency")
@@ -160,4 +165,4 @@ def _cost_line(cost: numbers.CampaignCost, per_hour: Price | None) -> dict[str, 
     }  # fmt: skip
 
 
-assert set(_DIMENSIONS) == set(Table) - {Table.COSTS}
+assert set(_DIMENSIONS) == set(Table) - {Table.COSTS, Table.AGREEMENT}

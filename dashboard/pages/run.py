@@ -27,6 +27,8 @@ from db.queries.dashboard import batches, catalogue, runs
 router = APIRouter()
 REASONS_SHOWN = 12
 FAILED_ROWS = 50
+_UNDECIDED = ("_NEAR", "_MISSING")
+"""What codes of reasons end with that keep an image for people; others reject it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ def _reasons(
     return [
         {
             "code": reason.code,
+            "needs_eyes": reason.code.endswith(_UNDECIDED),
             "items": reason.items,
             "share": reason.items / most,
             "examples": [_example(request, found[c]) for c in reason.examples if c in found],

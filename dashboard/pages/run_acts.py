@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from adloom.errors import ConflictError, NotFoundError
 from adloom.run_figures import RunRow
-from dashboard.access import Operator, audit
+from dashboard import run_acts as acts
+from dashboard.access import Operator
 from dashboard.commands import Starter
 from dashboard.database import Env, Reading, Workspace
 from dashboard.parameters import IdPath, Search, Text
@@ -17,12 +17,10 @@ from dashboard.run_choice import (
     Items,
     failure_filter,
     in_words,
-    retry_arguments,
 )
-from dashboard.run_watch import watch_of
+from dashboard.run_view import counted
 from dashboard.templating import page
 from db.queries.dashboard import runs
-from tasks import runs as tasks
 
 router = APIRouter()
 Words = Annotated[Text, Form(max_length=200)]
@@ -43,15 +41,16 @@ def ask_retry(
     row = runs.row(tx, ws, run)
     chosen = failure_filter(run, error_class, reason, item)
     counts = runs.would_retry(tx, ws, chosen)
-    said = [f"{counts.items:,} failed items {in_words(chosen)} are opened again."]
+    said = [f"Opens {counted(counts.items, 'failed item')} {in_words(chosen)} again."]
     if counts.items:
-        said.append(f"{counts.renders:,} renders stand behind them; those that exist are reused.")
+        renders = counted(counts.renders, "render")
+        said.append(f"Behind them: {renders}, of which those that exist are reused.")
     if counts.permanent:
         said.append(
             f"{counts.permanent:,} of them failed for a reason that trying again does not mend by "
             "itself: mend its cause first."
         )
-    refusal = _cannot_retry(row) or (None if counts.items else "There is nothing to retry.")
+    refusal = acts.cannot_retry(row) or (None if counts.items else "There is nothing to retry.")
     fields = [("error_class", error_class or ""), ("reason", reason or "")]
     fields += [("item", str(n)) for n in item or ()]
     return _ask(request, row, "retry", "Retry failed items", said, refusal, fields)
@@ -70,22 +69,8 @@ def retry(
     item: Annotated[list[ItemId] | None, Form(max_length=MOST_ITEMS)] = None,
 ) -> RedirectResponse:
     """Starts `adloom retry` with what was chosen. Raises NotFoundError where nothing failed so."""
-    row = runs.row(tx, ws, run)
     chosen = failure_filter(run, error_class, reason, item)
-    counts = runs.would_retry(tx, ws, chosen)
-    if refusal := _cannot_retry(row):
-        raise ConflictError(refusal)
-    if not counts.items:
-        raise NotFoundError(f"no failed item {in_words(chosen)}", hint="look at its failures")
-    log = start(retry_arguments(chosen))
-    audit(
-        request, person, act="run.retry", subject=f"run {run}",
-        details={
-            "items": counts.items, "error_class": chosen.error_class, "reason": chosen.reason,
-            "chosen": list(chosen.run_item_ids or ()), "log": log,
-        },
-    )  # fmt: skip
-    return _done(request, run, "retry", counts.items)
+    return _done(run, "retry", acts.retry(request, person, tx, ws, start, chosen))
 
 
 @router.get("/runs/{run}/cancel")
@@ -95,10 +80,10 @@ def ask_cancel(
     """What cancelling would end."""
     row, counts = runs.row(tx, ws, run), runs.would_cancel(tx, run)
     said = [
-        f"{counts.items:,} open items end as cancelled; what is judged stays as it is.",
-        f"{counts.renders:,} renders that no other run needs are not made, "
-        f"{counts.batches:,} batches are not begun.",
-        f"{counts.under_way:,} batches under way end between two micro-batches.",
+        f"Ends {counted(counts.items, 'open item')} as cancelled; what is judged stays as it is.",
+        f"Leaves out {counted(counts.renders, 'render')} that no other run needs, "
+        f"and {_batches(counts.batches)} that nobody has begun.",
+        f"Ends {_batches(counts.under_way)} under way, between two micro-batches.",
     ]
     return _ask(request, row, "cancel", "Cancel the run", said, _ended(row), danger=True)
 
@@ -106,13 +91,7 @@ def ask_cancel(
 @router.post("/runs/{run}/cancel")
 def cancel(request: Request, env: Env, person: Operator, run: IdPath) -> RedirectResponse:
     """Cancels a run. Raises ConflictError for one that has ended."""
-    _require_live(tasks.require_run(env, run).state in tasks.ENDED, run)
-    done = tasks.cancel(env, run)
-    audit(
-        request, person, act="run.cancel", subject=f"run {run}",
-        details={"items": done.items, "renders": done.renders, "batches": done.batches},
-    )  # fmt: skip
-    return _done(request, run, "cancel", done.items)
+    return _done(run, "cancel", acts.cancel(request, person, env, run).items)
 
 
 @router.get("/runs/{run}/pause")
@@ -122,8 +101,8 @@ def ask_pause(
     """What pausing would hold back."""
     row, counts = runs.row(tx, ws, run), runs.would_cancel(tx, run)
     said = [
-        f"{counts.batches:,} batches are held back until the run is resumed.",
-        f"{counts.under_way:,} batches under way go on to their end.",
+        f"Holds back {_batches(counts.batches)} until the run is resumed.",
+        f"Lets {_batches(counts.under_way)} under way go on to the end.",
     ]
     refusal = _ended(row) or ("The run is paused already." if row.paused_at else None)
     return _ask(request, row, "pause", "Pause the run", said, refusal)
@@ -134,10 +113,7 @@ def pause(
     request: Request, env: Env, tx: Reading, person: Operator, run: IdPath
 ) -> RedirectResponse:
     """Has a run begin no more batches. Raises ConflictError for one that has ended."""
-    tasks.pause(env, run)
-    under_way = runs.would_cancel(tx, run).under_way
-    audit(request, person, act="run.pause", subject=f"run {run}", details={"under_way": under_way})
-    return _done(request, run, "pause", under_way)
+    return _done(run, "pause", acts.pause(request, person, env, tx, run))
 
 
 @router.get("/runs/{run}/resume")
@@ -146,7 +122,8 @@ def ask_resume(
 ) -> HTMLResponse:
     """What resuming would go on with."""
     row, counts = runs.row(tx, ws, run), runs.would_cancel(tx, run)
-    said = [f"The run goes on with {counts.items:,} open items in {counts.batches:,} batches."]
+    items, waiting = counted(counts.items, "open item"), _batches(counts.batches)
+    said = [f"The run goes on with {items} in {waiting}."]
     if not row.is_coordinated:
         said.append("No process carries it out at the moment: one is started.")
     refusal = _ended(row)
@@ -161,12 +138,8 @@ def resume(
 ) -> RedirectResponse:
     """Lets a run go on, and has it executed where nobody does. Raises ConflictError for one that
     has ended."""
-    held = tasks.go_on(env, run)
-    started = None if held else start(["run", tasks.require_run(env, run).campaign])
-    counts = runs.would_cancel(tx, run)
-    details = {"open": counts.items, "log": started}
-    audit(request, person, act="run.resume", subject=f"run {run}", details=details)
-    return _done(request, run, "resume" if held else "start", counts.items)
+    done = acts.resume(request, person, env, tx, start, run)
+    return _done(run, "start" if done.is_started else "resume", done.items)
 
 
 def _ask(
@@ -186,21 +159,13 @@ def _ask(
     )  # fmt: skip
 
 
-def _done(request: Request, run: int, did: str, items: int) -> RedirectResponse:
-    watch_of(request).ask(run)
+def _done(run: int, did: str, items: int) -> RedirectResponse:
     return RedirectResponse(f"/runs/{run}?did={did}&items={items}", status_code=303)
+
+
+def _batches(n: int) -> str:
+    return counted(n, "batch", "batches")
 
 
 def _ended(row: RunRow) -> str | None:
     return None if row.is_live else f"The run has ended: it is {row.state.value}."
-
-
-def _cannot_retry(row: RunRow) -> str | None:
-    if row.is_live and row.is_coordinated:
-        return "The run is being carried out: wait for its end, then retry what failed."
-    return None
-
-
-def _require_live(has_ended: bool, run: int) -> None:
-    if has_ended:
-        raise ConflictError(f"run {run} has ended", hint="there is nothing to cancel")

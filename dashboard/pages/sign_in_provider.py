@@ -16,7 +16,6 @@ from tasks import sign_in as tasks
 
 router = APIRouter(prefix="/sign-in/provider")
 _WITHIN_S = 600
-_PATH = "/sign-in/provider"
 Given = Annotated[str, Query(max_length=4000)]
 
 
@@ -29,7 +28,7 @@ def there(request: Request, next: Annotated[str, Query(max_length=2000)] = "/") 
         _cookie(dashboard),
         _signing(dashboard).dumps(asdict(attempt)),
         max_age=_WITHIN_S,
-        path=_PATH,
+        path="/",  # a name that begins with __Host- asks for it
         httponly=True,
         samesite="lax",
         secure=dashboard.is_secure,
@@ -51,7 +50,9 @@ def back(request: Request, state: Given = "", code: Given = "", error: Given = "
         answer = refused(request, refusal)
     else:
         answer = signed_in(request, done, attempt.next)
-    answer.delete_cookie(_cookie(dashboard), path=_PATH, secure=dashboard.is_secure)
+    answer.delete_cookie(
+        _cookie(dashboard), path="/", httponly=True, samesite="lax", secure=dashboard.is_secure
+    )
     return answer
 
 
@@ -81,4 +82,6 @@ def _signing(dashboard: Dashboard) -> URLSafeTimedSerializer:
 
 
 def _cookie(dashboard: Dashboard) -> str:
-    return f"adloom_openid_{dashboard.key('cookie name').hex()[:8]}"
+    """No sibling's host can plant one: whose attempt it is decides who is signed in."""
+    name = f"adloom_openid_{dashboard.key('cookie name').hex()[:8]}"
+    return f"__Host-{name}" if dashboard.is_secure else name

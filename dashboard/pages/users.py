@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from adloom.errors import ConflictError, InvalidInputError
 from adloom.records import Person
 from adloom.states import Role
-from dashboard.access import Admin
+from dashboard.access import Admin, acting
 from dashboard.context import dashboard_of
 from dashboard.database import Env
 from dashboard.parameters import SlugPath, Text
@@ -43,7 +43,7 @@ def add(
 ) -> Response:
     """An account without a password, and the link by which its owner sets one."""
     try:
-        tasks.add(env, name.strip().lower(), role, password=None, by=person.name)
+        tasks.add(env, name.strip().lower(), role, password=None, by=acting(request, person))
     except (InvalidInputError, ConflictError) as error:
         return _shown(request, env, problem=error, status=422)
     return _link(request, env, name.strip().lower(), person)
@@ -55,22 +55,24 @@ def link(request: Request, person: Admin, env: Env, name: SlugPath) -> Response:
 
 
 @router.post("/{name}/role")
-def set_role(person: Admin, env: Env, name: SlugPath, role: Annotated[Role, Form()]) -> Response:
+def set_role(
+    request: Request, person: Admin, env: Env, name: SlugPath, role: Annotated[Role, Form()]
+) -> Response:
     _refuse_for_oneself(person, name)
-    tasks.set_role(env, name, role, by=person.name)
+    tasks.set_role(env, name, role, by=acting(request, person))
     return RedirectResponse("/users?done=role", status_code=303)
 
 
 @router.post("/{name}/disable")
-def disable(person: Admin, env: Env, name: SlugPath) -> Response:
+def disable(request: Request, person: Admin, env: Env, name: SlugPath) -> Response:
     _refuse_for_oneself(person, name)
-    tasks.set_disabled(env, name, True, by=person.name)
+    tasks.set_disabled(env, name, True, by=acting(request, person))
     return RedirectResponse("/users?done=disabled", status_code=303)
 
 
 @router.post("/{name}/enable")
-def enable(person: Admin, env: Env, name: SlugPath) -> Response:
-    tasks.set_disabled(env, name, False, by=person.name)
+def enable(request: Request, person: Admin, env: Env, name: SlugPath) -> Response:
+    tasks.set_disabled(env, name, False, by=acting(request, person))
     return RedirectResponse("/users?done=enabled", status_code=303)
 
 
@@ -81,7 +83,7 @@ def _refuse_for_oneself(person: Person, name: str) -> None:
 
 
 def _link(request: Request, env: Environment, name: str, person: Person) -> Response:
-    token = tasks.create_link(env, name, by=person.name)
+    token = tasks.create_link(env, name, by=acting(request, person))
     url = f"{dashboard_of(request).url}/sign-in/link?token={token}"
     return _shown(request, env, link_of=name, link=url)
 

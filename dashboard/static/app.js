@@ -3,9 +3,13 @@
 
 const HEALTH_EVERY_MS = 10_000;
 const HEALTH_AGAIN_MS = 3_000;
+const HEALTH_WITHIN_MS = 8_000; // what is cut off refuses nothing: it only does not answer
 
 /** The session's token against forged requests. */
 export const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
+
+/** Of requests that an open page makes by itself. */
+export const UNATTENDED = { "X-Unattended": "1" };
 
 /** What the server said against a request. `status` 0: it did not answer. */
 export class Refused extends Error {
@@ -19,10 +23,11 @@ export class Refused extends Error {
 
 /**
  * Fetches JSON from a path of ours; `body` is sent as JSON, a FormData as it is.
+ * `unattended`: nobody has asked for it, so that it keeps no session alive.
  * Throws Refused. A session that has ended leads to the sign-in page.
  */
-export async function ask(path, { method = "GET", body, signal } = {}) {
-  const headers = { Accept: "application/json", "X-CSRF-Token": csrfToken() };
+export async function ask(path, { method = "GET", body, signal, unattended = false } = {}) {
+  const headers = { Accept: "application/json", "X-CSRF-Token": csrfToken(), ...(unattended ? UNATTENDED : {}) };
   const isForm = body instanceof FormData;
   if (body !== undefined && !isForm) headers["Content-Type"] = "application/json";
   let response;
@@ -46,12 +51,15 @@ function signInAgain() {
 }
 
 /**
- * Follows a stream of events (dashboard/live.py) and calls `onValue` with each value.
- * Says so when the connection is lost, and takes it up again. Returns a function that ends it.
+ * Follows a stream of events (dashboard/run_watch.py) and calls `onValue` with each value.
+ * Says so when the connection is lost, and takes it up again. While nobody sees the page it holds
+ * none: a browser has six to a server, and the seventh tab would not load.
  */
 export function live(path, onValue) {
   let source, again, ended = false, wait = 1000;
   const open = () => {
+    suspend();
+    if (ended || document.visibilityState === "hidden") return;
     source = new EventSource(path);
     source.onopen = () => { wait = 1000; };
     source.onmessage = (event) => { trouble("live", ""); onValue(JSON.parse(event.data)); };
@@ -68,10 +76,14 @@ export function live(path, onValue) {
       wait = Math.min(wait * 2, 15_000);
     };
   };
+  function suspend() {
+    clearTimeout(again);
+    source?.close();
+  }
   open();
-  const close = () => { ended = true; clearTimeout(again); source.close(); };
-  addEventListener("pagehide", close, { once: true });
-  return close;
+  document.addEventListener("visibilitychange", open);
+  addEventListener("pagehide", suspend);
+  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
 }
 
 const troubles = new Map();
@@ -91,7 +103,7 @@ async function watchHealth() {
   let next = HEALTH_EVERY_MS;
   if (document.visibilityState === "visible") {
     try {
-      const found = await ask("/api/v1/health");
+      const found = await ask("/api/v1/health", { unattended: true, signal: AbortSignal.timeout(HEALTH_WITHIN_MS) });
       trouble("health", found.prefect === "failing" ? "Prefect does not answer." : "");
     } catch (error) {
       const unanswered = error.status === 0 || error.status >= 500;
@@ -196,5 +208,6 @@ document.querySelector("[data-theme-toggle]")?.addEventListener("click", toggleT
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.querySelector("details.menu[open]")?.removeAttribute("open");
 });
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 showTimes();
 if (document.body.hasAttribute("data-signed-in")) setTimeout(watchHealth, HEALTH_AGAIN_MS);

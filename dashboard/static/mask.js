@@ -145,7 +145,7 @@ async function start() {
 
   save.addEventListener("click", async () => {
     const renders = Number(root.dataset.renders);
-    const question = renders ? `Save this mask? ${renders} renders are made anew at the next run.` : "Save this mask?";
+    const question = renders ? `Save this mask? ${renders} ${renders === 1 ? "render is" : "renders are"} made anew at the next run.` : "Save this mask?";
     if (!await confirmed(question, { act: "Save the mask" })) return;
     save.disabled = true;
     say("Saving…");

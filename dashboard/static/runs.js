@@ -1,5 +1,8 @@
 // Rows of runs that change while one looks: the list, and a run's own page.
-import { live } from "/static/app.js";
+import { live, showTimes, UNATTENDED } from "/static/app.js";
+
+const RENEWED_EVERY_MS = 3000;
+const shownHtml = new Map();
 
 const TONES = {
   complete: "good", planning: "live", rendering: "live", judging: "live",
@@ -25,14 +28,14 @@ function showState(element, state) {
   badge.textContent = state;
 }
 
-const table = document.querySelector("table[data-runs]");
+const table = document.querySelector("[data-runs]"); // or what stands in its place
 if (table) {
   let newest = Math.max(0, ...[...table.querySelectorAll("[data-run]")].map((row) => Number(row.dataset.run)));
   live(table.dataset.runs, (runs) => {
     for (const run of runs) {
       const row = table.querySelector(`[data-run="${run.id}"]`);
       if (row) show(row, run);
-      else if (run.id > newest) { newest = run.id; announce(run); }
+      else if (run.id > newest && "announces" in table.dataset) { newest = run.id; announce(run); }
     }
   });
 }
@@ -50,6 +53,41 @@ const page = document.querySelector("[data-live-run]");
 if (page) {
   const id = Number(page.dataset.liveRun);
   live(`/api/v1/runs/${id}/live`, (runs) => {
-    for (const run of runs) if (run.id === id) show(page, run);
+    for (const run of runs) if (run.id === id) { show(page, run); renewSoon(); }
   });
+  // What stands behind the figures is renewed at most so often.
+  let renewedAt = Date.now(), renewing = 0;
+  function renewSoon() {
+    if (renewing) return;
+    renewing = setTimeout(async () => {
+      await renew(page).catch(() => {}); // the bar says that the server does not answer
+      renewedAt = Date.now();
+      renewing = 0;
+    }, Math.max(0, renewedAt + RENEWED_EVERY_MS - Date.now()));
+  }
+}
+
+/** Puts what the server shows now in the place of each `[data-renewed]` that has changed. */
+async function renew(root) {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html", ...UNATTENDED }, credentials: "same-origin" });
+  if (!answer.ok || answer.redirected) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const old of root.querySelectorAll("[data-renewed]")) {
+    const now = fresh.getElementById(old.id);
+    const html = now?.innerHTML;
+    if (!now || html === shownHtml.get(old.id) || isInUse(old)) continue;
+    shownHtml.set(old.id, html);
+    const isOpen = [...old.querySelectorAll("details")].map((details) => details.open);
+    const scrolled = [...old.querySelectorAll(".table")].map((table) => table.scrollLeft);
+    old.replaceChildren(...now.childNodes);
+    old.querySelectorAll("details").forEach((details, n) => { details.open = isOpen[n] ?? false; });
+    old.querySelectorAll(".table").forEach((table, n) => { table.scrollLeft = scrolled[n] ?? 0; });
+    showTimes(old);
+  }
+}
+
+/** Whether somebody is in the middle of something there: it is renewed the next time. */
+function isInUse(element) {
+  const selection = getSelection();
+  return element.contains(document.activeElement) || (!selection.isCollapsed && element.contains(selection.anchorNode));
 }

@@ -65,13 +65,16 @@ def add(
     }).scalar_one()  # fmt: skip
 
 
-def find(tx: Transaction, ws: int, token_hash: str, *, idle_s: float) -> Person | None:
-    """Whose session it is, unless it has ended or its account is disabled; notes that it lives."""
+def find(
+    tx: Transaction, ws: int, token_hash: str, *, idle_s: float, attended: bool = True
+) -> Person | None:
+    """Whose session it is, unless it has ended or its account is disabled; `attended` requests
+    show that somebody is there, and keep it from falling idle."""
     values = {"ws": ws, "hash": token_hash, "idle": idle_s}
     row = tx.execute(_FIND, values).one_or_none()
     if row is None:
         return None
-    if row.stale:
+    if row.stale and attended:
         tx.execute(_SEEN, {"id": row.id})
     return Person(row.account, row.name, Role(row.role), SignedInBy.SESSION, row.id)
 

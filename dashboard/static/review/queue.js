@@ -32,7 +32,7 @@ export class Queue extends EventTarget {
 
   async #load(count) {
     const without = [...this.#held.keys(), ...this.#skipped, ...this.unsent()];
-    const found = await ask(`${PATH}/next`, { method: "POST", body: { ...this.filters, count, without } });
+    const found = await ask(`${PATH}/next`, { method: "POST", unattended: true, body: { ...this.filters, count, without } });
     for (const item of found.items) {
       this.#held.set(item.creative, item);
       preload(item);
@@ -68,7 +68,7 @@ export class Queue extends EventTarget {
     const creatives = [...this.#held.keys()].slice(0, 60);
     if (!creatives.length) return;
     try {
-      const kept = new Set((await ask(`${PATH}/claims/renew`, { method: "POST", body: { creatives } })).creatives);
+      const kept = new Set((await ask(`${PATH}/claims/renew`, { method: "POST", unattended: true, body: { creatives } })).creatives);
       const lost = creatives.filter((creative) => !kept.has(creative) && this.#held.has(creative));
       for (const creative of lost) this.#held.delete(creative);
       if (lost.length) this.dispatchEvent(new CustomEvent("lost", { detail: lost }));
@@ -93,7 +93,7 @@ export class Queue extends EventTarget {
 export const lookAgain = (creative) => ask(`${PATH}/creatives/${creative}`);
 
 /** How many wait. */
-export const countWaiting = (filters) => ask(`${PATH}/queue?${new URLSearchParams(filters)}`);
+export const countWaiting = (filters) => ask(`${PATH}/queue?${new URLSearchParams(filters)}`, { unattended: true });
 
 const kept = [];
 

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tests.db_fixtures import (
     postgres_url,
     shared_database,
 )
+from tests.integration.dashboard.browsing import chromium
 
 __all__ = ["database", "empty_postgres_url", "postgres_server", "postgres_url", "shared_database"]
 
@@ -84,6 +85,12 @@ def env(shared_database: Database, tmp_path: Path) -> Environment:
 @pytest.fixture
 def app(env: Environment, tmp_path: Path) -> FastAPI:
     return create_app(Dashboard(env, b"s" * 32, tmp_path / "dashboard", url=URL))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as launched:
+        yield launched
 
 
 @pytest.fixture

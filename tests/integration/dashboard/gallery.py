@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,15 +63,27 @@ class Gallery:
         )])  # fmt: skip
 
     def run(
-        self, identity: Callable[[int], float] = lambda n: 0.552 + 0.0005 * n, slug: str = "spring"
+        self,
+        identity: Callable[[int], float] = lambda n: 0.552 + 0.0005 * n,
+        *,
+        fails: Callable[[int], str] = lambda _: "",
+        **spec: Any,
     ) -> int:
-        """A judged run. `identity` of the n-th render decides: .55 to .59 needs review."""
-        run_id = self.world.run(campaign(slug))
+        """A judged run. `identity` of the n-th render decides: .55 to .59 needs review; it fails
+        with what `fails` says of it, if anything."""
+        run_id = self.world.run(campaign(**spec))
         made = 0
         for batch in self.world.cut(run_id):
             lease = self.world.claimed(batch)
             with self.env.database.transaction() as tx:
                 for work in leases.work(tx, lease):
+                    if message := fails(made):
+                        leases.mark_failed(
+                            tx, lease, work.render_id, error_class="RenderError",
+                            message=message, retryable=True,
+                        )  # fmt: skip
+                        made += 1
+                        continue
                     cutout = drawn_cutout(made % 7, 150, 200)
                     raw, _ = rendered(cutout, work.spec.product_box, work.spec.native)
                     content = self.put(
@@ -122,6 +135,7 @@ class Gallery:
         with self.env.database.transaction() as tx:
             items = judging.judgeable(tx, run_id, scorer_revision=REVISION)
             verdicts = [ItemVerdict(i.run_item_id, judge(i.scores, DEFAULT_GATES)) for i in items]
+            judging.close_ended(tx, run_id)
             judging.write_verdicts(tx, run_id, gate_set_hash(DEFAULT_GATES), verdicts)
 
     def repaint(self, creative_id: int, run_id: int) -> str:

@@ -24,7 +24,7 @@ class OpenIdProvider:
     """`user` are the claims of who signs in next; `spoil` changes an ID token's claims."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = self.issuer = url
         self.user: dict[str, Any] = {}
         self.spoil: dict[str, Any] = {}
         self.key = RSAKey.generate_key(2048, {"kid": "1"})
@@ -41,7 +41,7 @@ class OpenIdProvider:
 
     def _configuration(self) -> dict[str, str]:
         return {
-            "issuer": self.url,
+            "issuer": self.issuer,
             "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
             "jwks_uri": f"{self.url}/keys",
@@ -75,7 +75,7 @@ class OpenIdProvider:
         ):
             return JSONResponse({"error": "invalid_grant"}, status_code=400)
         claims = {
-            "iss": self.url, "aud": CLIENT, "nonce": asked["nonce"], "iat": int(time.time()),
+            "iss": self.issuer, "aud": CLIENT, "nonce": asked["nonce"], "iat": int(time.time()),
             "exp": int(time.time()) + 300, **self.user, **self.spoil,
         }  # fmt: skip
         id_token = jwt.encode({"alg": "RS256", "kid": "1"}, claims, self.signing)

@@ -72,6 +72,17 @@ def test_a_campaign_is_saved_shown_again_and_changed(env: Environment, visitor_a
 
 
 @pytest.mark.usefixtures("world")
+def test_a_program_stores_a_campaign_or_is_told_what_is_wrong(visitor_as: As) -> None:
+    operator = visitor_as(Role.OPERATOR)
+    operator.headers["X-CSRF-Token"] = operator.csrf
+    done = operator.put("/api/v1/campaigns", json={"text": GOOD})
+    assert done.json() == {"campaign": "autumn", "change": "created", "unpinned_from": None}
+    wrong = operator.put("/api/v1/campaigns", json={"text": GOOD.replace("desk", "dsek")})
+    assert wrong.status_code == 422
+    assert "scenes[1]" in wrong.json()["problems"][0]
+
+
+@pytest.mark.usefixtures("world")
 def test_a_text_that_cannot_work_comes_back_with_what_is_wrong(
     env: Environment, visitor_as: As
 ) -> None:
@@ -160,6 +171,7 @@ def test_numbers_say_yield_and_agreement(env: Environment, world: World, visitor
     # The world's scores lack two of the default gates: the gates leave all four to people.
     assert '<td class="num">3</td><td class="num">1</td>' in shown
     assert "beach,6,4,0,2,0,0.6667" in visitor.get("/numbers/scenes.csv?days=all").text
+    assert "needs_review,3,1" in visitor.get("/numbers/agreement.csv?days=all").text
 
 
 def test_exported_cells_start_no_formula(env: Environment, world: World, visitor_as: As) -> None:

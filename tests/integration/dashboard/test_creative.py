@@ -95,6 +95,22 @@ def test_a_recall_says_how_many_before_and_marks_them(
     assert "<strong>2</strong>" in left
 
 
+def test_a_recall_is_taken_back_after_its_count(
+    gallery: Gallery, visitor_as: Callable[[Role], Visitor]
+) -> None:
+    creative = creative_of(gallery, gallery.run(lambda _: 0.8), Outcome.APPROVED)
+    operator, path = visitor_as(Role.OPERATOR), f"/creatives/{creative}"
+    operator.act(f"{path}/recall", {"scope": "slot", "reason": "burns"})
+    assert f"{path}/recall?undo=1" in operator.get(path).text
+    asked = operator.get(f"{path}/recall?undo=1").text
+    assert "<strong>2</strong> to be used again" in asked
+    given = {"scope": "slot", "reason": "it does not", "undo": hidden(asked)["undo"]}
+    assert operator.act(f"{path}/recall", given).status_code == 303
+    shown = operator.get(path).text
+    assert "recalled: burns" not in shown
+    assert f'href="{path}/recall"' in shown
+
+
 def test_a_rejected_one_is_drawn_again_by_the_command(
     app: FastAPI, gallery: Gallery, visitor_as: Callable[[Role], Visitor]
 ) -> None:

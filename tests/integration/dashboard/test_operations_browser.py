@@ -24,33 +24,16 @@ from dashboard.commands import starter
 from dashboard.context import Dashboard
 from dashboard.run_watch import RunWatch
 from db.queries import campaigns, catalog, cutouts, photos, runs
-from tasks import figures, sign_in, users
+from tasks import sign_in, users
 from tasks.environment import Environment
 from tests.db.world import World, campaign
-from tests.integration.dashboard.browsing import (
-    CHROMIUM,
-    FLAGS,
-    SCREENSHOTS,
-    require_browser,
-    served,
-)
+from tests.integration.dashboard.browsing import served
 from tests.unit.imaging.pictures import drawn_cutout
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 DRAWN = drawn_cutout(1)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    require_browser()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 @dataclass
@@ -125,6 +108,76 @@ def test_a_run_is_followed_live(page: "Page", site: Site, world: World) -> None:
     assert row.get_by_text("75.0 %").is_visible()
 
 
+def test_a_runs_page_follows_it_to_its_end(page: "Page", site: Site, world: World) -> None:
+    run_id = world.run(campaign())
+    page.goto(f"{site.url}/runs/{run_id}")
+    page.get_by_text("No batch was cut").wait_for()
+    page.get_by_role("link", name="Cancel…").wait_for()
+    page.get_by_text("The whole frozen specification").click()
+
+    world.render_all(run_id, fails=lambda n: n == 2)
+    world.judge(run_id, rejects=lambda n: n < 3)
+    with world.database.transaction() as tx:
+        runs.set_state(tx, run_id, RunState.COMPLETE)
+
+    page.locator('.page-head [data-state="complete"]').wait_for(timeout=15_000)
+    page.get_by_role("row", name="rejected").get_by_role("cell", name="3", exact=True).wait_for()
+    page.get_by_role("heading", name="Why creatives were not approved").wait_for()
+    page.get_by_role("heading", name="What failed").wait_for()
+    page.get_by_text("2 batches: 2 done").wait_for()
+    page.get_by_role("link", name="Retry failed…").wait_for()
+    assert page.get_by_role("link", name="Cancel…").count() == 0
+    assert page.get_by_label("Specification", exact=True).is_visible()
+
+
+def test_the_first_run_is_told_of_where_there_was_none(
+    page: "Page", site: Site, world: World
+) -> None:
+    page.goto(f"{site.url}/runs")
+    page.get_by_text("Nothing has run yet").wait_for()
+    run_id = world.run(campaign())
+    page.get_by_role("link", name=f"Run {run_id} of spring has begun: show it").click()
+    page.locator(f'[data-run="{run_id}"]').wait_for()
+
+
+def test_a_list_that_is_filtered_announces_no_run_that_it_leaves_out(
+    page: "Page", site: Site, world: World
+) -> None:
+    shown = world.run(campaign())
+    world.run(campaign("autumn"))
+    with page.expect_response("**/runs/live"):
+        page.goto(f"{site.url}/runs?campaign=spring")
+    world.render_all(shown)
+    world.judge(shown)
+    page.locator(f'[data-run="{shown}"]').get_by_text("12 / 12").wait_for()
+    assert page.locator("#new-runs").count() == 0
+
+
+def test_many_tabs_leave_the_server_reachable(page: "Page", site: Site, world: World) -> None:
+    """A browser has six connections to a server; a stream of events holds one for good."""
+    world.run(campaign())
+    tabs = [page.context.new_page() for _ in range(7)]
+    for tab in tabs:
+        tab.goto(f"{site.url}/runs")
+        set_visibility(tab, "hidden")
+    page.goto(f"{site.url}/runs", timeout=10_000)
+    page.get_by_role("heading", name="Runs").wait_for()
+    for tab in tabs[1:]:
+        tab.close()
+    with tabs[0].expect_request("**/runs/live"):
+        set_visibility(tabs[0], "visible")
+
+
+def set_visibility(tab: "Page", state: str) -> None:
+    """As the browser does where another tab is brought to the front, or this one again."""
+    tab.evaluate(
+        "state => { Object.defineProperty(document, 'visibilityState',"
+        " { value: state, configurable: true });"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        state,
+    )
+
+
 def test_what_failed_is_retried_by_keyboard(page: "Page", site: Site, world: World) -> None:
     run_id = world.run(campaign())
     world.render_all(run_id, fails=lambda n: n <= 2)
@@ -134,9 +187,9 @@ def test_what_failed_is_retried_by_keyboard(page: "Page", site: Site, world: Wor
     box.focus()
     page.keyboard.press("Space")
     page.get_by_role("button", name="Retry the marked…").press("Enter")
-    page.get_by_text("1 failed items").wait_for()
+    page.get_by_text("Opens 1 failed item ").wait_for()
     page.get_by_role("button", name="Retry failed items").press("Enter")
-    page.get_by_text("A retry of 1 failed items has begun").wait_for()
+    page.get_by_text("A retry of 1 failed item has begun").wait_for()
     assert [arguments[:2] for arguments in site.begun] == [["retry", str(run_id)]]
 
 
@@ -172,35 +225,6 @@ def test_a_campaign_is_checked_as_it_is_typed(page: "Page", site: Site, world: W
     page.get_by_text("The campaign is stored.").wait_for()
     with world.database.transaction() as tx:
         assert campaigns.get(tx, world.ws, "autumn").spec.scenes == ("beach", "desk")
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_fits_a_desk_and_a_phone(
-    page: "Page", site: Site, env: Environment, world: World, theme: str
-) -> None:
-    run_id = world.run(campaign())
-    world.render_all(run_id, fails=lambda n: n == 2)
-    world.judge(run_id, rejects=lambda n: n < 3)
-    second = world.run(campaign(formats=("1:1",), steps=30))
-    figures.measure(env, run_id)
-    number, photo = photographed(env, world)
-    page.emulate_media(color_scheme=theme)  # pyright: ignore[reportArgumentType]
-    paths = {
-        "runs": "/runs", "run": f"/runs/{run_id}", "run-live": f"/runs/{second}",
-        "failures": f"/runs/{run_id}/failures", "retry": f"/runs/{run_id}/retry",
-        "campaigns": "/campaigns", "campaign": "/campaigns/spring", "catalogue": "/catalogue",
-        "product": f"/catalogue/{number}", "mask": f"/catalogue/{number}/photos/{photo}",
-        "scenes": "/scenes", "scene": "/scenes/beach", "numbers": "/numbers",
-    }  # fmt: skip
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    for name, path in paths.items():
-        for width in (1280, 390):
-            page.set_viewport_size({"width": width, "height": 900})
-            answer = page.goto(f"{site.url}{path}")
-            assert answer is not None
-            assert answer.status == 200
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
-            page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png", full_page=True)
 
 
 def photographed(env: Environment, world: World) -> tuple[int, str]:

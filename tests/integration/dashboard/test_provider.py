@@ -30,7 +30,7 @@ def running() -> Iterator[OpenIdProvider]:
 @pytest.fixture
 def provider(running: OpenIdProvider) -> OpenIdProvider:
     running.user = {"sub": "42", "preferred_username": "Ann", "roles": ["ads", "cooks"]}
-    running.spoil, running.signing = {}, running.key
+    running.spoil, running.signing, running.issuer = {}, running.key, running.url
     return running
 
 
@@ -73,6 +73,13 @@ def test_the_first_sign_in_makes_an_account_and_the_role_follows_the_provider(
     assert "disabled" in there_and_back(visitor).text
 
 
+def test_a_provider_whose_name_ends_with_a_slash_signs_in(
+    provider: OpenIdProvider, visitor: Visitor
+) -> None:
+    provider.issuer = f"{provider.url}/"
+    assert there_and_back(visitor).status_code == 303
+
+
 @pytest.mark.parametrize(
     "spoilt",
     [
@@ -111,6 +118,19 @@ def test_what_another_browser_began_is_not_ended_here(visitor: Visitor) -> None:
     assert other.get(back).status_code == 401
     visitor.get("/sign-in/provider")  # begins anew: the state before is no longer its
     assert visitor.get(back).status_code == 401
+
+
+def test_over_tls_no_other_host_can_plant_an_attempt(
+    provider: OpenIdProvider, env: Environment, tmp_path: Path
+) -> None:
+    options = ProviderOptions(provider.url, CLIENT, SECRET, "roles", {"ads": Role.REVIEWER})
+    url = "https://ads.example"
+    given = Provider(options, f"{url}/sign-in/provider/back")
+    secure = Visitor(create_app(Dashboard(env, b"s" * 32, tmp_path, url=url, provider=given)))
+    cookie = secure.get("/sign-in/provider").headers["set-cookie"]
+    assert cookie.startswith("__Host-adloom_openid_")
+    for part in ("HttpOnly", "Path=/", "SameSite=lax", "Secure"):
+        assert part in cookie.split("; "), part
 
 
 def test_an_account_of_the_same_name_is_not_taken_over(visitor: Visitor, env: Environment) -> None:

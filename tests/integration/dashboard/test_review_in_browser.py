@@ -15,29 +15,12 @@ from dashboard.app import create_app
 from dashboard.context import Dashboard
 from tasks import reviewing
 from tasks.environment import Environment
-from tests.integration.dashboard.browsing import (
-    CHROMIUM,
-    FLAGS,
-    SCREENSHOTS,
-    require_browser,
-    served,
-)
+from tests.integration.dashboard.browsing import keep_picture, served, violations
 from tests.integration.dashboard.conftest import Visitor
 from tests.integration.dashboard.gallery import Gallery, decisions
 
 TITLES = ["Mug", "Lamp", "Vase", "Bottle", "Bag & <i>strap</i>", "Candle"]
 SHOWN = "#review [data-part=item]:not([hidden])"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    require_browser()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -86,21 +69,6 @@ WIDE = {"viewport": {"width": 1280, "height": 800}}
 def _is_an_error(said: Any) -> bool:
     """What a test provokes (a 409, no network) is the browser's news and no error."""
     return said.type == "error" and "Failed to load resource" not in said.text
-
-
-def keep_picture(page: Any, name: str) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
-
-
-def violations(page: Any) -> list[str]:
-    """What axe-core calls serious or worse on the page as it stands."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    return [
-        f"{v['id']}: {v['nodes'][0]['html'][:200]}"
-        for v in axe.run(page).response["violations"]
-        if v["impact"] in ("serious", "critical")
-    ]
 
 
 def eventually(holds: Callable[[], Any], within_s: float = 15) -> None:

@@ -146,7 +146,7 @@ def test_a_retry_says_how_many_and_starts_the_command(
     operator = visitor_as(Role.OPERATOR)
 
     asked = operator.get(f"/runs/{run_id}/retry?error_class=RenderError&reason=picture").text
-    assert "2 failed items" in asked
+    assert "Opens 2 failed items" in asked
     done = operator.act(
         f"/runs/{run_id}/retry", {"error_class": "RenderError", "reason": "picture"}
     )
@@ -168,9 +168,37 @@ def test_a_retry_of_chosen_items_names_them(
         item = tx.execute(text(wanted), {"run": run_id}).scalar_one()
     operator = visitor_as(Role.OPERATOR)
     assert f'value="{item}"' in operator.get(f"/runs/{run_id}/failures").text
-    assert "1 failed items" in operator.get(f"/runs/{run_id}/retry?item={item}").text
+    assert "Opens 1 failed item of" in operator.get(f"/runs/{run_id}/retry?item={item}").text
     operator.act(f"/runs/{run_id}/retry", {"item": item})
     assert begun == [["retry", str(run_id), f"--item={item}"]]
+
+
+def test_the_api_acts_as_the_pages_do(
+    env: Environment, world: World, visitor_as: As, begun: list[list[str]]
+) -> None:
+    ended = judged_run(world)
+    operator = visitor_as(Role.OPERATOR)
+    operator.headers["X-CSRF-Token"] = operator.csrf
+    api = "/api/v1/runs"
+    done = operator.post(f"{api}/{ended}/retry", json={"error_class": "RenderError"})
+    assert (done.status_code, done.json()) == (202, {"items": 2})
+    assert operator.post(f"{api}/{ended}/retry", json={"reason": "no such"}).status_code == 404
+    assert operator.post(f"{api}/{ended}/cancel").status_code == 409
+    assert operator.post(f"{api}/987654/pause").status_code == 404
+
+    live = world.run(campaign("autumn"))
+    world.cut(live)
+    assert operator.post(f"{api}/{live}/pause").json() == {"under_way": 0}
+    resumed = operator.post(f"{api}/{live}/resume").json()
+    assert resumed["started"] is True
+    assert operator.post(f"{api}/{live}/cancel").json()["items"] == resumed["items"]
+    assert operator.post("/api/v1/campaigns/autumn/run").status_code == 202
+    assert begun == [
+        ["retry", str(ended), "--error-class=RenderError"], ["run", "autumn"], ["run", "autumn"],
+    ]  # fmt: skip
+    with env.database.transaction() as tx:
+        acts = [e.act for e in audit.page(tx, env.workspace_id)]
+    assert acts[:5] == ["campaign.run", "run.cancel", "run.resume", "run.pause", "run.retry"]
 
 
 def test_nothing_to_retry_starts_nothing(
@@ -193,7 +221,7 @@ def test_cancelling_says_how_many_before_and_after(
     world.cut(run_id)
     operator = visitor_as(Role.OPERATOR)
     asked = operator.get(f"/runs/{run_id}/cancel").text
-    assert "12 open items end" in asked
+    assert "Ends 12 open items" in asked
     assert "12 renders that no other run needs" in asked
 
     done = operator.act(f"/runs/{run_id}/cancel")

@@ -130,6 +130,7 @@ def test_an_admin_makes_accounts_and_changes_them(
     assert admin.act("/users/bob/disable").status_code == 303
     entries = admin.get("/api/v1/audit", params={"account": "admin"}).json()["entries"]
     assert [e["act"] for e in entries][:3] == ["account.disable", "account.role", "account.link"]
+    assert {e["address"] for e in entries[:3]} == {"testclient"}  # where they were done from
 
 
 def test_the_audit_log_is_read_page_by_page(visitor_as: Callable[[Role], Visitor]) -> None:
@@ -198,6 +199,15 @@ def test_pages_are_told_whether_prefect_answers(env: Environment, tmp_path: Path
     headers = {"Authorization": f"Bearer {users.create_token(env, 'ann', 'ci')}"}
     told = Visitor(app).get("/api/v1/health", headers=headers).json()
     assert told == {"database": "running", "prefect": "failing"}
+
+
+def test_a_page_that_is_not_there_leads_back_who_is_signed_in_and_nobody_else(
+    stranger: Visitor, visitor_as: Callable[[Role], Visitor]
+) -> None:
+    found, unknown = visitor_as(Role.VIEWER).get("/nowhere"), stranger.get("/nowhere")
+    assert found.status_code == unknown.status_code == 404
+    assert 'href="/review"' in found.text
+    assert 'href="/review"' not in unknown.text
 
 
 def test_addresses_with_bad_values_are_refused_in_words(

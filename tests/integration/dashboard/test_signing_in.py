@@ -214,6 +214,30 @@ def test_sessions_end_when_idle_and_when_old(
         assert visitor.get("/account").status_code == 303
 
 
+def test_a_page_that_was_left_open_keeps_no_session_alive(
+    env: Environment, visitor_as: Callable[[Role], Visitor]
+) -> None:
+    """It asks how things stand every few seconds, for as long as the screen is on."""
+    visitor = visitor_as(Role.VIEWER)
+    moved = text("UPDATE account_session SET seen_at = now() - interval '11 hours' "
+                 "WHERE workspace_id = :ws")  # fmt: skip
+    idle = text("SELECT extract(epoch FROM now() - seen_at) FROM account_session "
+                "WHERE workspace_id = :ws")  # fmt: skip
+
+    def idle_s() -> float:
+        with env.database.transaction() as tx:
+            return float(tx.execute(idle, {"ws": env.workspace_id}).scalar_one())
+
+    with env.database.transaction() as tx:
+        tx.execute(moved, {"ws": env.workspace_id})
+    by_itself = {"X-Unattended": "1"}
+    assert visitor.get("/api/v1/health", headers=by_itself).status_code == 200
+    assert visitor.get("/runs", headers=by_itself).status_code == 200
+    assert idle_s() > 10 * 3600
+    assert visitor.get("/runs").status_code == 200
+    assert idle_s() < 60
+
+
 def test_api_tokens_are_revoked_and_expire(env: Environment, stranger: Visitor, ann: str) -> None:
     first = users.create_token(env, ann, "ci")
     second = users.create_token(env, ann, "ci")  # in its place
