@@ -34,9 +34,9 @@ id, event_id, run_id, event, webhook, payload, created_at, attempts, next_attemp
 _CLAIM = text(f"""
 UPDATE run_event SET attempts = attempts + 1,
     next_attempt_at = clock_timestamp() + make_interval(secs => :claim)
-WHERE id IN (SELECT id FROM run_event
+WHERE id = (SELECT id FROM run_event
     WHERE workspace_id = :ws AND next_attempt_at <= clock_timestamp()
-    ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING {_COLUMNS}
 """)
 
@@ -85,9 +85,10 @@ def add(tx: Transaction, run_id: int, event: str, occasion: str, **payload: Any)
     tx.execute(_ADD, {**values, "payload": as_json(payload)})
 
 
-def claim(tx: Transaction, ws: int, *, limit: int) -> tuple[RunEvent, ...]:
-    """Events that are due to be told, each for CLAIM_S this caller's to deliver."""
-    return _events(tx.execute(_CLAIM, {"ws": ws, "limit": limit, "claim": CLAIM_S}))
+def claim(tx: Transaction, ws: int) -> RunEvent | None:
+    """An event that is due to be told, for CLAIM_S this caller's to deliver; None: there is none."""
+    row = tx.execute(_CLAIM, {"ws": ws, "claim": CLAIM_S}).one_or_none()
+    return None if row is None else _event(row)
 
 
 def note_delivered(tx: Transaction, number: int) -> None:
