@@ -15,6 +15,7 @@ from db.queries import events
 from tasks import webhooks
 from tasks.environment import Environment
 from tasks.fleet import GPU_POOL
+from tasks.leisure import Leisure
 
 log = structlog.get_logger(__name__)
 
@@ -78,11 +79,13 @@ def watched(env: Environment, run: RunRecord) -> Iterator[None]:
 
 
 def _watch(env: Environment, run_id: int, done: threading.Event) -> None:
-    ended = False
+    ended, leisure = False, Leisure(LOOK_S)
     while not ended:
         ended = done.wait(LOOK_S)
         try:
-            look(env, run_id)
+            if ended or leisure.is_due:
+                with leisure.look():
+                    look(env, run_id)
             webhooks.deliver(env)
         except AdloomError as error:
             log.warning("a run's webhook has to wait", run=run_id, error=str(error))
