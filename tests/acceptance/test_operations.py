@@ -295,3 +295,34 @@ def test_zombie_automations_are_installed_once(site: Site) -> None:
         "adloom: pending too long",
     ]
     assert all(a["enabled"] and a["trigger"]["posture"] == "Proactive" for a in found)
+
+
+def test_a_flow_run_that_was_claimed_and_never_begun_is_begun_by_the_next_worker(
+    site: Site,
+) -> None:
+    found = httpx.post(f"{site.prefect}/automations/filter", json={}, auth=AUTH).json()
+    [real] = [a for a in found if a["name"] == "adloom: pending too long"]
+    sooner = {
+        "name": "the same, within seconds",
+        "trigger": {**real["trigger"], "within": 10},
+        "actions": real["actions"],
+    }
+    made = httpx.post(f"{site.prefect}/automations/", json=sooner, auth=AUTH)
+    assert made.status_code == 201, made.text
+    gc = httpx.get(f"{site.prefect}/deployments/name/gc/gc", auth=AUTH).json()["id"]
+    later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    asked = {
+        "parameters": {"dry_run": True},
+        "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": later}},
+    }
+    at = f"{site.prefect}/deployments/{gc}/create_flow_run"
+    flow_run = f"{site.prefect}/flow_runs/{httpx.post(at, json=asked, auth=AUTH).json()['id']}"
+    time.sleep(5)  # for the server to know its new automation
+    claimed = {"state": {"type": "PENDING"}, "force": True}
+    assert httpx.post(f"{flow_run}/set_state", json=claimed, auth=AUTH).is_success
+
+    def is_complete() -> bool:
+        return httpx.get(flow_run, auth=AUTH).json()["state"]["type"] == "COMPLETED"
+
+    assert comes_true(is_complete, within_s=120)
+    httpx.delete(f"{site.prefect}/automations/{made.json()['id']}", auth=AUTH)
