@@ -122,7 +122,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Itera
             installed.ok("catalog", "sync", "demo")
             yield Site(installed, store, s3_server, bucket, prefect, photos)
         finally:
-            installed.call("down")
+            installed.down()
 
 
 def comes_true(holds: Callable[[], Any], within_s: float = 240.0) -> Any:
