@@ -181,12 +181,13 @@ def held(env: Environment, run_id: int) -> Iterator[Heartbeat[RunLease]]:
 
 def _claimed(env: Environment, run_id: int) -> RunLease:
     """The run's lease, waiting as long as that of a process that was killed can last."""
-    deadline = time.monotonic() + env.rendering.lease_s + 1
     claim = Outlasting(is_database_outage, OUTAGE_S)
+    deadline = None
     while True:
         lease = claim(_claim, env, run_id)
         if lease is not None:
             return lease
+        deadline = deadline or time.monotonic() + env.rendering.lease_s + 1
         if time.monotonic() > deadline:
             raise RunBusyError(
                 f"run {run_id} is being executed by another process",
@@ -197,7 +198,8 @@ def _claimed(env: Environment, run_id: int) -> RunLease:
 
 def _claim(env: Environment, run_id: int) -> RunLease | None:
     with env.database.transaction() as tx:
-        return run_leases.claim(tx, run_id, env.owner, env.rendering.lease_s)
+        ttl_s = env.rendering.lease_s
+        return run_leases.claim(tx, run_id, env.owner, ttl_s, grace_s=ttl_s)
 
 
 def complete(env: Environment, lease: RunLease) -> RunSummary:

@@ -366,6 +366,23 @@ def test_a_flow_run_that_is_resumed_after_the_end_of_its_run_begins_no_other(
         assert (found.id, found.state) == (run_id, end)
 
 
+def test_after_a_restart_of_postgres_holders_of_leases_can_speak_before_anybody_follows(
+    world: World, run_id: int
+) -> None:
+    years = 1e8  # the server started less long ago
+    [batch, *_] = world.cut(run_id)
+    held_by(world, run_id, "first", ttl_s=0.0)
+    world.claimed(batch, "first", ttl_s=0.0)
+    with world.database.transaction() as tx:
+        assert run_leases.claim(tx, run_id, "second", 60, grace_s=years) is None
+        assert leases.claim(tx, batch, "second", 60, grace_s=years) is None
+        lease = run_leases.claim(tx, run_id, "second", 60)
+        assert lease is not None
+        run_leases.release(tx, lease)
+        assert run_leases.claim(tx, run_id, "third", 60, grace_s=years) is not None, "it was let go"
+        assert leases.claim(tx, batch, "second", 60) is not None
+
+
 def test_two_processes_that_begin_a_campaign_at_once_begin_one_run(
     world: World, env: Environment, tmp_path: Path
 ) -> None:
