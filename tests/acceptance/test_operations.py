@@ -297,6 +297,15 @@ def test_zombie_automations_are_installed_once(site: Site) -> None:
     assert all(a["enabled"] and a["trigger"]["posture"] == "Proactive" for a in found)
 
 
+def test_a_deployment_that_somebody_paused_stays_so(site: Site) -> None:
+    gc = httpx.get(f"{site.prefect}/deployments/name/gc/gc", auth=AUTH).json()["id"]
+    at = f"{site.prefect}/deployments/{gc}"
+    for paused in (True, False):
+        assert httpx.patch(at, json={"paused": paused}, auth=AUTH).is_success
+        site.adloom.ok("up", "--deployments", "--no-dashboard")
+        assert httpx.get(at, auth=AUTH).json()["paused"] is paused
+
+
 def test_a_flow_run_that_was_claimed_and_never_begun_is_begun_by_the_next_worker(
     site: Site,
 ) -> None:
