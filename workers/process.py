@@ -43,7 +43,8 @@ _QUIET = {
     "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "10",
 }
 _SILENT_S = 120.0
-"""A worker that has asked Prefect for nothing this long while it had room is not healthy."""
+"""A worker that has asked Prefect for nothing this long while it had room is not healthy; one that
+asks and gets no answer is."""
 STALLED_S = 900.0
 """A GPU that has made nothing so long while a batch holds it hangs: even a model that is compiled
 anew, with its store away for three minutes, makes a micro-batch sooner. A CPU may take its time."""
@@ -141,9 +142,9 @@ async def _serve(
         return worker.ended_runs if place.pool == CONTROL_POOL else device().use.batches
 
     def report() -> tuple[bool, dict[str, Any]]:
-        silent_s = time.monotonic() - worker.polled_at
-        is_asked = worker.draining or worker.active > 0 or silent_s < _SILENT_S
-        healthy = is_asked and not is_stalled(place.device, device().silent_s)
+        silent_s = time.monotonic() - worker.asked_at
+        is_alive = worker.draining or worker.active > 0 or silent_s < _SILENT_S
+        healthy = is_alive and not is_stalled(place.device, device().silent_s)
         state = "draining" if worker.draining else "working"
         return healthy, {"name": place.name, "pool": place.pool, "state": state,
                          "healthy": healthy, **stats()}  # fmt: skip

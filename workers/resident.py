@@ -65,7 +65,8 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         options["limit"] = options.get("limit") or 2
         options["prefetch_seconds"] = 0
         super().__init__(*arguments, **options)
-        self.polled_at = time.monotonic()
+        self.polled_at = self.asked_at = time.monotonic()
+        """When the server last answered, and when it was last asked, whatever came of it."""
         self.ended_runs = 0
         self.ended_by: DeviceError | None = None
         """What makes this process unfit for more work: its device."""
@@ -177,6 +178,8 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         except _SERVER_AWAY as error:
             self._logger.warning("no flow runs to be had: %s", error)
             return False
+        finally:
+            self.asked_at = time.monotonic()
         self.polled_at = time.monotonic()
         waiting = [run for run in waiting if run.id not in self._active]
         # Many workers see the same few: by chance they do not all reach for the first.
