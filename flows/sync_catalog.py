@@ -35,9 +35,7 @@ async def sync_catalog(
     if source is not None:
         return (await _sync(source, allow_shrink),)
     sources = await in_thread(source_slugs, current())
-    return await one_by_one(
-        sources, lambda one: _sync(one, allow_shrink), get_run_logger().warning
-    )
+    return await one_by_one(sources, lambda one: _sync(one, allow_shrink), get_run_logger().warning)
 
 
 async def _sync(source: str, allow_shrink: bool) -> SyncReport:

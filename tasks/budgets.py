@@ -95,14 +95,14 @@ class BudgetWatch:
             run_leases.hold(tx, lease)
             ended = cancelling.stop(tx, self._run.id, self._error)
             if ended.items:
-                self._note(tx, lease)
+                self._note(tx)
         return True
 
-    def forgoes(self, tx: Transaction, lease: RunLease) -> bool:
+    def forgoes(self, tx: Transaction) -> bool:
         """Whether the run forgoes something that it would begin now, as the next draw of a rejected
         slot; then its row says so."""
         if self._is_reached():
-            self._note(tx, lease)
+            self._note(tx)
             return True
         return False
 
@@ -110,10 +110,10 @@ class BudgetWatch:
     def _error(self) -> BudgetReachedError:
         return BudgetReachedError(self._said)
 
-    def _note(self, tx: Transaction, lease: RunLease) -> None:
+    def _note(self, tx: Transaction) -> None:
         cancelling.note_stopped(tx, self._run.id, self._error)
         told = f"run {self._run.id} is {self._said}"
-        events.add(tx, self._run.id, "run.over_budget", str(lease.epoch), text=told)
+        events.add(tx, self._run.id, "run.over_budget", None, text=told)
         log.warning("a run ends before its plan", run=self._run.id, reason=self._said)
 
     def _is_reached(self) -> bool:

@@ -104,7 +104,9 @@ def begin(
         with env.database.transaction() as tx:
             # One process at a time: who comes second sees the run that the first has begun.
             campaigns.lock(tx, env.workspace_id, slug)
-            if lease is not None and (found := _resumable(env, tx, lease, spec, weights_hash, ours)):
+            if lease is not None and (
+                found := _resumable(env, tx, lease, spec, weights_hash, ours)
+            ):
                 if flow_run_id and found.state not in ENDED:
                     runs.set_flow_run(tx, found.id, flow_run_id)
                 return found

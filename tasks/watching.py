@@ -44,13 +44,12 @@ def _note(tx: Transaction, run: WatchedRun, now: datetime) -> None:
     deadline = run.spec.deadline
     if deadline is not None and now >= deadline_after(deadline, run.created_at):
         events.add(tx, run.run_id, "deadline", "", text=_standing(run, deadline), **shares)
-    occasion = str(run.epoch)
     if run.idle_s > IDLE_S and not run.is_paused:
         said = f"run {run.run_id}: nobody has worked on it for {run.idle_s / 60:.0f} minutes"
-        events.add(tx, run.run_id, "run.no_workers", occasion, text=said, **shares)
+        events.add(tx, run.run_id, "run.no_workers", None, text=said, **shares)
     if run.failed + run.done >= FAILING_FROM and run.failed_share > FAILING_SHARE:
         said = f"run {run.run_id}: {run.failed_share:.0%} of what has ended has failed"
-        events.add(tx, run.run_id, "run.failing", occasion, text=said, **shares)
+        events.add(tx, run.run_id, "run.failing", None, text=said, **shares)
 
 
 def _standing(run: WatchedRun, deadline: str) -> str:

@@ -18,7 +18,8 @@ CLAIM_S = 60.0
 
 _ADD = text("""
 INSERT INTO run_event (workspace_id, run_id, event, occasion, webhook, payload)
-SELECT r.workspace_id, r.id, :event, :occasion, r.spec->>'webhook', jsonb_build_object(
+SELECT r.workspace_id, r.id, :event, coalesce(CAST(:occasion AS text), 'opened ' || coalesce(
+    r.spent_since, r.created_at)), r.spec->>'webhook', jsonb_build_object(
     'run', r.id, 'campaign', c.slug, 'state', r.state, 'planned', r.planned_slots)
     || CAST(:payload AS jsonb)
 FROM run r JOIN campaign c ON c.id = r.campaign_id
@@ -57,7 +58,7 @@ _OF_RUN = text(f"SELECT {_COLUMNS} FROM run_event WHERE run_id = :run ORDER BY i
 # A run that waits for renders is idle since its last attempt ended and its last worker was heard
 # of; never while any batch of the workspace is being made.
 _WATCHED = text("""
-SELECT r.id, r.lease_epoch, r.spec, r.created_at, r.paused_at, n.items, n.done, n.failed,
+SELECT r.id, r.spec, r.created_at, r.paused_at, n.items, n.done, n.failed,
     CASE WHEN n.waiting = 0 OR EXISTS (SELECT FROM batch b
             WHERE b.workspace_id = r.workspace_id AND b.state = 'leased'
                 AND b.lease_expires_at > clock_timestamp())
@@ -79,8 +80,11 @@ ORDER BY r.id
 """)
 
 
-def add(tx: Transaction, run_id: int, event: str, occasion: str, **payload: Any) -> None:
-    """Has a run's webhook told of an event, once for the occasion; nothing if the run has none."""
+def add(tx: Transaction, run_id: int, event: str, occasion: str | None, **payload: Any) -> None:
+    """Has a run's webhook told of an event, once for the occasion; nothing if the run has none.
+
+    `occasion` None: once each time that the run is begun, or opened again by a retry.
+    """
     values = {"run": run_id, "event": event, "occasion": occasion}
     tx.execute(_ADD, {**values, "payload": as_json(payload)})
 
@@ -111,7 +115,6 @@ def watched(
     return tuple(
         WatchedRun(
             run_id=r.id,
-            epoch=r.lease_epoch,
             spec=CampaignSpec.from_json(r.spec),
             created_at=r.created_at,
             is_paused=r.paused_at is not None,

@@ -15,11 +15,11 @@ import pytest
 from sqlalchemy import text
 
 from adloom.errors import RenderError
-from adloom.records import RunEvent, RunLease
+from adloom.records import FailureFilter, RunEvent, RunLease
 from db.queries import events, run_leases
 from storage.local import LocalStore
 from tasks import runs as run_tasks
-from tasks import watching, webhooks
+from tasks import retrying, watching, webhooks
 from tasks.environment import Environment, Rendering, Webhook
 from tests.db.world import World, campaign
 
@@ -245,6 +245,28 @@ def test_a_run_on_which_nobody_works_or_that_fails_is_in_trouble(
     run_tasks.fail(env, held(world, run_id), RenderError("broken"))
     assert [e.event for e in noted(world, run_id)][2:] == ["run.failed"]
     assert watching.look(env) == 0
+
+
+def test_trouble_is_told_once_however_many_coordinators_follow_one_another(
+    world: World, env: Environment
+) -> None:
+    spec = replace(SPEC, formats=("1:1", "9:16"), variants=2)  # 24 renders
+    run_id = world.run(spec)
+    world.render_all(run_id, fails=lambda n: n % 3 == 0)
+    for _ in range(3):
+        watching.look(env, run_id)
+        with world.database.transaction() as tx:
+            run_leases.release(tx, held(world, run_id))
+    assert [e.event for e in noted(world, run_id)] == ["run.failing"]
+
+    world.judge(run_id)
+    lease = held(world, run_id)
+    run_tasks.complete(env, lease)
+    retrying.reopen(env, lease, FailureFilter())
+    world.render_all(run_id, fails=lambda _: True)
+    watching.look(env, run_id)
+    told = [e.event for e in noted(world, run_id)]
+    assert told == ["run.failing", "run.completed", "run.failing"], "a retry begins anew"
 
 
 def test_while_it_is_watched_a_run_tells_from_a_thread_and_waits_for_nobody(
