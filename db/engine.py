@@ -22,8 +22,8 @@ _GIVEN_UP: Mapping[str, int] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
-"""When a connection counts as lost. By itself Linux waits a quarter of an hour for a machine that is
-gone, and so would heartbeats, which are to be tried again on another connection."""
+"""When a connection counts as lost. By itself Linux waits a quarter of an hour for a machine that
+is gone, and so would heartbeats, which are to be tried again on another connection."""
 _TIMEOUT = text("SELECT set_config('statement_timeout', :timeout, true)")
 
 

@@ -15,9 +15,10 @@ async def one_by_one(
     work: Callable[[Item], Awaitable[Result]],
     warn: Callable[[str], object],
 ) -> tuple[Result, ...]:
-    """The work's results in order; `warn` is told of each that failed. Raises, after the last item, the error of the last that failed.
+    """The work's results in order; `warn` is told of each that failed.
 
-    Told to stop, it raises HandedBackError and begins nothing more.
+    Raises, after the last item, the error of the last that failed. Told to stop, it raises
+    HandedBackError and begins nothing more.
     """
     results: list[Result] = []
     failed: AdloomError | None = None

@@ -32,7 +32,13 @@ from prefect.workers.base import (
     BaseWorkerResult,
 )
 
-from adloom.errors import AdloomError, ConfigurationError, DeviceError, HandedBackError
+from adloom.errors import (
+    AdloomError,
+    ConfigurationError,
+    DeviceError,
+    HandedBackError,
+    ModelError,
+)
 from tasks.fleet import GPU_POOL
 from tasks.stopping import Stop, StopReason, heeded
 from workers.lanes import Lane
@@ -40,7 +46,9 @@ from workers.lanes import Lane
 BUSY_POLL_S, IDLE_POLL_S = 0.25, 2.0
 UNHINTED_POLL_S = 15.0
 """Prefect's server is asked at least this often, even where nothing hints at work."""
-PAUSE_S = 5.0
+PAUSE_S, LONGEST_PAUSE_S = 5.0, 120.0
+"""A batch that is given back is submitted again at once: hundreds of workers without keys to the
+store would keep Prefect's server busy all night, which is one process."""
 _FLOWS = "flows."
 _SERVER_AWAY = (httpx.HTTPError, PrefectException, OSError)
 
@@ -77,6 +85,8 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         self._flows: dict[UUID, Flow[..., Any]] = {}
         self._free_lanes: list[Lane] = []
         self._wake = asyncio.Event()
+        self._faults = 0
+        """Flow runs in a row that met a fault of the installation."""
 
     @classmethod
     def get_default_base_job_template(cls) -> dict[str, Any]:
@@ -151,7 +161,11 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             self.ended_by = self.ended_by or error
             self.drain(StopReason.REPLACED, hand_back=True)
         elif isinstance(error, AdloomError) and error.of_installation and not error.retryable:
-            await self._pause()
+            # Of weights that a worker lacks coordinators know, and other models' batches may come.
+            self._faults += 0 if isinstance(error, ModelError) else 1
+            await self._pause(pause_s(self._faults))
+        else:
+            self._faults = 0
         return ResidentResult(status_code=0, identifier=str(os.getpid()))
 
     async def _work(self) -> None:
@@ -244,11 +258,11 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         except _SERVER_AWAY as error:
             self._logger.warning("flow run %s: %s", flow_run.id, error)
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float) -> None:
         """Keeps a place free of work after a fault of the installation (weights, keys, settings)
         that one flow run met: it may be another's as well, who will be handed back at once."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._told_to_drain.wait(), PAUSE_S)
+            await asyncio.wait_for(self._told_to_drain.wait(), seconds)
 
     async def _flow_of(self, flow_run: FlowRun) -> Flow[..., Any]:
         """The flow of a flow run's deployment, imported once."""
@@ -267,6 +281,12 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             except _SERVER_AWAY as error:
                 self._logger.warning("the Prefect server does not answer: %s", error)
             await asyncio.sleep(self.heartbeat_interval_seconds * random.uniform(0.8, 1.2))
+
+
+def pause_s(faults: int) -> float:
+    """Seconds of pause after so many faults in a row: doubling, with jitter."""
+    doublings = min(max(0, faults - 1), 20)
+    return min(LONGEST_PAUSE_S, PAUSE_S * 2.0**doublings) * random.uniform(0.8, 1.0)
 
 
 def flow_at(entrypoint: str) -> Flow[..., Any]:

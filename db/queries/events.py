@@ -90,7 +90,7 @@ def add(tx: Transaction, run_id: int, event: str, occasion: str | None, **payloa
 
 
 def claim(tx: Transaction, ws: int) -> RunEvent | None:
-    """An event that is due to be told, for CLAIM_S this caller's to deliver; None: there is none."""
+    """An event that is due to be told, for CLAIM_S this caller's to deliver; None if none is."""
     row = tx.execute(_CLAIM, {"ws": ws, "claim": CLAIM_S}).one_or_none()
     return None if row is None else _event(row)
 

@@ -18,8 +18,8 @@ from adloom.errors import RenderError
 from adloom.records import FailureFilter, RunEvent, RunLease
 from db.queries import events, run_leases
 from storage.local import LocalStore
-from tasks import runs as run_tasks
 from tasks import retrying, watching, webhooks
+from tasks import runs as run_tasks
 from tasks.environment import Environment, Rendering, Webhook
 from tests.db.world import World, campaign
 
