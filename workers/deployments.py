@@ -23,7 +23,8 @@ from adloom import __version__
 from adloom.errors import ConfigurationError, UnavailableError
 from tasks.fleet import CONTROL_POOL, GPU_POOL
 from workers.automations import install
-from workers.resident import ResidentWorker, flow_at
+from workers.entrypoints import flow_at
+from workers.resident import ResidentWorker
 from workers.schedules import OF_CAMPAIGN
 
 __all__ = ["CONTROL_POOL", "GPU_POOL", "deploy", "require_pool"]

@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -34,22 +33,18 @@ from prefect.workers.base import (
 
 from adloom.errors import (
     AdloomError,
-    ConfigurationError,
     DeviceError,
     HandedBackError,
-    ModelError,
 )
 from tasks.fleet import GPU_POOL
 from tasks.stopping import Stop, StopReason, heeded
+from workers.entrypoints import flow_at
 from workers.lanes import Lane
+from workers.pauses import Pauses
 
 BUSY_POLL_S, IDLE_POLL_S = 0.25, 2.0
 UNHINTED_POLL_S = 15.0
 """Prefect's server is asked at least this often, even where nothing hints at work."""
-PAUSE_S, LONGEST_PAUSE_S = 5.0, 120.0
-"""A batch that is given back is submitted again at once: hundreds of workers without keys to the
-store would keep Prefect's server busy all night, which is one process."""
-_FLOWS = "flows."
 _SERVER_AWAY = (httpx.HTTPError, PrefectException, OSError)
 
 
@@ -85,8 +80,7 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         self._flows: dict[UUID, Flow[..., Any]] = {}
         self._free_lanes: list[Lane] = []
         self._wake = asyncio.Event()
-        self._faults = 0
-        """Flow runs in a row that met a fault of the installation."""
+        self._pauses = Pauses()
 
     @classmethod
     def get_default_base_job_template(cls) -> dict[str, Any]:
@@ -161,11 +155,9 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             self.ended_by = self.ended_by or error
             self.drain(StopReason.REPLACED, hand_back=True)
         elif isinstance(error, AdloomError) and error.of_installation and not error.retryable:
-            # Of weights that a worker lacks coordinators know, and other models' batches may come.
-            self._faults += 0 if isinstance(error, ModelError) else 1
-            await self._pause(pause_s(self._faults))
+            await self._pause(self._pauses.after(error))
         else:
-            self._faults = 0
+            self._pauses.reset()
         return ResidentResult(status_code=0, identifier=str(os.getpid()))
 
     async def _work(self) -> None:
@@ -281,28 +273,6 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             except _SERVER_AWAY as error:
                 self._logger.warning("the Prefect server does not answer: %s", error)
             await asyncio.sleep(self.heartbeat_interval_seconds * random.uniform(0.8, 1.2))
-
-
-def pause_s(faults: int) -> float:
-    """Seconds of pause after so many faults in a row: doubling, with jitter."""
-    doublings = min(max(0, faults - 1), 20)
-    return min(LONGEST_PAUSE_S, PAUSE_S * 2.0**doublings) * random.uniform(0.8, 1.0)
-
-
-def flow_at(entrypoint: str) -> Flow[..., Any]:
-    """The flow `flows.module:name`. Raises ConfigurationError for what is no flow of adloom."""
-    module, _, name = entrypoint.replace(":", ".").rpartition(".")
-    if module.startswith(_FLOWS):
-        try:
-            found = getattr(import_module(module), name, None)
-        except ModuleNotFoundError:
-            found = None
-        if isinstance(found, Flow):
-            return found
-    raise ConfigurationError(
-        f"the deployment's entrypoint '{entrypoint}' is no flow of adloom",
-        hint="run `adloom up --workers N` with this version, or see prefect.yaml",
-    )
 
 
 def _carry_out(

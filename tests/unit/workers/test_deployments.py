@@ -15,7 +15,8 @@ from adloom.errors import ConfigurationError
 from services.prefect_server import client_environment
 from workers.automations import automations
 from workers.deployments import CONTROL_POOL, GPU_POOL, PREFECT_YAML, _schedules
-from workers.resident import ResidentWorker, flow_at
+from workers.entrypoints import flow_at
+from workers.resident import ResidentWorker
 
 DECLARED = yaml.safe_load(PREFECT_YAML.read_text(encoding="utf-8"))["deployments"]
 

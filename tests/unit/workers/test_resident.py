@@ -46,12 +46,6 @@ def test_a_worker_whose_server_is_away_asks_on_and_is_as_healthy_as_one_with_an_
         assert asyncio.run(asked_s_ago()) < 100
 
 
-def test_workers_that_can_begin_nothing_ask_ever_more_rarely_and_never_stop() -> None:
-    pauses = [resident.pause_s(faults) for faults in (0, 1, 2, 3, 4, 5, 6, 1000)]
-    for pause_s, most_s in zip(pauses, (5, 5, 10, 20, 40, 80, 120, 120), strict=True):
-        assert 0.8 * most_s <= pause_s <= most_s
-
-
 def test_prefect_is_asked_where_work_is_likely_and_else_now_and_then() -> None:
     async def asks(likely: bool, silent_s: float) -> bool:
         worker = resident.ResidentWorker("gpu", is_work_likely=lambda: likely)
