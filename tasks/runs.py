@@ -235,7 +235,7 @@ def fail(env: Environment, lease: RunLease, error: AdloomError) -> None:
     """Ends a run that cannot go on, and its open items, with the reason. Raises LeaseLostError."""
     with suppress(ConflictError), env.database.transaction() as tx:  # it may have been cancelled
         run_leases.hold(tx, lease)
-        runs.fail_open(tx, lease.run_id, error)
+        cancelling.fail_open(tx, lease.run_id, error)
         runs.set_state(tx, lease.run_id, RunState.FAILED, error=error)
         text = f"run {lease.run_id} failed: {error.error_class}: {error}"
         events.add(tx, lease.run_id, "run.failed", str(lease.epoch), text=text)
