@@ -15,6 +15,8 @@ from db.engine import Transaction
 from db.text import as_json, bounded
 
 CLAIM_S = 60.0
+GIVEN_BACK = 3
+"""A batch handed over so much more often than it was begun is one that workers give back."""
 
 _ADD = text("""
 INSERT INTO run_event (workspace_id, run_id, event, occasion, webhook, payload)
@@ -55,18 +57,20 @@ WHERE id = :event AND delivered_at IS NULL
 
 _OF_RUN = text(f"SELECT {_COLUMNS} FROM run_event WHERE run_id = :run ORDER BY id")
 
-# A run that waits for renders is idle since its last attempt ended and its last worker was heard
-# of; never while any batch of the workspace is being made.
+# A run that waits for renders is idle since a batch of it was last made, cut, or handed over, if it
+# is not one that workers take and give back again and again; never while any of the workspace is
+# being made. That workers are there says little: their keys to the store may have expired.
 _WATCHED = text("""
 SELECT r.id, r.spec, r.created_at, r.paused_at, n.items, n.done, n.failed,
-    CASE WHEN n.waiting = 0 OR EXISTS (SELECT FROM batch b
+    CASE WHEN n.waiting = 0 OR r.state = 'planning' OR EXISTS (SELECT FROM batch b
             WHERE b.workspace_id = r.workspace_id AND b.state = 'leased'
                 AND b.lease_expires_at > clock_timestamp())
         THEN 0.0 ELSE extract(epoch FROM clock_timestamp() - greatest(coalesce(r.spent_since,
-            r.created_at), (SELECT max(w.expires_at) FROM worker w
-                WHERE w.workspace_id = r.workspace_id AND w.pool = :pool AND w.state = 'working'),
+            r.created_at), (SELECT greatest(max(b.created_at),
+                    max(b.submitted_at) FILTER (WHERE b.submissions - b.attempts <= :given_back))
+                FROM batch b WHERE b.run_id = r.id AND b.state = 'pending'),
             (SELECT max(a.ended_at) FROM batch_attempt a JOIN batch b ON b.id = a.batch_id
-                WHERE b.run_id = r.id))) END AS idle_s
+                WHERE b.run_id = r.id AND a.ending IN ('finished', 'failed')))) END AS idle_s
 FROM run r CROSS JOIN LATERAL (
     SELECT count(*) AS items,
         count(*) FILTER (WHERE i.outcome NOT IN ('open', 'failed') OR x.state = 'rendered') AS done,
@@ -108,10 +112,8 @@ def of_run(tx: Transaction, run_id: int) -> tuple[RunEvent, ...]:
     return _events(tx.execute(_OF_RUN, {"run": run_id}))
 
 
-def watched(
-    tx: Transaction, ws: int, *, pool: str, run_id: int | None = None
-) -> tuple[WatchedRun, ...]:
-    """How the live runs stand that tell a webhook, or one of them; `pool` is the renderers'."""
+def watched(tx: Transaction, ws: int, *, run_id: int | None = None) -> tuple[WatchedRun, ...]:
+    """How the live runs stand that tell a webhook, or one of them."""
     return tuple(
         WatchedRun(
             run_id=r.id,
@@ -123,7 +125,7 @@ def watched(
             failed=r.failed,
             idle_s=max(0.0, float(r.idle_s)),
         )
-        for r in tx.execute(_WATCHED, {"ws": ws, "pool": pool, "run": run_id})
+        for r in tx.execute(_WATCHED, {"ws": ws, "run": run_id, "given_back": GIVEN_BACK})
     )
 
 

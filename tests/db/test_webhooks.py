@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import text
 
 from adloom.errors import RenderError
-from adloom.records import FailureFilter, RunEvent, RunLease
-from db.queries import events, run_leases
+from adloom.records import FailureFilter, RunEvent, RunLease, WorkerRecord
+from db.queries import events, run_leases, submissions, workers
 from storage.local import LocalStore
 from tasks import retrying, watching, webhooks
 from tasks import runs as run_tasks
@@ -245,6 +245,51 @@ def test_a_run_on_which_nobody_works_or_that_fails_is_in_trouble(
     run_tasks.fail(env, held(world, run_id), RenderError("broken"))
     assert [e.event for e in noted(world, run_id)][2:] == ["run.failed"]
     assert watching.look(env) == 0
+
+
+def aged(world: World, minutes: int) -> None:
+    """All that runs and batches did happened so much longer ago."""
+    for table, columns in (("run", ("created_at",)), ("batch", ("created_at", "submitted_at"))):
+        moved = ", ".join(f"{c} = {c} - make_interval(mins => :minutes)" for c in columns)
+        with world.database.transaction() as tx:
+            tx.execute(
+                text(f"UPDATE {table} SET {moved} WHERE workspace_id = :ws"),
+                {"ws": world.ws, "minutes": minutes},
+            )
+
+
+def submit(world: World, run_id: int) -> None:
+    with world.database.transaction() as tx:
+        submissions.mark(tx, run_id, limit=100)
+
+
+def give_back(world: World, run_id: int) -> None:
+    """A worker takes what was submitted and finds that it can begin none of it."""
+    with world.database.transaction() as tx:
+        for one in submissions.waiting(tx, run_id):
+            submissions.take(tx, one.batch_id, "w:1")
+            submissions.let_go(tx, one.batch_id, "w:1")
+
+
+def test_workers_that_are_there_and_can_begin_nothing_are_trouble(
+    world: World, env: Environment
+) -> None:
+    there = WorkerRecord("w", "w:1", "gpu", "host", 7, "cuda:0", "0.1.0")
+    with world.database.transaction() as tx:
+        workers.register(tx, world.ws, there, 3600)
+    run_id = world.run(SPEC)
+    world.cut(run_id, size=2)
+    aged(world, 30)  # it was paused meanwhile, say
+    submit(world, run_id)
+    watching.look(env, run_id)
+    assert noted(world, run_id) == (), "they have just been asked"
+    for _ in range(5):
+        give_back(world, run_id)
+        submit(world, run_id)
+    watching.look(env, run_id)
+    [told] = noted(world, run_id)
+    assert told.event == "run.no_workers"
+    assert "30 minutes" in told.payload["text"]
 
 
 def test_trouble_is_told_once_however_many_coordinators_follow_one_another(
