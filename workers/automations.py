@@ -29,9 +29,7 @@ def automations() -> tuple[AutomationCore, ...]:
             after=("heartbeat", "Running"),  # it may die before its first heartbeat is out
             expect=("heartbeat", *_ENDS, *_GIVEN_BACK, "Paused", "Suspended"),
             within_s=HEARTBEAT_LOST_S,
-            action=ChangeFlowRunState(
-                state=StateType.CRASHED, message="No heartbeat: its process is gone."
-            ),
+            action=_change(None, StateType.CRASHED, "No heartbeat: its process is gone."),
         ),
         # Nothing was done yet, and nobody else would do it: a campaign has no run of adloom's
         # that the reaper could find before its flow run has begun.
@@ -41,10 +39,8 @@ def automations() -> tuple[AutomationCore, ...]:
             after=("Pending",),
             expect=("Running", *_ENDS, *_GIVEN_BACK),
             within_s=PENDING_S,
-            action=ChangeFlowRunState(
-                name="HandedBack",
-                state=StateType.SCHEDULED,
-                message="Claimed, and not begun: its worker is gone.",
+            action=_change(
+                "HandedBack", StateType.SCHEDULED, "Claimed, and not begun: its worker is gone."
             ),
         ),
     )
@@ -74,6 +70,10 @@ def _told(one: AutomationCore) -> tuple[object, ...]:
     what = ("state", "name", "message")
     actions = [(a.type, *(getattr(a, of, None) for of in what)) for a in one.actions]
     return trigger.after, trigger.expect, trigger.within, trigger.posture, actions
+
+
+def _change(name: str | None, state: StateType, message: str) -> ChangeFlowRunState:
+    return ChangeFlowRunState(name=name, state=state, message=message, force=False)
 
 
 def _automation(
