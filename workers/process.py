@@ -88,7 +88,7 @@ def _work(options: argparse.Namespace) -> int:
     from workers.deployments import require_pool  # imports Prefect
     from workers.resident import ResidentWorker
 
-    opened = Outlasting(is_outage, OUTAGE_S)(open_from_settings)
+    opened = Outlasting(is_outage, OUTAGE_S)(open_from_settings, flows_at_once=options.limit)
     asyncio.run(outlast(require_pool, options.pool))
     host = socket.gethostname()
     env = replace(
