@@ -11,7 +11,6 @@ from db.queries import workspaces
 from tasks.environment import Environment
 from tasks.settings import Settings
 
-
 FLOWS_AT_ONCE = 2
 
 
