@@ -14,6 +14,7 @@ from db.engine import Transaction
 from db.queries import events
 from tasks import webhooks
 from tasks.environment import Environment
+from tasks.fleet import GPU_POOL
 from tasks.leisure import Leisure
 
 log = structlog.get_logger(__name__)
@@ -32,7 +33,7 @@ def look(env: Environment, run_id: int | None = None) -> int:
     runs were looked at."""
     now = datetime.now(UTC)
     with env.database.transaction() as tx:
-        runs = events.watched(tx, env.workspace_id, run_id=run_id)
+        runs = events.watched(tx, env.workspace_id, pool=GPU_POOL, run_id=run_id)
         for run in runs:
             _note(tx, run, now)
     return len(runs)

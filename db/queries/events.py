@@ -59,10 +59,15 @@ _OF_RUN = text(f"SELECT {_COLUMNS} FROM run_event WHERE run_id = :run ORDER BY i
 
 # A run that waits for renders is idle since a batch of it was last made, cut, or handed over, if it
 # is not one that workers take and give back again and again; never while any of the workspace is
-# being made. That workers are there says little: their keys to the store may have expired.
+# being made. That workers are there says little: their keys to the store may have expired. Before
+# anything is handed to them, as in the moment after a pause, nobody is late.
 _WATCHED = text("""
 SELECT r.id, r.spec, r.created_at, r.paused_at, n.items, n.done, n.failed,
-    CASE WHEN n.waiting = 0 OR r.state = 'planning' OR EXISTS (SELECT FROM batch b
+    CASE WHEN n.waiting = 0 OR r.state = 'planning' OR (
+            EXISTS (SELECT FROM worker w WHERE w.workspace_id = r.workspace_id AND w.pool = :pool
+                AND w.state = 'working' AND w.expires_at > clock_timestamp())
+            AND NOT EXISTS (SELECT FROM batch b WHERE b.run_id = r.id AND b.state = 'pending'
+                AND b.submitted_at IS NOT NULL)) OR EXISTS (SELECT FROM batch b
             WHERE b.workspace_id = r.workspace_id AND b.state = 'leased'
                 AND b.lease_expires_at > clock_timestamp())
         THEN 0.0 ELSE extract(epoch FROM clock_timestamp() - greatest(coalesce(r.spent_since,
@@ -112,8 +117,11 @@ def of_run(tx: Transaction, run_id: int) -> tuple[RunEvent, ...]:
     return _events(tx.execute(_OF_RUN, {"run": run_id}))
 
 
-def watched(tx: Transaction, ws: int, *, run_id: int | None = None) -> tuple[WatchedRun, ...]:
-    """How the live runs stand that tell a webhook, or one of them."""
+def watched(
+    tx: Transaction, ws: int, *, pool: str, run_id: int | None = None
+) -> tuple[WatchedRun, ...]:
+    """How the live runs stand that tell a webhook, or one of them; `pool` is the renderers'."""
+    values = {"ws": ws, "pool": pool, "run": run_id, "given_back": GIVEN_BACK}
     return tuple(
         WatchedRun(
             run_id=r.id,
@@ -125,7 +133,7 @@ def watched(tx: Transaction, ws: int, *, run_id: int | None = None) -> tuple[Wat
             failed=r.failed,
             idle_s=max(0.0, float(r.idle_s)),
         )
-        for r in tx.execute(_WATCHED, {"ws": ws, "run": run_id, "given_back": GIVEN_BACK})
+        for r in tx.execute(_WATCHED, values)
     )
 
 

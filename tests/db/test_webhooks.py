@@ -279,7 +279,9 @@ def test_workers_that_are_there_and_can_begin_nothing_are_trouble(
         workers.register(tx, world.ws, there, 3600)
     run_id = world.run(SPEC)
     world.cut(run_id, size=2)
-    aged(world, 30)  # it was paused meanwhile, say
+    aged(world, 30)
+    watching.look(env, run_id)
+    assert noted(world, run_id) == (), "it was paused, and its coordinator has not yet gone on"
     submit(world, run_id)
     watching.look(env, run_id)
     assert noted(world, run_id) == (), "they have just been asked"
