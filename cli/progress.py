@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from adloom.errors import AdloomError
 from cli.console import stderr
 from tasks.environment import Environment
+from tasks.leisure import Leisure
 from tasks.runs import own_run
 
 EVERY_S = 1.0
@@ -36,9 +37,13 @@ def _follow(env: Environment, done: threading.Event) -> None:
                TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=stderr, transient=True) as progress:
         bar = progress.add_task("planning", total=None)
+        leisure = Leisure(EVERY_S)
         while not done.wait(EVERY_S):
+            if not leisure.is_due:
+                continue
             try:
-                line = own_run(env)
+                with leisure.look():
+                    line = own_run(env)
             except AdloomError:
                 continue  # the run itself reports it; the bar tries again
             if line is not None:

@@ -24,7 +24,7 @@ def worker(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Flow runs at a time; else 2 for gpu (one prepares), 8."),
+        typer.Option(min=1, help="Flow runs at a time; else 2 for gpu (one prepares), 14."),
     ] = None,
     hand_back: Annotated[
         bool, typer.Option("--hand-back", help="When told to stop, hand back what renders.")
@@ -45,7 +45,7 @@ def worker(
     """
     from services.exporter import is_open_to_others
     from services.stack import connect
-    from tasks.fleet import CONTROL_POOL
+    from tasks.fleet import AT_ONCE, GPU_POOL
     from tasks.settings import Settings
     from workers.supervisor import Supervisor, WorkerOptions, only_one
 
@@ -55,7 +55,7 @@ def worker(
     options = WorkerOptions(
         name=name or f"{socket.gethostname()}-{pool}-{settings.device.replace(':', '-')}",
         pool=pool,
-        limit=limit or (8 if pool == CONTROL_POOL else 2),
+        limit=limit or AT_ONCE.get(pool, AT_ONCE[GPU_POOL]),
         hand_back=hand_back,
         health_host=health_host,
         health_port=health_port,

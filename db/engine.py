@@ -1,6 +1,6 @@
 """The connection to Postgres, and the one place that opens transactions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy import create_engine, event, exc, text
@@ -15,6 +15,15 @@ Transaction = Session
 """What every query takes first: an open transaction. Opaque outside of `db`."""
 
 OLDEST_SERVER = 14
+_GIVEN_UP: Mapping[str, int] = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 20_000,  # ms
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+"""When a connection counts as lost. By itself Linux waits a quarter of an hour for a machine that
+is gone, and so would heartbeats, which are to be tried again on another connection."""
 _TIMEOUT = text("SELECT set_config('statement_timeout', :timeout, true)")
 
 
@@ -22,7 +31,7 @@ class Database:
     """A pool of connections to one Postgres database.
 
     `url` is any `postgresql://` URL, also with a socket folder as `?host=`. Raises
-    ConfigurationError when it is none.
+    ConfigurationError when it is none. What it says of timeouts and keepalives counts.
     """
 
     def __init__(self, url: str, *, application_name: str = "adloom", pool_size: int = 5) -> None:
@@ -34,7 +43,10 @@ class Database:
             max_overflow=pool_size,
             pool_timeout=30,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 10, "application_name": application_name},
+            connect_args={
+                **{k: v for k, v in _GIVEN_UP.items() if k not in parsed.query},
+                "application_name": application_name,
+            },
         )
         event.listen(self._engine, "connect", _set_up)
         self._sessions = sessionmaker(self._engine, expire_on_commit=False, autoflush=False)

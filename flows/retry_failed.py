@@ -3,11 +3,11 @@
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from adloom.errors import AdloomError
 from adloom.records import FailureFilter
 from flows.run_campaign import carry_out
 from tasks import retrying, runs
 from tasks.environment import current
+from tasks.one_by_one import one_by_one
 from tasks.patience import in_thread
 
 
@@ -44,25 +44,16 @@ async def retry_failed(
         run_item_ids=None if items is None else tuple(items),
     )
     if run is not None:
-        await _retry(run, chosen, force)
-        return [run]
-    retried: list[int] = []
-    failed: AdloomError | None = None
-    for one in await in_thread(retrying.with_failures, current(), chosen, campaign):
-        try:
-            await _retry(one, chosen, force)
-            retried.append(one)
-        except AdloomError as error:
-            get_run_logger().warning("run %s is not retried: %s", one, error)
-            failed = error
-    if failed is not None:
-        raise failed
-    return retried
+        return [await _retry(run, chosen, force)]
+    found = await in_thread(retrying.with_failures, current(), chosen, campaign)
+    warn = get_run_logger().warning
+    return list(await one_by_one(found, lambda one: _retry(one, chosen, force), warn))
 
 
-async def _retry(run: int, chosen: FailureFilter, force: bool) -> None:
+async def _retry(run: int, chosen: FailureFilter, force: bool) -> int:
     env = current()
     await in_thread(retrying.require_weights, env, run)
     with runs.held(env, run) as lease:
         await in_thread(retrying.reopen, env, lease.lease, chosen, force=force)
         await carry_out(lease)
+    return run

@@ -9,6 +9,7 @@ from adloom.errors import AdloomError
 from tasks import steps
 from tasks.catalog import IntakeProblem, finish_sync, source_slugs
 from tasks.environment import current
+from tasks.one_by_one import one_by_one
 from tasks.patience import in_thread
 
 
@@ -33,17 +34,8 @@ async def sync_catalog(
     source after the other, of which one that fails stops no other."""
     if source is not None:
         return (await _sync(source, allow_shrink),)
-    reports: list[SyncReport] = []
-    failed: AdloomError | None = None
-    for one in await in_thread(source_slugs, current()):
-        try:
-            reports.append(await _sync(one, allow_shrink))
-        except AdloomError as error:
-            get_run_logger().warning("source '%s': %s", one, error)
-            failed = error
-    if failed is not None:
-        raise failed
-    return tuple(reports)
+    sources = await in_thread(source_slugs, current())
+    return await one_by_one(sources, lambda one: _sync(one, allow_shrink), get_run_logger().warning)
 
 
 async def _sync(source: str, allow_shrink: bool) -> SyncReport:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -27,6 +26,7 @@ from adloom.records import RunRecord
 from adloom.states import Outcome
 from db.queries import creatives
 from tasks.environment import Environment
+from tasks.leisure import Leisure
 from tasks.pictures import flatten
 from tasks.reports import RunReport
 from tasks.runs import in_flight
@@ -46,7 +46,7 @@ class RunArtifacts:
         self._env, self._run = env, run
         self._bar: UUID | None = None
         self._total = 0
-        self._moved_at = 0.0
+        self._leisure = Leisure(MOVE_EVERY_S)
 
     async def start(self) -> None:
         """Makes the progress bar."""
@@ -60,10 +60,9 @@ class RunArtifacts:
 
     async def progress(self) -> None:
         """Moves the bar to the share of renders that are there, every few seconds."""
-        if self._bar is None or time.monotonic() - self._moved_at < MOVE_EVERY_S:
+        if self._bar is None or not self._leisure.is_due:
             return
-        self._moved_at = time.monotonic()
-        with _only_for_looking():
+        with _only_for_looking(), self._leisure.look():
             left = await asyncio.to_thread(in_flight, self._env, self._run.id)
             self._total = max(self._total, left)
             if not self._total:

@@ -24,7 +24,7 @@ def next_batches(env: Environment, lease: RunLease) -> tuple[BatchRecord, ...]:
         batches.fail_exhausted(tx, env.workspace_id, max_attempts=MAX_ATTEMPTS)
         batches.cut(tx, run_id, size=env.rendering.batch_size)
         needed = batches.needed_by(tx, run_id)
-    return tuple(b for b in needed if b.state is BatchState.PENDING or b.expired)
+    return tuple(b for b in needed if b.state is BatchState.PENDING)
 
 
 def wait_for_others(env: Environment, run_id: int) -> bool:

@@ -1,6 +1,5 @@
 """Budgets of runs: images, device seconds, money. Once one is spent nothing more is begun."""
 
-import time
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -13,12 +12,11 @@ from adloom.records import RunLease, RunRecord, Spending
 from db.engine import Transaction
 from db.queries import cancelling, events, run_leases, spending
 from tasks.environment import Environment
+from tasks.leisure import Leisure
 
 log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
-LOOK_SHARE = 20.0
-"""A run of a million renders takes a second to count: that is done a twentieth of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ class BudgetWatch:
         where = f"campaign '{run.campaign}'"
         self._limits = limits(run.spec.budget, env.gpu_hour_price, where=where)
         self._said = run.stopped_for
-        self._due_at = 0.0
+        self._leisure = Leisure(LOOK_S)
 
     def is_spent(self, lease: RunLease) -> bool:
         """Whether the run begins nothing more; then what it has not begun is ended.
@@ -97,14 +95,14 @@ class BudgetWatch:
             run_leases.hold(tx, lease)
             ended = cancelling.stop(tx, self._run.id, self._error)
             if ended.items:
-                self._note(tx, lease)
+                self._note(tx)
         return True
 
-    def forgoes(self, tx: Transaction, lease: RunLease) -> bool:
+    def forgoes(self, tx: Transaction) -> bool:
         """Whether the run forgoes something that it would begin now, as the next draw of a rejected
         slot; then its row says so."""
         if self._is_reached():
-            self._note(tx, lease)
+            self._note(tx)
             return True
         return False
 
@@ -112,19 +110,16 @@ class BudgetWatch:
     def _error(self) -> BudgetReachedError:
         return BudgetReachedError(self._said)
 
-    def _note(self, tx: Transaction, lease: RunLease) -> None:
+    def _note(self, tx: Transaction) -> None:
         cancelling.note_stopped(tx, self._run.id, self._error)
         told = f"run {self._run.id} is {self._said}"
-        events.add(tx, self._run.id, "run.over_budget", str(lease.epoch), text=told)
+        events.add(tx, self._run.id, "run.over_budget", None, text=told)
         log.warning("a run ends before its plan", run=self._run.id, reason=self._said)
 
     def _is_reached(self) -> bool:
-        due = self._said is None and time.monotonic() >= self._due_at
+        due = self._said is None and self._leisure.is_due
         if due and self._run.spec.budget.is_spent_by_running:
-            begun = time.monotonic()
-            with self._env.database.transaction() as tx:
+            with self._leisure.look(), self._env.database.transaction() as tx:
                 spent = spending.of_run(tx, self._run.id)
-            took = time.monotonic() - begun
-            self._due_at = begun + max(LOOK_S, LOOK_SHARE * took)
             self._said = self._limits.reached(spent)
         return self._said is not None

@@ -7,7 +7,7 @@ photos and masks, so that the device goes from one to the next without waiting f
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -39,11 +39,23 @@ class DeviceUse:
 class Device:
     """Held by one batch at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._turn = threading.Lock()
+        self._clock = clock
+        self._sign_at: float | None = None
         self._rendered_at: float | None = None
         self.use = DeviceUse()
         self.metrics = DeviceMetrics()
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the batch that holds the device has begun and made nothing; 0: none does."""
+        sign_at = self._sign_at
+        return 0.0 if sign_at is None else self._clock() - sign_at
+
+    def note_sign(self) -> None:
+        """The batch that holds the device is alive."""
+        self._sign_at = self._clock()
 
     @contextmanager
     def held(self, stop: Stop) -> Iterator["DeviceHold"]:
@@ -52,6 +64,7 @@ class Device:
         ready = time.monotonic()
         while not self._turn.acquire(timeout=_LOOK_S):
             stop.check()
+        self.note_sign()
         hold = DeviceHold(self, self._turn, ready)
         try:
             stop.check()
@@ -68,6 +81,7 @@ class Device:
 
     def note_made(self, seconds: float) -> None:
         """One render took the device so long."""
+        self.note_sign()
         self.use.busy_s += seconds
         self.use.renders += 1
         self.metrics.busy_seconds.inc(seconds)
@@ -75,7 +89,7 @@ class Device:
 
     def note_rendered(self, begun: float | None) -> None:
         """A batch lets the device go; it began to render at `begun`, None if it had nothing to."""
-        self._rendered_at = time.monotonic()
+        self._rendered_at, self._sign_at = time.monotonic(), None
         self.use.batches += 1
         if begun is not None:
             self.metrics.batch_seconds.observe(self._rendered_at - begun)
@@ -98,6 +112,7 @@ class DeviceHold:
         if self._gone:
             self._turn.acquire()
             self._gone = False
+        self._device.note_sign()
         if self._begun is None:
             self._begun = time.monotonic()
             self._device.note_start(self._ready)

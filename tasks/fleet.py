@@ -12,6 +12,9 @@ from tasks.environment import Environment
 log = structlog.get_logger(__name__)
 
 GPU_POOL, CONTROL_POOL = "gpu", "control"
+AT_ONCE = {GPU_POOL: 2, CONTROL_POOL: 14}
+"""Flow runs that a worker takes at a time: one renders and one prepares; all that the deployments'
+limits allow at once, so that the reaper always finds a place."""
 PER_WORKER = 3
 """Submitted batches per worker: one renders, one prepares, one waits at hand."""
 MAX_ATTEMPTS = 5

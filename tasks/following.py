@@ -9,6 +9,7 @@ from tasks.budgets import BudgetWatch
 from tasks.dispatching import Dispatcher
 from tasks.environment import Environment
 from tasks.heartbeat import Heartbeat
+from tasks.leisure import Leisure
 from tasks.patience import in_thread, outlast
 
 LOOK_S, EAGER_LOOK_S = 0.5, 0.1
@@ -16,7 +17,8 @@ LOOK_S, EAGER_LOOK_S = 0.5, 0.1
 CUT_EVERY_S, REAP_EVERY_S, LOST_EVERY_S = 5.0, 2.0, 2.0
 LEISURE, LOST_AT_LEAST_EVERY_S = 20.0, 30.0
 """Looking for lost submissions takes about a twentieth of the time: with hundreds of workers many
-wait rightly, and Prefect's server has to say so of each."""
+wait rightly, and Prefect's server has to say so of each. So does cutting: it looks through all that
+the run waits for."""
 MISSED_S = 60.0
 """A fleet without workers for this long is no fleet: they may all be being replaced."""
 
@@ -32,6 +34,7 @@ class Following:
         self._seen_at: float | None = None
         self._done_at: dict[str, float] = {}
         self._search_s = 0.0
+        self._cutting = Leisure(CUT_EVERY_S)
 
     async def goes_on(self) -> bool:
         """Whether the run is still this process's to go on with; waits while it is paused.
@@ -82,9 +85,10 @@ class Following:
     async def _hand_over(self) -> int:
         """Submits what the window has room for; how many batches."""
         env, lease = self._env, self._lease.lease
-        cut = self._is_due("cut", CUT_EVERY_S)
+        cut = self._cutting.is_due
         if cut:
-            await in_thread(fleet.cut, env, lease)
+            with self._cutting.look():
+                await in_thread(fleet.cut, env, lease)
         leisurely_s = min(LOST_AT_LEAST_EVERY_S, LEISURE * self._search_s)
         if self._is_due("lost", max(LOST_EVERY_S, leisurely_s)):
             began = time.monotonic()

@@ -107,8 +107,9 @@ def _claimed(
 ) -> tuple[Lease, tuple[RenderWork, ...]]:
     """The batch's lease and its work, in one transaction: the device waits meanwhile."""
     with env.database.transaction() as tx:
+        ttl_s = env.rendering.lease_s
         lease = leases.claim(
-            tx, batch_id, env.owner, env.rendering.lease_s, worker=env.worker or None
+            tx, batch_id, env.owner, ttl_s, worker=env.worker or None, grace_s=ttl_s
         )
         if lease is not None:
             if flow_run_id is not None:

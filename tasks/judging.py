@@ -83,7 +83,7 @@ def draw_again(
             rejected = judging.rejected(
                 tx, run.id, below_draw=run.spec.draws, after=after, limit=page_rows
             )
-            if rejected and budget.forgoes(tx, lease):
+            if rejected and budget.forgoes(tx):
                 return drawn
             drawn += judging.add_next_draws(tx, run.id, [next_draw(r, run) for r in rejected])
         if not rejected:

@@ -11,15 +11,23 @@ from db.queries import workspaces
 from tasks.environment import Environment
 from tasks.settings import Settings
 
+FLOWS_AT_ONCE = 2
 
-def open_environment(settings: Settings, database_url: str) -> Environment:
+
+def open_environment(
+    settings: Settings, database_url: str, *, flows_at_once: int = FLOWS_AT_ONCE
+) -> Environment:
     """An open environment; `environment.database.dispose()` closes it.
+
+    `flows_at_once`: for how many flow runs. One that plans takes up to five connections of Postgres
+    and its heartbeat another: where it had to wait for one, its lease would run out.
 
     Raises DatabaseUnavailableError, SchemaMismatchError when the schema is not this version's, and
     ConfigurationError for a storage address that cannot be used.
     """
     check(database_url)
-    database = Database(database_url)
+    # The pool grows to twice as many.
+    database = Database(database_url, pool_size=max(5, 5 * flows_at_once // 2))
     with database.transaction() as tx:
         workspace_id = workspaces.ensure(tx, settings.workspace)
     return Environment(
@@ -36,7 +44,7 @@ def open_environment(settings: Settings, database_url: str) -> Environment:
     )
 
 
-def open_from_settings() -> Environment:
+def open_from_settings(*, flows_at_once: int = FLOWS_AT_ONCE) -> Environment:
     """The environment of a process that Prefect started: all of it is in its settings."""
     settings = Settings.load()
     if settings.database_url is None:
@@ -45,4 +53,5 @@ def open_from_settings() -> Environment:
             where="ADLOOM_DATABASE_URL",
             hint="set it in the worker's environment, with ADLOOM_STORAGE_URL",
         )
-    return open_environment(settings, settings.database_url.get_secret_value())
+    url = settings.database_url.get_secret_value()
+    return open_environment(settings, url, flows_at_once=flows_at_once)

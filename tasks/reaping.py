@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import structlog
 
 from adloom.records import ReapCounts
-from db.queries import reaping, runs
+from db.queries import cancelling, reaping, runs
 from tasks import dispatching
 from tasks.environment import Environment
 
@@ -13,9 +13,12 @@ log = structlog.get_logger(__name__)
 
 
 def reap(env: Environment) -> ReapCounts:
-    """Hands back all batches of the workspace whose lease has run out; see db.queries.reaping."""
+    """Hands back all batches of the workspace whose lease has run out (see db.queries.reaping), and
+    ends those that wait for a run which has ended."""
     with env.database.transaction() as tx:
-        return reaping.reap(tx, env.workspace_id, grace_s=env.rendering.lease_s)
+        counts = reaping.reap(tx, env.workspace_id, grace_s=env.rendering.lease_s)
+        cancelling.end_left(tx, env.workspace_id)
+        return counts
 
 
 async def resume_orphans(env: Environment) -> int:

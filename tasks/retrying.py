@@ -66,7 +66,7 @@ def with_failures(
     items: what earlier runs left is in the newest one's plan."""
     with env.database.transaction() as tx:
         ended = retrying.newest_ended(tx, env.workspace_id, campaign)
-        return tuple(r for r in ended if _found(tx, env, r, chosen, force=False)[0])
+        return tuple(r for r in ended if _would_open(tx, env, r, chosen))
 
 
 def reopen(
@@ -97,12 +97,17 @@ def _found(
 ) -> tuple[tuple[FailedItem, ...], int]:
     """What a retry opens, and how many items alike it leaves."""
     asked = replace(chosen, run_id=run_id)
-    alike = retrying.failed_items(tx, env.workspace_id, asked)
     if force:
-        return alike, 0
+        return retrying.failed_items(tx, env.workspace_id, asked), 0
     most = runs.get(tx, env.workspace_id, run_id).spec.max_attempts
     opened = retrying.failed_items(tx, env.workspace_id, asked.unforced(most))
-    return opened, len(alike) - len(opened)
+    return opened, retrying.count_failed(tx, env.workspace_id, asked) - len(opened)
+
+
+def _would_open(tx: Transaction, env: Environment, run_id: int, chosen: FailureFilter) -> bool:
+    most = runs.get(tx, env.workspace_id, run_id).spec.max_attempts
+    asked = replace(chosen, run_id=run_id).unforced(most)
+    return retrying.count_failed(tx, env.workspace_id, asked) > 0
 
 
 def _nothing(

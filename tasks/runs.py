@@ -29,6 +29,7 @@ from adloom.states import (
     RunState,
     Trigger,
 )
+from db.engine import Transaction
 from db.queries import batches, campaigns, cancelling, events, run_leases, runs
 from tasks import resident
 from tasks.environment import Environment
@@ -92,37 +93,53 @@ def begin(
     weights at hand: raises ModelError if they are not those it is pinned to, and
     RunBusyError while another process executes a run of the campaign.
     """
-    last = require_run(env, resumed) if resumed is not None else _latest(env, slug)
-    ours = last is not None and (last.id == resumed or last.flow_run_id == (flow_run_id or ""))
-    if last is not None and ours and last.state in ENDED:
-        return last
-    spec, weights_hash = _pinned(env, slug)
-    lease = _claimed(env, last.id) if last is not None and last.state not in ENDED else None
-    with env.database.transaction() as tx:
-        if lease is not None:
-            run_leases.hold(tx, lease)
-            now = runs.get(tx, env.workspace_id, lease.run_id)  # it may have ended while we waited
-            run_leases.release(tx, lease)
-            if now.state not in ENDED:
-                same = now.spec == spec and now.weights_hash == weights_hash
-                # What another renderer version planned, this one may not make: it is planned anew.
-                if same and batches.planned_version(tx, now.id) in (None, RENDERER_VERSION):
-                    if flow_run_id:
-                        runs.set_flow_run(tx, now.id, flow_run_id)
-                    return now
-                cancelling.cancel(tx, now.id)
-            elif ours:
-                return now
-        run_id = runs.create(
-            tx,
-            env.workspace_id,
-            slug,
-            trigger=trigger,
-            weights_hash=weights_hash,
-            flow_run_id=flow_run_id,
-            spec=spec,
-        )
-        return runs.get(tx, env.workspace_id, run_id)
+    while True:
+        newest = _latest(env, slug)
+        last = newest if resumed is None else require_run(env, resumed)
+        ours = last is not None and (last.id == resumed or last.flow_run_id == (flow_run_id or ""))
+        if last is not None and ours and last.state in ENDED:
+            return last
+        spec, weights_hash = _pinned(env, slug)
+        lease = _claimed(env, last.id) if last is not None and last.state not in ENDED else None
+        with env.database.transaction() as tx:
+            # One process at a time: who comes second sees the run that the first has begun.
+            campaigns.lock(tx, env.workspace_id, slug)
+            if lease is not None and (
+                found := _resumable(env, tx, lease, spec, weights_hash, ours)
+            ):
+                if flow_run_id and found.state not in ENDED:
+                    runs.set_flow_run(tx, found.id, flow_run_id)
+                return found
+            there = runs.latest(tx, env.workspace_id, slug)
+            if there is None or (newest is not None and there.id == newest.id):
+                run_id = runs.create(
+                    tx,
+                    env.workspace_id,
+                    slug,
+                    trigger=trigger,
+                    weights_hash=weights_hash,
+                    flow_run_id=flow_run_id,
+                    spec=spec,
+                )
+                return runs.get(tx, env.workspace_id, run_id)
+
+
+def _resumable(
+    env: Environment, tx: Transaction, lease: RunLease, spec: CampaignSpec, weights: str, ours: bool
+) -> RunRecord | None:
+    """The run of the lease, which is let go, if it is to be gone on with, or has ended and is the
+    caller's own; None if another is to be begun. One that has changed is cancelled."""
+    run_leases.hold(tx, lease)
+    now = runs.get(tx, env.workspace_id, lease.run_id)  # it may have ended while we waited
+    run_leases.release(tx, lease)
+    if now.state in ENDED:
+        return now if ours else None
+    # What another renderer version planned, this one may not make: it is planned anew.
+    version = batches.planned_version(tx, now.id)
+    if (now.spec, now.weights_hash) == (spec, weights) and version in (None, RENDERER_VERSION):
+        return now
+    cancelling.cancel(tx, now.id)
+    return None
 
 
 def _latest(env: Environment, slug: str) -> RunRecord | None:
@@ -166,12 +183,13 @@ def held(env: Environment, run_id: int) -> Iterator[Heartbeat[RunLease]]:
 
 def _claimed(env: Environment, run_id: int) -> RunLease:
     """The run's lease, waiting as long as that of a process that was killed can last."""
-    deadline = time.monotonic() + env.rendering.lease_s + 1
     claim = Outlasting(is_database_outage, OUTAGE_S)
+    deadline = None
     while True:
         lease = claim(_claim, env, run_id)
         if lease is not None:
             return lease
+        deadline = deadline or time.monotonic() + env.rendering.lease_s + 1
         if time.monotonic() > deadline:
             raise RunBusyError(
                 f"run {run_id} is being executed by another process",
@@ -182,7 +200,8 @@ def _claimed(env: Environment, run_id: int) -> RunLease:
 
 def _claim(env: Environment, run_id: int) -> RunLease | None:
     with env.database.transaction() as tx:
-        return run_leases.claim(tx, run_id, env.owner, env.rendering.lease_s)
+        ttl_s = env.rendering.lease_s
+        return run_leases.claim(tx, run_id, env.owner, ttl_s, grace_s=ttl_s)
 
 
 def complete(env: Environment, lease: RunLease) -> RunSummary:
@@ -216,7 +235,7 @@ def fail(env: Environment, lease: RunLease, error: AdloomError) -> None:
     """Ends a run that cannot go on, and its open items, with the reason. Raises LeaseLostError."""
     with suppress(ConflictError), env.database.transaction() as tx:  # it may have been cancelled
         run_leases.hold(tx, lease)
-        runs.fail_open(tx, lease.run_id, error)
+        cancelling.fail_open(tx, lease.run_id, error)
         runs.set_state(tx, lease.run_id, RunState.FAILED, error=error)
         text = f"run {lease.run_id} failed: {error.error_class}: {error}"
         events.add(tx, lease.run_id, "run.failed", str(lease.epoch), text=text)

@@ -15,6 +15,7 @@ from db.queries import events
 from tasks import webhooks
 from tasks.environment import Environment
 from tasks.fleet import GPU_POOL
+from tasks.leisure import Leisure
 
 log = structlog.get_logger(__name__)
 
@@ -43,13 +44,12 @@ def _note(tx: Transaction, run: WatchedRun, now: datetime) -> None:
     deadline = run.spec.deadline
     if deadline is not None and now >= deadline_after(deadline, run.created_at):
         events.add(tx, run.run_id, "deadline", "", text=_standing(run, deadline), **shares)
-    occasion = str(run.epoch)
     if run.idle_s > IDLE_S and not run.is_paused:
         said = f"run {run.run_id}: nobody has worked on it for {run.idle_s / 60:.0f} minutes"
-        events.add(tx, run.run_id, "run.no_workers", occasion, text=said, **shares)
+        events.add(tx, run.run_id, "run.no_workers", None, text=said, **shares)
     if run.failed + run.done >= FAILING_FROM and run.failed_share > FAILING_SHARE:
         said = f"run {run.run_id}: {run.failed_share:.0%} of what has ended has failed"
-        events.add(tx, run.run_id, "run.failing", occasion, text=said, **shares)
+        events.add(tx, run.run_id, "run.failing", None, text=said, **shares)
 
 
 def _standing(run: WatchedRun, deadline: str) -> str:
@@ -78,11 +78,13 @@ def watched(env: Environment, run: RunRecord) -> Iterator[None]:
 
 
 def _watch(env: Environment, run_id: int, done: threading.Event) -> None:
-    ended = False
+    ended, leisure = False, Leisure(LOOK_S)
     while not ended:
         ended = done.wait(LOOK_S)
         try:
-            look(env, run_id)
+            if ended or leisure.is_due:
+                with leisure.look():
+                    look(env, run_id)
             webhooks.deliver(env)
         except AdloomError as error:
             log.warning("a run's webhook has to wait", run=run_id, error=str(error))

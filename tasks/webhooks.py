@@ -5,6 +5,8 @@ import hmac
 import json
 import random
 import time
+from collections.abc import Iterator
+from itertools import islice
 
 import httpx
 import structlog
@@ -31,9 +33,18 @@ def deliver(env: Environment) -> int:
 
     What fails is noted with its reason and tried again later. Raises what the database raises.
     """
-    with env.database.transaction() as tx:
-        due = events.claim(tx, env.workspace_id, limit=AT_ONCE)
-    return sum(_delivered(env, one) for one in due)
+    return sum(_delivered(env, one) for one in islice(_due(env), AT_ONCE))
+
+
+def _due(env: Environment) -> Iterator[RunEvent]:
+    """Events, each claimed when it is asked for: a claim lasts for telling one, not for many whose
+    receivers take their time."""
+    while True:
+        with env.database.transaction() as tx:
+            one = events.claim(tx, env.workspace_id)
+        if one is None:
+            return
+        yield one
 
 
 def _delivered(env: Environment, one: RunEvent) -> bool:

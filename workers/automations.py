@@ -23,21 +23,25 @@ _GIVEN_BACK = ("HandedBack", "AwaitingConcurrencySlot", "AwaitingRetry", "Schedu
 def automations() -> tuple[AutomationCore, ...]:
     """Those that `adloom up` installs."""
     return (
-        _crashed(
+        _automation(
             "adloom: heartbeat lost",
             "A flow run whose process died is marked as crashed.",
             after=("heartbeat", "Running"),  # it may die before its first heartbeat is out
             expect=("heartbeat", *_ENDS, *_GIVEN_BACK, "Paused", "Suspended"),
             within_s=HEARTBEAT_LOST_S,
-            message="No heartbeat: its process is gone.",
+            action=_change(None, StateType.CRASHED, "No heartbeat: its process is gone."),
         ),
-        _crashed(
+        # Nothing was done yet, and nobody else would do it: a campaign has no run of adloom's
+        # that the reaper could find before its flow run has begun.
+        _automation(
             "adloom: pending too long",
-            "A flow run that was claimed by a worker which never began it is marked as crashed.",
+            "A flow run that was claimed by a worker which never began it goes to the next one.",
             after=("Pending",),
             expect=("Running", *_ENDS, *_GIVEN_BACK),
             within_s=PENDING_S,
-            message="Claimed, and not begun: its worker is gone.",
+            action=_change(
+                "HandedBack", StateType.SCHEDULED, "Claimed, and not begun: its worker is gone."
+            ),
         ),
     )
 
@@ -63,18 +67,23 @@ def _told(one: AutomationCore) -> tuple[object, ...]:
     trigger = one.trigger
     if not isinstance(trigger, EventTrigger):
         return (trigger,)
-    actions = [(a.type, getattr(a, "message", None)) for a in one.actions]
+    what = ("state", "name", "message")
+    actions = [(a.type, *(getattr(a, of, None) for of in what)) for a in one.actions]
     return trigger.after, trigger.expect, trigger.within, trigger.posture, actions
 
 
-def _crashed(
+def _change(name: str | None, state: StateType, message: str) -> ChangeFlowRunState:
+    return ChangeFlowRunState(name=name, state=state, message=message, force=False)
+
+
+def _automation(
     name: str,
     description: str,
     *,
     after: tuple[str, ...],
     expect: tuple[str, ...],
     within_s: int,
-    message: str,
+    action: ChangeFlowRunState,
 ) -> AutomationCore:
     return AutomationCore(
         name=name,
@@ -88,7 +97,5 @@ def _crashed(
             threshold=1,
             within=timedelta(seconds=within_s),
         ),
-        actions=[
-            ChangeFlowRunState(name=None, state=StateType.CRASHED, message=message, force=False)
-        ],
+        actions=[action],
     )

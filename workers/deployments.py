@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import (
     ConcurrencyOptions,
     DeploymentSchedule,
 )
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.utilities.callables import parameter_schema
@@ -22,7 +23,8 @@ from adloom import __version__
 from adloom.errors import ConfigurationError, UnavailableError
 from tasks.fleet import CONTROL_POOL, GPU_POOL
 from workers.automations import install
-from workers.resident import ResidentWorker, flow_at
+from workers.entrypoints import flow_at
+from workers.resident import ResidentWorker
 from workers.schedules import OF_CAMPAIGN
 
 __all__ = ["CONTROL_POOL", "GPU_POOL", "deploy", "require_pool"]
@@ -33,7 +35,8 @@ async def deploy(file: Path = PREFECT_YAML) -> tuple[str, ...]:
     """Makes the pools and deployments that `file` names, or brings them up to date, and what
     watches over their flow runs.
 
-    Schedules of campaigns stay; one that was switched on or off on Prefect's pages stays so.
+    Schedules of campaigns stay; one that was switched on or off on Prefect's pages stays so, and so
+    does a deployment that was paused there.
     Returns the deployments' names. Raises ConfigurationError for a file that cannot be used.
     """
     declared = _declared(file)
@@ -96,6 +99,8 @@ async def _make_pool(client: PrefectClient, name: str) -> None:
 
 async def _deploy(client: PrefectClient, one: dict[str, Any]) -> str:
     flow = flow_at(one["entrypoint"])
+    name = f"{flow.name}/{one['name']}"
+    present = await _present(client, name)
     limit = (
         ConcurrencyLimitConfig(**one["concurrency_limit"]) if "concurrency_limit" in one else None
     )
@@ -108,13 +113,13 @@ async def _deploy(client: PrefectClient, one: dict[str, Any]) -> str:
         parameters=one.get("parameters") or {},
         parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
         work_pool_name=one["work_pool"]["name"],
-        schedules=_schedules(one, await _present(client, f"{flow.name}/{one['name']}")),
+        schedules=_schedules(one, present.schedules if present else []),
         concurrency_limit=limit.limit if limit else None,
         concurrency_options=_options(limit) if limit else None,
-        paused=one.get("paused", False),
+        paused=present.paused if present else one.get("paused", False),
         enforce_parameter_schema=one.get("enforce_parameter_schema", True),
     )
-    return f"{flow.name}/{one['name']}"
+    return name
 
 
 def _options(limit: ConcurrencyLimitConfig) -> ConcurrencyOptions:
@@ -124,11 +129,11 @@ def _options(limit: ConcurrencyLimitConfig) -> ConcurrencyOptions:
     )
 
 
-async def _present(client: PrefectClient, name: str) -> list[DeploymentSchedule]:
+async def _present(client: PrefectClient, name: str) -> DeploymentResponse | None:
     try:
-        return (await client.read_deployment_by_name(name)).schedules
+        return await client.read_deployment_by_name(name)
     except ObjectNotFound:
-        return []
+        return None
 
 
 def _schedules(

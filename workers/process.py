@@ -43,7 +43,11 @@ _QUIET = {
     "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "10",
 }
 _SILENT_S = 120.0
-"""A worker that has asked Prefect for nothing this long while it had room is not healthy."""
+"""A worker that has asked Prefect for nothing this long while it had room is not healthy; one that
+asks and gets no answer is."""
+STALLED_S = 900.0
+"""A GPU that has made nothing so long while a batch holds it hangs: even a model that is compiled
+anew, with its store away for three minutes, makes a micro-batch sooner. A CPU may take its time."""
 _LOOK_S = 1.0
 
 
@@ -84,7 +88,7 @@ def _work(options: argparse.Namespace) -> int:
     from workers.deployments import require_pool  # imports Prefect
     from workers.resident import ResidentWorker
 
-    opened = Outlasting(is_outage, OUTAGE_S)(open_from_settings)
+    opened = Outlasting(is_outage, OUTAGE_S)(open_from_settings, flows_at_once=options.limit)
     asyncio.run(outlast(require_pool, options.pool))
     host = socket.gethostname()
     env = replace(
@@ -138,8 +142,9 @@ async def _serve(
         return worker.ended_runs if place.pool == CONTROL_POOL else device().use.batches
 
     def report() -> tuple[bool, dict[str, Any]]:
-        silent_s = time.monotonic() - worker.polled_at
-        healthy = worker.draining or worker.active > 0 or silent_s < _SILENT_S
+        silent_s = time.monotonic() - worker.asked_at
+        is_alive = worker.draining or worker.active > 0 or silent_s < _SILENT_S
+        healthy = is_alive and not is_stalled(place.device, device().silent_s)
         state = "draining" if worker.draining else "working"
         return healthy, {"name": place.name, "pool": place.pool, "state": state,
                          "healthy": healthy, **stats()}  # fmt: skip
@@ -165,10 +170,12 @@ async def _serve(
         watching = asyncio.create_task(
             _watch_memory(bound, work_done, lambda: drain(StopReason.REPLACED, False))
         )
+        stalling = asyncio.create_task(_watch_device(place.device))
         await worker.start(
             printer=lambda line: log.info(line, health=f"{options.health_host}:{port}/health")
         )
         watching.cancel()
+        stalling.cancel()
     if member.displaced:
         return EXIT_UNFIT  # a new one would take the name back, and so on
     if worker.ended_by is not None:
@@ -215,6 +222,22 @@ async def _watch_memory(
                         rss_mb=round(bound.rss_mb()), bound_mb=bound.limit_mb)  # fmt: skip
             replace_process()
             return
+
+
+def is_stalled(name: str, silent_s: float) -> bool:
+    """Whether a device hangs that has been silent so long while a batch holds it."""
+    return name.startswith("cuda") and silent_s > STALLED_S
+
+
+async def _watch_device(name: str) -> None:
+    """Ends the process at once when its device hangs: no call into a driver can be broken off. The
+    next one hands back what it held, as for a process that died."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if is_stalled(name, silent_s := device().silent_s):
+            log.error("the device hangs: the process is replaced", device=name,
+                      silent_s=round(silent_s))  # fmt: skip
+            os._exit(EXIT_REPLACE)
 
 
 if __name__ == "__main__":

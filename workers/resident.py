@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -32,16 +31,20 @@ from prefect.workers.base import (
     BaseWorkerResult,
 )
 
-from adloom.errors import AdloomError, ConfigurationError, DeviceError, HandedBackError
+from adloom.errors import (
+    AdloomError,
+    DeviceError,
+    HandedBackError,
+)
 from tasks.fleet import GPU_POOL
 from tasks.stopping import Stop, StopReason, heeded
+from workers.entrypoints import flow_at
 from workers.lanes import Lane
+from workers.pauses import Pauses
 
 BUSY_POLL_S, IDLE_POLL_S = 0.25, 2.0
 UNHINTED_POLL_S = 15.0
 """Prefect's server is asked at least this often, even where nothing hints at work."""
-PAUSE_S = 5.0
-_FLOWS = "flows."
 _SERVER_AWAY = (httpx.HTTPError, PrefectException, OSError)
 
 
@@ -65,7 +68,8 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         options["limit"] = options.get("limit") or 2
         options["prefetch_seconds"] = 0
         super().__init__(*arguments, **options)
-        self.polled_at = time.monotonic()
+        self.polled_at = self.asked_at = time.monotonic()
+        """When the server last answered, and when it was last asked, whatever came of it."""
         self.ended_runs = 0
         self.ended_by: DeviceError | None = None
         """What makes this process unfit for more work: its device."""
@@ -76,6 +80,7 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         self._flows: dict[UUID, Flow[..., Any]] = {}
         self._free_lanes: list[Lane] = []
         self._wake = asyncio.Event()
+        self._pauses = Pauses()
 
     @classmethod
     def get_default_base_job_template(cls) -> dict[str, Any]:
@@ -150,7 +155,9 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             self.ended_by = self.ended_by or error
             self.drain(StopReason.REPLACED, hand_back=True)
         elif isinstance(error, AdloomError) and error.of_installation and not error.retryable:
-            await self._pause()
+            await self._pause(self._pauses.after(error))
+        else:
+            self._pauses.reset()
         return ResidentResult(status_code=0, identifier=str(os.getpid()))
 
     async def _work(self) -> None:
@@ -177,6 +184,8 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         except _SERVER_AWAY as error:
             self._logger.warning("no flow runs to be had: %s", error)
             return False
+        finally:
+            self.asked_at = time.monotonic()
         self.polled_at = time.monotonic()
         waiting = [run for run in waiting if run.id not in self._active]
         # Many workers see the same few: by chance they do not all reach for the first.
@@ -241,11 +250,11 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         except _SERVER_AWAY as error:
             self._logger.warning("flow run %s: %s", flow_run.id, error)
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float) -> None:
         """Keeps a place free of work after a fault of the installation (weights, keys, settings)
         that one flow run met: it may be another's as well, who will be handed back at once."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._told_to_drain.wait(), PAUSE_S)
+            await asyncio.wait_for(self._told_to_drain.wait(), seconds)
 
     async def _flow_of(self, flow_run: FlowRun) -> Flow[..., Any]:
         """The flow of a flow run's deployment, imported once."""
@@ -264,22 +273,6 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             except _SERVER_AWAY as error:
                 self._logger.warning("the Prefect server does not answer: %s", error)
             await asyncio.sleep(self.heartbeat_interval_seconds * random.uniform(0.8, 1.2))
-
-
-def flow_at(entrypoint: str) -> Flow[..., Any]:
-    """The flow `flows.module:name`. Raises ConfigurationError for what is no flow of adloom."""
-    module, _, name = entrypoint.replace(":", ".").rpartition(".")
-    if module.startswith(_FLOWS):
-        try:
-            found = getattr(import_module(module), name, None)
-        except ModuleNotFoundError:
-            found = None
-        if isinstance(found, Flow):
-            return found
-    raise ConfigurationError(
-        f"the deployment's entrypoint '{entrypoint}' is no flow of adloom",
-        hint="run `adloom up --workers N` with this version, or see prefect.yaml",
-    )
 
 
 def _carry_out(

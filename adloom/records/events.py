@@ -33,7 +33,6 @@ class WatchedRun:
     could have, 0 while somebody does."""
 
     run_id: int
-    epoch: int
     spec: CampaignSpec
     created_at: datetime
     is_paused: bool

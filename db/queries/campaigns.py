@@ -40,6 +40,8 @@ FROM campaign c WHERE c.workspace_id = :ws AND (CAST(:slug AS text) IS NULL OR c
 ORDER BY c.slug
 """)
 
+_LOCK = text("SELECT FROM campaign WHERE workspace_id = :ws AND slug = :slug FOR NO KEY UPDATE")
+
 _SLUGS = text("SELECT slug FROM campaign WHERE workspace_id = :ws")
 
 
@@ -81,6 +83,11 @@ def get(tx: Transaction, ws: int, slug: str) -> CampaignRecord:
     if row is None:
         raise _no_campaign(tx, ws, slug)
     return _record(row)
+
+
+def lock(tx: Transaction, ws: int, slug: str) -> None:
+    """Until the commit nobody else begins a run of the campaign, or applies it."""
+    tx.execute(_LOCK, {"ws": ws, "slug": slug})
 
 
 def list_all(tx: Transaction, ws: int) -> tuple[CampaignRecord, ...]:

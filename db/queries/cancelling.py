@@ -71,6 +71,34 @@ WHERE i.run_id = :run AND i.outcome = 'open' AND i.render_id = ANY (CAST(:render
 RETURNING i.render_id
 """)
 
+_FAIL_ITEMS = text("""
+UPDATE run_item SET outcome = 'failed', ended_at = now(), error_class = :error_class,
+    error_message = :message, error_retryable = :retryable
+WHERE run_id = :run AND outcome = 'open'
+RETURNING render_id
+""")
+
+# Handed back when their run had ended: by a worker that was lost, or told to stop.
+_LOCK_LEFT = text("""
+SELECT b.id FROM batch b JOIN run u ON u.id = b.run_id
+WHERE b.workspace_id = :ws AND b.state = 'pending'
+    AND u.state IN ('complete', 'failed', 'cancelled')
+ORDER BY b.id FOR UPDATE OF b SKIP LOCKED
+""")
+
+_LOCK_RENDERS_OF = text("""
+SELECT id FROM render
+WHERE batch_id = ANY (CAST(:batches AS bigint[])) AND state IN ('pending', 'leased')
+ORDER BY id FOR NO KEY UPDATE
+""")
+
+_END_LEFT = text("""
+UPDATE batch b SET state = 'cancelled', ended_at = now()
+WHERE b.id = ANY (CAST(:batches AS bigint[])) AND NOT EXISTS (
+    SELECT FROM render r WHERE r.batch_id = b.id AND r.state IN ('pending', 'leased'))
+RETURNING b.id
+""")
+
 _STOPPED_FOR = text("UPDATE run SET stopped_for = coalesce(stopped_for, :message) WHERE id = :run")
 
 ENDING = "id bigint"
@@ -102,12 +130,30 @@ def cancel(tx: Transaction, run_id: int) -> CancelCounts:
     tx.execute(_LOCK_RUN, {"run": run_id})
     tx.execute(_LOCK_BATCHES, {"run": run_id})
     renders = list(tx.execute(_CANCEL_ITEMS, {"run": run_id}).scalars())
-    tx.execute(_LOCK_RENDERS, {"renders": sorted(set(renders))})
-    cancelled = tx.execute(_CANCEL_RENDERS, {"renders": renders}).all()
-    batches = list(tx.execute(_CANCEL_BATCHES, {"run": run_id}).scalars())
-    tx.execute(_FREE_RENDERS, {"batches": batches})
+    counts = _end_unneeded(tx, run_id, renders)
     tx.execute(_END_RUN, {"run": run_id})
-    return CancelCounts(len(renders), len(cancelled), len(batches))
+    return counts
+
+
+def fail_open(tx: Transaction, run_id: int, error: AdloomError) -> None:
+    """Ends a run's open items as failed with the run's own error, and what nobody else needs of
+    their renders as cancelled; a retry opens them again."""
+    reason = {"error_class": error.error_class, "message": bounded(str(error))}
+    tx.execute(_LOCK_RUN, {"run": run_id})
+    tx.execute(_LOCK_BATCHES, {"run": run_id})
+    items = {"run": run_id, "retryable": error.retryable, **reason}
+    _end_unneeded(tx, run_id, list(tx.execute(_FAIL_ITEMS, items).scalars()))
+
+
+def end_left(tx: Transaction, ws: int) -> int:
+    """Ends the batches that wait though their run has ended, but for those that hold what another
+    run needs; returns how many. Else they would wait for ever."""
+    left = list(tx.execute(_LOCK_LEFT, {"ws": ws}).scalars())
+    if not left:
+        return 0
+    renders = list(tx.execute(_LOCK_RENDERS_OF, {"batches": left}).scalars())
+    tx.execute(_CANCEL_RENDERS, {"renders": renders})
+    return len(tx.execute(_END_LEFT, {"batches": left}).all())
 
 
 def stop(tx: Transaction, run_id: int, error: AdloomError) -> CancelCounts:
@@ -120,7 +166,13 @@ def stop(tx: Transaction, run_id: int, error: AdloomError) -> CancelCounts:
     tx.execute(_LOCK_BATCHES, {"run": run_id})
     unbegun = list(tx.execute(_LOCK_UNBEGUN, {"run": run_id}).scalars())
     items = {"run": run_id, "renders": unbegun, **reason}
-    renders = list(tx.execute(_STOP_ITEMS, items).scalars())
+    return _end_unneeded(tx, run_id, list(tx.execute(_STOP_ITEMS, items).scalars()))
+
+
+def _end_unneeded(tx: Transaction, run_id: int, renders: Sequence[int]) -> CancelCounts:
+    """Ends the renders of items that have ended, unless another open item needs them, and the run's
+    batches that nobody has begun."""
+    tx.execute(_LOCK_RENDERS, {"renders": sorted(set(renders))})
     cancelled = tx.execute(_CANCEL_RENDERS, {"renders": renders}).all()
     batches = list(tx.execute(_CANCEL_BATCHES, {"run": run_id}).scalars())
     tx.execute(_FREE_RENDERS, {"batches": batches})

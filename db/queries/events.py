@@ -15,10 +15,13 @@ from db.engine import Transaction
 from db.text import as_json, bounded
 
 CLAIM_S = 60.0
+GIVEN_BACK = 3
+"""A batch handed over so much more often than it was begun is one that workers give back."""
 
 _ADD = text("""
 INSERT INTO run_event (workspace_id, run_id, event, occasion, webhook, payload)
-SELECT r.workspace_id, r.id, :event, :occasion, r.spec->>'webhook', jsonb_build_object(
+SELECT r.workspace_id, r.id, :event, coalesce(CAST(:occasion AS text), 'opened ' || coalesce(
+    r.spent_since, r.created_at)), r.spec->>'webhook', jsonb_build_object(
     'run', r.id, 'campaign', c.slug, 'state', r.state, 'planned', r.planned_slots)
     || CAST(:payload AS jsonb)
 FROM run r JOIN campaign c ON c.id = r.campaign_id
@@ -34,9 +37,9 @@ id, event_id, run_id, event, webhook, payload, created_at, attempts, next_attemp
 _CLAIM = text(f"""
 UPDATE run_event SET attempts = attempts + 1,
     next_attempt_at = clock_timestamp() + make_interval(secs => :claim)
-WHERE id IN (SELECT id FROM run_event
+WHERE id = (SELECT id FROM run_event
     WHERE workspace_id = :ws AND next_attempt_at <= clock_timestamp()
-    ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING {_COLUMNS}
 """)
 
@@ -54,18 +57,25 @@ WHERE id = :event AND delivered_at IS NULL
 
 _OF_RUN = text(f"SELECT {_COLUMNS} FROM run_event WHERE run_id = :run ORDER BY id")
 
-# A run that waits for renders is idle since its last attempt ended and its last worker was heard
-# of; never while any batch of the workspace is being made.
+# A run that waits for renders is idle since a batch of it was last made, cut, or handed over, if it
+# is not one that workers take and give back again and again; never while any of the workspace is
+# being made. That workers are there says little: their keys to the store may have expired. Before
+# anything is handed to them, as in the moment after a pause, nobody is late.
 _WATCHED = text("""
-SELECT r.id, r.lease_epoch, r.spec, r.created_at, r.paused_at, n.items, n.done, n.failed,
-    CASE WHEN n.waiting = 0 OR EXISTS (SELECT FROM batch b
+SELECT r.id, r.spec, r.created_at, r.paused_at, n.items, n.done, n.failed,
+    CASE WHEN n.waiting = 0 OR r.state = 'planning' OR (
+            EXISTS (SELECT FROM worker w WHERE w.workspace_id = r.workspace_id AND w.pool = :pool
+                AND w.state = 'working' AND w.expires_at > clock_timestamp())
+            AND NOT EXISTS (SELECT FROM batch b WHERE b.run_id = r.id AND b.state = 'pending'
+                AND b.submitted_at IS NOT NULL)) OR EXISTS (SELECT FROM batch b
             WHERE b.workspace_id = r.workspace_id AND b.state = 'leased'
                 AND b.lease_expires_at > clock_timestamp())
         THEN 0.0 ELSE extract(epoch FROM clock_timestamp() - greatest(coalesce(r.spent_since,
-            r.created_at), (SELECT max(w.expires_at) FROM worker w
-                WHERE w.workspace_id = r.workspace_id AND w.pool = :pool AND w.state = 'working'),
+            r.created_at), (SELECT greatest(max(b.created_at),
+                    max(b.submitted_at) FILTER (WHERE b.submissions - b.attempts <= :given_back))
+                FROM batch b WHERE b.run_id = r.id AND b.state = 'pending'),
             (SELECT max(a.ended_at) FROM batch_attempt a JOIN batch b ON b.id = a.batch_id
-                WHERE b.run_id = r.id))) END AS idle_s
+                WHERE b.run_id = r.id AND a.ending IN ('finished', 'failed')))) END AS idle_s
 FROM run r CROSS JOIN LATERAL (
     SELECT count(*) AS items,
         count(*) FILTER (WHERE i.outcome NOT IN ('open', 'failed') OR x.state = 'rendered') AS done,
@@ -79,15 +89,19 @@ ORDER BY r.id
 """)
 
 
-def add(tx: Transaction, run_id: int, event: str, occasion: str, **payload: Any) -> None:
-    """Has a run's webhook told of an event, once for the occasion; nothing if the run has none."""
+def add(tx: Transaction, run_id: int, event: str, occasion: str | None, **payload: Any) -> None:
+    """Has a run's webhook told of an event, once for the occasion; nothing if the run has none.
+
+    `occasion` None: once each time that the run is begun, or opened again by a retry.
+    """
     values = {"run": run_id, "event": event, "occasion": occasion}
     tx.execute(_ADD, {**values, "payload": as_json(payload)})
 
 
-def claim(tx: Transaction, ws: int, *, limit: int) -> tuple[RunEvent, ...]:
-    """Events that are due to be told, each for CLAIM_S this caller's to deliver."""
-    return _events(tx.execute(_CLAIM, {"ws": ws, "limit": limit, "claim": CLAIM_S}))
+def claim(tx: Transaction, ws: int) -> RunEvent | None:
+    """An event that is due to be told, for CLAIM_S this caller's to deliver; None if none is."""
+    row = tx.execute(_CLAIM, {"ws": ws, "claim": CLAIM_S}).one_or_none()
+    return None if row is None else _event(row)
 
 
 def note_delivered(tx: Transaction, number: int) -> None:
@@ -107,10 +121,10 @@ def watched(
     tx: Transaction, ws: int, *, pool: str, run_id: int | None = None
 ) -> tuple[WatchedRun, ...]:
     """How the live runs stand that tell a webhook, or one of them; `pool` is the renderers'."""
+    values = {"ws": ws, "pool": pool, "run": run_id, "given_back": GIVEN_BACK}
     return tuple(
         WatchedRun(
             run_id=r.id,
-            epoch=r.lease_epoch,
             spec=CampaignSpec.from_json(r.spec),
             created_at=r.created_at,
             is_paused=r.paused_at is not None,
@@ -119,7 +133,7 @@ def watched(
             failed=r.failed,
             idle_s=max(0.0, float(r.idle_s)),
         )
-        for r in tx.execute(_WATCHED, {"ws": ws, "pool": pool, "run": run_id})
+        for r in tx.execute(_WATCHED, values)
     )
 
 

@@ -22,7 +22,8 @@ UPDATE batch SET state = 'leased', lease_owner = :owner, lease_epoch = lease_epo
     lease_expires_at = clock_timestamp() + make_interval(secs => :ttl), attempts = attempts + 1,
     taken_by = NULL
 WHERE id = :batch AND (
-    state = 'pending' OR (state = 'leased' AND lease_expires_at < clock_timestamp()))
+    state = 'pending' OR (state = 'leased' AND lease_expires_at < clock_timestamp()
+        AND pg_postmaster_start_time() <= clock_timestamp() - make_interval(secs => :grace)))
 RETURNING run_id, lease_epoch, lease_expires_at
 """)
 
@@ -97,13 +98,21 @@ WHERE batch_id = :batch AND state = 'leased'
 
 
 def claim(
-    tx: Transaction, batch_id: int, owner: str, ttl_s: float, *, worker: str | None = None
+    tx: Transaction,
+    batch_id: int,
+    owner: str,
+    ttl_s: float,
+    *,
+    worker: str | None = None,
+    grace_s: float = 0.0,
 ) -> Lease | None:
     """Takes hold of a batch that is pending, or whose lease has run out; None if it is neither.
 
-    `worker` is the name under which processes (`owner`) follow one another.
+    `worker` is the name under which processes (`owner`) follow one another; `grace_s`: how long
+    after a start of the server no lease counts as run out.
     """
-    row = tx.execute(_CLAIM, {"batch": batch_id, "owner": owner, "ttl": ttl_s}).one_or_none()
+    values = {"batch": batch_id, "owner": owner, "ttl": ttl_s, "grace": grace_s}
+    row = tx.execute(_CLAIM, values).one_or_none()
     if row is None:
         return None
     attempts.lose(tx, [batch_id])

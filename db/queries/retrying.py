@@ -35,6 +35,10 @@ WHERE {FAILED_WHERE}
 ORDER BY i.id
 """)
 
+_COUNT = text(f"""
+SELECT count(*) FROM run_item i JOIN creative c ON c.id = i.creative_id WHERE {FAILED_WHERE}
+""")
+
 # The worker is that of the attempt at the batch which was under way.
 _PAST = text("""
 SELECT f.render_id, f.created_at, f.attempts, f.error_class, f.error_message, f.error_retryable,
@@ -89,6 +93,11 @@ def failed_items(tx: Transaction, ws: int, chosen: FailureFilter) -> tuple[Faile
         )
         for r in tx.execute(_FAILED, failure_values(ws, chosen))
     )
+
+
+def count_failed(tx: Transaction, ws: int, chosen: FailureFilter) -> int:
+    """How many failed items there are for which all chosen conditions hold."""
+    return int(tx.execute(_COUNT, failure_values(ws, chosen)).scalar_one())
 
 
 def past_failures(tx: Transaction, render_ids: Sequence[int]) -> dict[int, tuple[PastFailure, ...]]:

@@ -10,10 +10,12 @@ from adloom.errors import LeaseLostError
 from adloom.records import RunLease
 from db.engine import Transaction
 
+# After a restart of Postgres every lease has run out: holders get `grace` to speak again.
 _CLAIM = text("""
 UPDATE run SET lease_owner = :owner, lease_epoch = lease_epoch + 1,
     lease_expires_at = clock_timestamp() + make_interval(secs => :ttl)
-WHERE id = :run AND (lease_owner IS NULL OR lease_expires_at < clock_timestamp())
+WHERE id = :run AND (lease_owner IS NULL OR (lease_expires_at < clock_timestamp()
+    AND pg_postmaster_start_time() <= clock_timestamp() - make_interval(secs => :grace)))
 RETURNING lease_epoch, lease_expires_at
 """)
 
@@ -37,9 +39,14 @@ SELECT lease_owner IS NOT NULL AND lease_expires_at > clock_timestamp() FROM run
 """)
 
 
-def claim(tx: Transaction, run_id: int, owner: str, ttl_s: float) -> RunLease | None:
-    """Takes hold of a run for `ttl_s`; None while another's lease has not run out."""
-    values = {"run": run_id, "owner": owner, "ttl": ttl_s}
+def claim(
+    tx: Transaction, run_id: int, owner: str, ttl_s: float, *, grace_s: float = 0.0
+) -> RunLease | None:
+    """Takes hold of a run for `ttl_s`; None while another's lease has not run out.
+
+    `grace_s`: how long after a start of the server no lease counts as run out.
+    """
+    values = {"run": run_id, "owner": owner, "ttl": ttl_s, "grace": grace_s}
     row = tx.execute(_CLAIM, values).one_or_none()
     return None if row is None else RunLease(run_id, owner, *row)
 

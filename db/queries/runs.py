@@ -27,7 +27,6 @@ __all__ = [
     "conservation",
     "create",
     "existing",
-    "fail_open",
     "get",
     "go_on",
     "latest",
@@ -63,12 +62,6 @@ UPDATE run SET state = 'rendering', ended_at = NULL, error_class = NULL, error_m
 WHERE id = ANY (CAST(:runs AS bigint[])) AND state <> 'planning' AND EXISTS (
     SELECT FROM run_item i WHERE i.run_id = run.id AND i.outcome = 'open')
 RETURNING id
-""")
-
-_FAIL_ITEMS = text("""
-UPDATE run_item SET outcome = 'failed', ended_at = now(), error_class = :error_class,
-    error_message = :error_message, error_retryable = :retryable
-WHERE run_id = :run AND outcome = 'open'
 """)
 
 _SET_FLOW_RUN = text("UPDATE run SET prefect_flow_run_id = :flow_run WHERE id = :run")
@@ -187,17 +180,6 @@ def set_state(
         raise ConflictError(
             f"run {run_id} has ended, or has open items; it cannot become {state.value}"
         )
-
-
-def fail_open(tx: Transaction, run_id: int, error: AdloomError) -> None:
-    """Ends a run's open items as failed with the run's own error; a retry opens them again."""
-    values = {
-        "run": run_id,
-        "error_class": error.error_class,
-        "error_message": bounded(str(error)),
-        "retryable": error.retryable,
-    }
-    tx.execute(_FAIL_ITEMS, values)
 
 
 def go_on(tx: Transaction, run_ids: Sequence[int]) -> tuple[int, ...]:

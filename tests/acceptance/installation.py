@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Answer:
 class Installation:
     home: Path
     env: dict[str, str]
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def call(self, *arguments: str, **env: str) -> Answer:
         """Runs `adloom ARGUMENTS` and returns what it printed, whatever its exit code."""
@@ -53,11 +54,19 @@ class Installation:
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Starts `adloom ARGUMENTS` in a process of its own, to be killed or waited for."""
-        log = (self.home / "started.log").open("ab")
-        with log:
-            return subprocess.Popen(
+        with (self.home / "started.log").open("ab") as log:
+            process = subprocess.Popen(
                 [str(ADLOOM), *arguments], env=self.env, cwd=ROOT, stdout=log, stderr=log
             )
+        self.started.append(process)
+        return process
+
+    def down(self) -> Answer:
+        """`adloom down`, and the end of what a test that failed midway has left of its own."""
+        for process in self.started:
+            process.kill()
+            process.wait()
+        return self.call("down")
 
 
 def new_installation(folder: Path, **env: str) -> Installation:

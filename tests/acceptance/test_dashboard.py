@@ -21,7 +21,7 @@ def adloom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     try:
         yield installed
     finally:
-        installed.call("down")
+        installed.down()
 
 
 def service(adloom: Installation) -> dict[str, Any]:

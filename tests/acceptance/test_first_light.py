@@ -56,7 +56,7 @@ def adloom(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Iterator[Ins
         installed.ok("catalog", "add", "saleor", "--location", str(shop / "feed.tsv"))
         yield installed
     finally:
-        installed.call("down")
+        installed.down()
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ def adloom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         installed.ok("catalog", "sync", "demo")
         yield installed
     finally:
-        installed.call("down")
+        installed.down()
 
 
 @pytest.fixture(scope="module")
@@ -322,4 +322,4 @@ def test_beyond_this_machine_prefect_needs_a_password(tmp_path: Path) -> None:
         assert "without a password" in answer.err
         assert "ADLOOM_PREFECT_AUTH" in answer.err
     finally:
-        other.call("down")
+        other.down()

@@ -41,7 +41,7 @@ def adloom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         installed.ok("catalog", "sync", "demo")
         yield installed
     finally:
-        installed.call("down")
+        installed.down()
 
 
 def _stored(adloom: Installation) -> set[str]:

@@ -33,7 +33,7 @@ def adloom(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Ite
     try:
         yield installed
     finally:
-        installed.call("down")
+        installed.down()
 
 
 def test_a_run_keeps_its_objects_on_s3(adloom: Installation, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Itera
             installed.ok("catalog", "sync", "demo")
             yield Site(installed, store, s3_server, bucket, prefect, photos)
         finally:
-            installed.call("down")
+            installed.down()
 
 
 def comes_true(holds: Callable[[], Any], within_s: float = 240.0) -> Any:
@@ -295,3 +295,43 @@ def test_zombie_automations_are_installed_once(site: Site) -> None:
         "adloom: pending too long",
     ]
     assert all(a["enabled"] and a["trigger"]["posture"] == "Proactive" for a in found)
+
+
+def test_a_deployment_that_somebody_paused_stays_so(site: Site) -> None:
+    gc = httpx.get(f"{site.prefect}/deployments/name/gc/gc", auth=AUTH).json()["id"]
+    at = f"{site.prefect}/deployments/{gc}"
+    for paused in (True, False):
+        assert httpx.patch(at, json={"paused": paused}, auth=AUTH).is_success
+        site.adloom.ok("up", "--deployments", "--no-dashboard")
+        assert httpx.get(at, auth=AUTH).json()["paused"] is paused
+
+
+def test_a_flow_run_that_was_claimed_and_never_begun_is_begun_by_the_next_worker(
+    site: Site,
+) -> None:
+    found = httpx.post(f"{site.prefect}/automations/filter", json={}, auth=AUTH).json()
+    [real] = [a for a in found if a["name"] == "adloom: pending too long"]
+    sooner = {
+        "name": "the same, within seconds",
+        "trigger": {**real["trigger"], "within": 10},
+        "actions": real["actions"],
+    }
+    made = httpx.post(f"{site.prefect}/automations/", json=sooner, auth=AUTH)
+    assert made.status_code == 201, made.text
+    gc = httpx.get(f"{site.prefect}/deployments/name/gc/gc", auth=AUTH).json()["id"]
+    later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    asked = {
+        "parameters": {"dry_run": True},
+        "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": later}},
+    }
+    at = f"{site.prefect}/deployments/{gc}/create_flow_run"
+    flow_run = f"{site.prefect}/flow_runs/{httpx.post(at, json=asked, auth=AUTH).json()['id']}"
+    time.sleep(5)  # for the server to know its new automation
+    claimed = {"state": {"type": "PENDING"}, "force": True}
+    assert httpx.post(f"{flow_run}/set_state", json=claimed, auth=AUTH).is_success
+
+    def is_complete() -> bool:
+        return httpx.get(flow_run, auth=AUTH).json()["state"]["type"] == "COMPLETED"
+
+    assert comes_true(is_complete, within_s=120)
+    httpx.delete(f"{site.prefect}/automations/{made.json()['id']}", auth=AUTH)

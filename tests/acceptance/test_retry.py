@@ -28,7 +28,7 @@ def adloom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         installed.ok("catalog", "sync", "demo")
         yield installed
     finally:
-        installed.call("down")
+        installed.down()
 
 
 def test_a_retry_makes_what_failed_for_the_reason_that_was_mended(

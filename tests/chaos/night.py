@@ -122,10 +122,7 @@ class Night:
         return [w["stats"].get("gap_ms", []) for w in listed if w["pool"] == "gpu"]
 
     def end(self) -> None:
-        if self.command is not None and self.command.poll() is None:
-            self.command.kill()
-            self.command.wait()
-        self.adloom.call("down")
+        self.adloom.down()
         self.store.close()
 
 

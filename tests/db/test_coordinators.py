@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -363,6 +364,42 @@ def test_a_flow_run_that_is_resumed_after_the_end_of_its_run_begins_no_other(
             env, "spring", trigger=Trigger.MANUAL, flow_run_id=flow_run, resumed=resumed
         )
         assert (found.id, found.state) == (run_id, end)
+
+
+def test_after_a_restart_of_postgres_holders_of_leases_can_speak_before_anybody_follows(
+    world: World, run_id: int
+) -> None:
+    years = 1e8  # the server started less long ago
+    [batch, *_] = world.cut(run_id)
+    held_by(world, run_id, "first", ttl_s=0.0)
+    world.claimed(batch, "first", ttl_s=0.0)
+    with world.database.transaction() as tx:
+        assert run_leases.claim(tx, run_id, "second", 60, grace_s=years) is None
+        assert leases.claim(tx, batch, "second", 60, grace_s=years) is None
+        lease = run_leases.claim(tx, run_id, "second", 60)
+        assert lease is not None
+        run_leases.release(tx, lease)
+        assert run_leases.claim(tx, run_id, "third", 60, grace_s=years) is not None, "it was let go"
+        assert leases.claim(tx, batch, "second", 60) is not None
+
+
+def test_two_processes_that_begin_a_campaign_at_once_begin_one_run(
+    world: World, env: Environment, tmp_path: Path
+) -> None:
+    env = replace(env, rendering=replace(env.rendering, simulation_journal=tmp_path / "journal"))
+    with world.database.transaction() as tx:
+        campaigns.apply(tx, world.ws, campaign(model="simulated:0"))
+    ready = Barrier(3)
+
+    def begin(name: str) -> int:
+        ready.wait(timeout=30)
+        mine = replace(env, owner=name)
+        return run_tasks.begin(mine, "spring", trigger=Trigger.SCHEDULE, flow_run_id=name).id
+
+    with ThreadPoolExecutor(3) as pool:
+        begun = set(pool.map(begin, ("first", "second", "third")))
+    assert begun == {r.run for r in run_tasks.list_runs(env, 10)}
+    assert len(begun) == 1
 
 
 def test_a_process_follows_the_run_that_it_executes_and_nobody_elses(

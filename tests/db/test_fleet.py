@@ -6,12 +6,26 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from adloom.errors import LeaseLostError, ModelError
+from adloom.errors import LeaseLostError, ModelError, RenderError
 from adloom.records import FailureFilter, Lease, WorkerRecord
 from adloom.states import AttemptEnding, BatchState, RenderState, WorkerState
-from db.queries import attempts, batches, leases, reaping, retrying, runs, submissions, workers
+from db.queries import (
+    attempts,
+    batches,
+    cancelling,
+    leases,
+    metrics,
+    reaping,
+    retrying,
+    run_leases,
+    runs,
+    submissions,
+    workers,
+)
 from storage.local import LocalStore
 from tasks import fleet
+from tasks import reaping as reaper
+from tasks import runs as run_tasks
 from tasks.environment import Environment, Rendering
 from tests.db.world import World, campaign, stored
 
@@ -265,6 +279,62 @@ def test_a_batch_whose_renders_are_all_made_is_closed(world: World) -> None:
     with world.database.transaction() as tx:
         assert reaping.close_empty(tx, run_id) == 1
         assert batches.get(tx, batch_id).state is BatchState.DONE
+
+
+def queued(world: World) -> dict[BatchState, int]:
+    """The renders of live batches, as metrics tell the queue's depth."""
+    with world.database.transaction() as tx:
+        return {q.state: q.renders for q in metrics.queue(tx, world.ws)}
+
+
+def environment(world: World, folder: Path) -> Environment:
+    rendering = Rendering(folder, lease_s=0.0)
+    return Environment(world.database, LocalStore(folder), "w", world.ws, rendering, "me")
+
+
+def two_runs(world: World) -> tuple[int, list[int], int]:
+    """A run of twelve renders in two batches, and another that needs those of the first batch."""
+    run_id = world.run(campaign())
+    batch_ids = world.cut(run_id)
+    other = world.run(campaign("other", formats=("1:1",)))
+    assert live(world, other) == {batch_ids[0]: 6}
+    return run_id, batch_ids, other
+
+
+def test_a_run_that_fails_leaves_nothing_in_the_queue_and_harms_no_other(
+    world: World, tmp_path: Path
+) -> None:
+    run_id, _, other = two_runs(world)
+    env = environment(world, tmp_path)
+    with world.database.transaction() as tx:
+        lease = run_leases.claim(tx, run_id, "me", 60)
+    assert lease is not None
+    run_tasks.fail(env, lease, RenderError("broken"))
+    assert queued(world) == {}
+    assert world.render_all(other) == 6
+    with world.database.transaction() as tx:
+        failed = retrying.failed_items(tx, world.ws, FailureFilter(run_id))
+        counts = retrying.reopen(tx, world.ws, [f.run_item_id for f in failed])
+    assert (counts.items, counts.renders) == (12, 6)
+    assert world.render_all(run_id) == 6
+
+
+def test_what_is_handed_back_after_the_end_of_its_run_ends_unless_another_needs_it(
+    world: World, tmp_path: Path
+) -> None:
+    run_id, batch_ids, other = two_runs(world)
+    env = environment(world, tmp_path)
+    for batch_id in batch_ids:
+        die(world, batch_id, "a")
+    with world.database.transaction() as tx:
+        cancelling.cancel(tx, run_id)
+    assert reaper.reap(env).handed_back == 2
+    assert queued(world) == {BatchState.PENDING: 6}
+    assert live(world, other) == {batch_ids[0]: 6}
+    with world.database.transaction() as tx:
+        cancelling.cancel(tx, other)
+    reaper.reap(env)
+    assert queued(world) == {}
 
 
 def test_only_workers_that_take_work_count(world: World) -> None:

@@ -1,6 +1,7 @@
 """Migrations, constraints, and what the driver's errors become."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -16,7 +17,7 @@ from adloom.errors import (
 )
 from adloom.states import Outcome, ReviewDecision
 from db import migrate
-from db.engine import Database
+from db.engine import Database, normalised
 from db.queries import creatives, reviews, runs, workspaces
 from db.schema import metadata
 from tests.db.world import World, campaign
@@ -49,6 +50,23 @@ def test_migrations_go_up_and_down_and_up_again_with_data(
     with database.transaction() as tx:
         left = "SELECT count(*) FROM pg_type WHERE typtype = 'e'"
         assert tx.execute(text(left)).scalar_one() == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "timeout"), [({}, "20000"), ({"tcp_user_timeout": "60000"}, "60000")]
+)
+def test_a_connection_to_a_machine_that_is_gone_counts_as_lost_soon(
+    postgres_url: str, said: dict[str, str], timeout: str
+) -> None:
+    url = normalised(postgres_url).update_query_dict(said).render_as_string(hide_password=False)
+    database = Database(url)
+    with database.transaction() as tx:
+        driver: Any = tx.connection().connection.dbapi_connection
+        given = driver.info.get_parameters()
+    database.dispose()
+    assert given["tcp_user_timeout"] == timeout
+    lost_after_s = int(given["keepalives_idle"]) + 3 * int(given["keepalives_interval"])
+    assert (given["keepalives_count"], lost_after_s) == ("3", 25)
 
 
 def test_concurrent_upgrades_of_an_empty_database_wait_for_one_another(

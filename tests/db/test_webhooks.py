@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,11 +15,11 @@ import pytest
 from sqlalchemy import text
 
 from adloom.errors import RenderError
-from adloom.records import RunEvent, RunLease
-from db.queries import events, run_leases
+from adloom.records import FailureFilter, RunEvent, RunLease, WorkerRecord
+from db.queries import events, run_leases, submissions, workers
 from storage.local import LocalStore
+from tasks import retrying, watching, webhooks
 from tasks import runs as run_tasks
-from tasks import watching, webhooks
 from tasks.environment import Environment, Rendering, Webhook
 from tests.db.world import World, campaign
 
@@ -33,6 +33,7 @@ class Receiver:
     port: int = 0
     answers: list[int] = field(default_factory=list)
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    while_first_waits: Callable[[], object] = lambda: None
 
     def told(self) -> list[dict[str, Any]]:
         return [json.loads(body) for _, body in self.got]
@@ -46,6 +47,8 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.got.append((dict(self.headers), body))
+            if len(receiver.got) == 1:
+                receiver.while_first_waits()
             self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
             self.send_header("Location", "http://127.0.0.1/elsewhere")
             self.send_header("Content-Length", "0")
@@ -182,10 +185,24 @@ def test_who_claimed_an_event_and_died_leaves_it_to_the_next(
 ) -> None:
     ended(world, env)
     with world.database.transaction() as tx:
-        assert len(events.claim(tx, world.ws, limit=5)) == 1
+        assert events.claim(tx, world.ws) is not None
     assert webhooks.deliver(env) == 0
     due_now(world)
     assert webhooks.deliver(env) == 1
+
+
+def test_an_event_is_claimed_when_it_is_told_so_that_the_others_are_anybodys_meanwhile(
+    world: World, env: Environment, receiver: Receiver
+) -> None:
+    """An answer takes up to ten seconds: claimed together, the last of many would be told by the
+    next process as well, whose turn comes after a minute."""
+    for _ in range(3):
+        ended(world, env)
+    by_another: list[int] = []
+    receiver.while_first_waits = lambda: by_another.append(webhooks.deliver(env))
+    assert webhooks.deliver(env) == 1
+    assert by_another == [2]
+    assert len({told["id"] for told in receiver.told()}) == len(receiver.got) == 3
 
 
 def test_at_its_deadline_a_run_tells_how_far_it_is(
@@ -228,6 +245,75 @@ def test_a_run_on_which_nobody_works_or_that_fails_is_in_trouble(
     run_tasks.fail(env, held(world, run_id), RenderError("broken"))
     assert [e.event for e in noted(world, run_id)][2:] == ["run.failed"]
     assert watching.look(env) == 0
+
+
+def aged(world: World, minutes: int) -> None:
+    """All that runs and batches did happened so much longer ago."""
+    for table, columns in (("run", ("created_at",)), ("batch", ("created_at", "submitted_at"))):
+        moved = ", ".join(f"{c} = {c} - make_interval(mins => :minutes)" for c in columns)
+        with world.database.transaction() as tx:
+            tx.execute(
+                text(f"UPDATE {table} SET {moved} WHERE workspace_id = :ws"),
+                {"ws": world.ws, "minutes": minutes},
+            )
+
+
+def submit(world: World, run_id: int) -> None:
+    with world.database.transaction() as tx:
+        submissions.mark(tx, run_id, limit=100)
+
+
+def give_back(world: World, run_id: int) -> None:
+    """A worker takes what was submitted and finds that it can begin none of it."""
+    with world.database.transaction() as tx:
+        for one in submissions.waiting(tx, run_id):
+            submissions.take(tx, one.batch_id, "w:1")
+            submissions.let_go(tx, one.batch_id, "w:1")
+
+
+def test_workers_that_are_there_and_can_begin_nothing_are_trouble(
+    world: World, env: Environment
+) -> None:
+    there = WorkerRecord("w", "w:1", "gpu", "host", 7, "cuda:0", "0.1.0")
+    with world.database.transaction() as tx:
+        workers.register(tx, world.ws, there, 3600)
+    run_id = world.run(SPEC)
+    world.cut(run_id, size=2)
+    aged(world, 30)
+    watching.look(env, run_id)
+    assert noted(world, run_id) == (), "it was paused, and its coordinator has not yet gone on"
+    submit(world, run_id)
+    watching.look(env, run_id)
+    assert noted(world, run_id) == (), "they have just been asked"
+    for _ in range(5):
+        give_back(world, run_id)
+        submit(world, run_id)
+    watching.look(env, run_id)
+    [told] = noted(world, run_id)
+    assert told.event == "run.no_workers"
+    assert "30 minutes" in told.payload["text"]
+
+
+def test_trouble_is_told_once_however_many_coordinators_follow_one_another(
+    world: World, env: Environment
+) -> None:
+    spec = replace(SPEC, formats=("1:1", "9:16"), variants=2)  # 24 renders
+    run_id = world.run(spec)
+    world.render_all(run_id, fails=lambda n: n % 3 == 0)
+    for _ in range(3):
+        watching.look(env, run_id)
+        with world.database.transaction() as tx:
+            run_leases.release(tx, held(world, run_id))
+    assert [e.event for e in noted(world, run_id)] == ["run.failing"]
+
+    world.judge(run_id)
+    lease = held(world, run_id)
+    run_tasks.complete(env, lease)
+    retrying.reopen(env, lease, FailureFilter())
+    world.render_all(run_id, fails=lambda _: True)
+    watching.look(env, run_id)
+    told = [e.event for e in noted(world, run_id)]
+    assert told == ["run.failing", "run.completed", "run.failing"], "a retry begins anew"
 
 
 def test_while_it_is_watched_a_run_tells_from_a_thread_and_waits_for_nobody(

@@ -106,7 +106,28 @@ def test_no_file_holds_a_secret() -> None:
     for name, pod in PODS.items():
         for container in pod["containers"]:
             for variable in container.get("env", ()):
-                assert not re.search("PASSWORD|AUTH|SECRET|DATABASE", variable["name"]), name
+                if re.search("PASSWORD|AUTH|SECRET|DATABASE", variable["name"]):
+                    assert "value" not in variable, name
+
+
+def test_what_brings_a_fleet_up_unattended_makes_no_link_to_sign_in_for_its_log() -> None:
+    unattended = [(where, a) for where, a in commands() if a[0] == "up" and ".md" not in where]
+    assert len(unattended) == 2
+    for where, arguments in unattended:
+        assert "--no-dashboard" in arguments, where
+
+
+def test_prefects_server_does_not_start_without_a_password() -> None:
+    name = "PREFECT_SERVER_API_AUTH_STRING"
+    [container] = PODS["Deployment adloom-prefect"]["containers"]
+    [variable] = [v for v in container["env"] if v["name"] == name]
+    wanted = variable["valueFrom"]["secretKeyRef"]
+    assert (wanted["key"], wanted.get("optional", False)) == (name, False)
+    unit = (DEPLOY / "systemd" / "adloom-prefect.service").read_text()
+    [check] = [n for n in unit.splitlines() if n.startswith("ExecStartPre=")]
+    command = shlex.split(check.removeprefix("ExecStartPre=").replace("$$", "$"))
+    for env, code in (({}, 78), ({name: ""}, 78), ({name: "ops:secret"}, 0)):
+        assert subprocess.run(command, env=env, check=False).returncode == code, env
 
 
 @pytest.mark.skipif(which("kubectl") is None, reason="kustomize is part of kubectl")

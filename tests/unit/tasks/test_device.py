@@ -42,6 +42,28 @@ def test_a_wait_for_work_is_no_gap() -> None:
     assert not device.use.gaps_s
 
 
+def test_a_batch_that_holds_the_device_and_makes_nothing_is_silent() -> None:
+    now = 100.0
+    device = Device(clock=lambda: now)
+    assert device.silent_s == 0.0
+    with device.held(Stop()) as turn:
+        now += 3
+        assert device.silent_s == 3.0
+        turn.begins()
+        now += 5
+        assert device.silent_s == 5.0
+        turn.made(5.0)
+        assert device.silent_s == 0.0
+        now += 7
+        turn.let_go()
+        assert device.silent_s == 0.0
+        turn.begins()  # after all
+        now += 2
+        assert device.silent_s == 2.0
+    now += 900
+    assert device.silent_s == 0.0
+
+
 def test_a_batch_that_waits_is_handed_back_however_it_is_asked() -> None:
     device = Device()
     stop = Stop()

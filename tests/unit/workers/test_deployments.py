@@ -13,9 +13,11 @@ from prefect.workers.base import BaseWorker
 
 from adloom.errors import ConfigurationError
 from services.prefect_server import client_environment
+from tasks.fleet import AT_ONCE
 from workers.automations import automations
 from workers.deployments import CONTROL_POOL, GPU_POOL, PREFECT_YAML, _schedules
-from workers.resident import ResidentWorker, flow_at
+from workers.entrypoints import flow_at
+from workers.resident import ResidentWorker
 
 DECLARED = yaml.safe_load(PREFECT_YAML.read_text(encoding="utf-8"))["deployments"]
 
@@ -25,6 +27,12 @@ def test_each_deployment_names_a_flow_and_a_pool_that_are_there(one: dict[str, o
     flow = flow_at(str(one["entrypoint"]))
     assert flow.name == one["name"]
     assert one["work_pool"] in ({"name": CONTROL_POOL}, {"name": GPU_POOL})
+
+
+def test_a_control_worker_has_a_place_for_all_that_may_be_executed_at_once() -> None:
+    """Else the reaper would wait for campaigns, whose batches wait for it."""
+    control = [one for one in DECLARED if one["work_pool"]["name"] == CONTROL_POOL]
+    assert sum(one["concurrency_limit"]["limit"] for one in control) <= AT_ONCE[CONTROL_POOL]
 
 
 @pytest.mark.parametrize(

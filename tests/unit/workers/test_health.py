@@ -1,7 +1,10 @@
 """The health page, and the bound on a process's memory."""
 
 import socket
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -12,6 +15,10 @@ from adloom.errors import ConfigurationError
 from tasks.device_metrics import DeviceMetrics
 from workers.health import health_page
 from workers.memory import MemoryBound
+from workers.process import STALLED_S, is_stalled
+from workers.supervisor import EXIT_REPLACE
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(("healthy", "code"), [(True, 200), (False, 503)])
@@ -30,6 +37,31 @@ def test_a_port_that_is_taken_is_refused_with_the_mend() -> None:
             health_page(port, lambda: (True, {}), DeviceMetrics().registry),
         ):
             pass
+
+
+@pytest.mark.parametrize(
+    ("device", "silent_s", "stalled"),
+    [("cuda:0", STALLED_S, False), ("cuda:0", STALLED_S + 1, True), ("cpu", 10 * STALLED_S, False)],
+)
+def test_a_gpu_that_makes_nothing_while_a_batch_holds_it_hangs(
+    device: str, silent_s: float, stalled: bool
+) -> None:
+    assert is_stalled(device, silent_s) is stalled
+
+
+def test_a_process_whose_gpu_hangs_ends_to_be_replaced() -> None:
+    hangs = """
+import asyncio, threading
+from tasks.device import device
+from tasks.stopping import Stop
+from workers import process
+process.STALLED_S = 0.1
+with device().held(Stop()):
+    threading.Thread(target=threading.Event().wait).start()  # what no signal breaks off
+    asyncio.run(process._watch_device("cuda:0"))
+"""
+    ended = subprocess.run([sys.executable, "-c", hangs], cwd=ROOT, timeout=120, check=False)
+    assert ended.returncode == EXIT_REPLACE
 
 
 @dataclass

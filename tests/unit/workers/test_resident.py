@@ -1,12 +1,15 @@
 """One flow run that goes wrong ends no worker."""
 
 import asyncio
+import time
 from contextlib import nullcontext
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from adloom.errors import HandedBackError
 from flows.reap_leases import reap_leases
@@ -27,6 +30,20 @@ def test_a_flow_that_prefect_cancels_from_within_is_handed_back(
     )
     assert isinstance(error, HandedBackError)
     assert lane is None
+
+
+def test_a_worker_whose_server_is_away_asks_on_and_is_as_healthy_as_one_with_an_answer() -> None:
+    """A new process would have no answer, either, and would have to load its models anew."""
+
+    async def asked_s_ago() -> float:
+        worker = resident.ResidentWorker("gpu")
+        worker._client = PrefectClient("http://127.0.0.1:9/api")
+        worker.asked_at -= 1000
+        assert not await worker._take()
+        return time.monotonic() - worker.asked_at
+
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        assert asyncio.run(asked_s_ago()) < 100
 
 
 def test_prefect_is_asked_where_work_is_likely_and_else_now_and_then() -> None:
