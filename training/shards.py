@@ -67,7 +67,10 @@ def halved(shard: Shard) -> Shard:
 
     arrays = {name: small(getattr(shard, name)) for name in ("ads", "masks", "products")}
     return Shard(
-        (width // 2, height // 2), **arrays, frames=shard.frames / 2, captions=shard.captions
+        (width // 2, height // 2),
+        **arrays,
+        frames=np.asarray(shard.frames / 2, np.float32),
+        captions=shard.captions,
     )
 
 

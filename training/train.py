@@ -107,7 +107,8 @@ class Trainer:
         """Continue from `folder`'s checkpoint; ModelError where it is damaged or does not fit."""
         found = read_checkpoint(self.folder)
         restore(found, self.folder, self.parameters, self.optimizer, self.ema)
-        self.step, self.seconds, self._losses = found.step, found.seconds, [*found.losses]
+        self.step, self.seconds = found.step, found.seconds
+        self._losses = [*found.losses]
         if self.workers.leads:
             self.log.forget_after(self.step)
 
