@@ -61,6 +61,7 @@ def store(env: Environment, lease: RunLease, chunk: PlanChunk, rows: runs.SlotRo
     with env.database.transaction() as tx:
         if rows.rows:
             runs.stage_slots(tx, rows)
+        runs.lock_run(tx, lease.run_id)
         run_leases.hold(tx, lease)
         runs.record_skipped(tx, lease.run_id, chunk.skipped)
         if chunk.known:

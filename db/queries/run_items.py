@@ -216,6 +216,12 @@ def stage_slots(tx: Transaction, slots: SlotRows) -> None:
     stage(tx, "planned_slot", _SLOTS, slots.rows)
 
 
+def lock_run(tx: Transaction, run_id: int) -> None:
+    """Waits for whoever adds items to the run. Before `run_leases.hold`, whose weaker lock two
+    transactions may have at once: each would then wait for the other's."""
+    tx.execute(_RUN_FOR_ITEMS, {"run": run_id})
+
+
 def count_slots(tx: Transaction, run_id: int, slots: int) -> None:
     """Raises the number of slots that a run's plan has."""
     tx.execute(_COUNT_SLOTS, {"run": run_id, "slots": slots})

@@ -16,6 +16,7 @@ from db.queries.run_items import (
     SlotRows,
     add_items,
     existing,
+    lock_run,
     record_skipped,
     stage_slots,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "latest",
     "led_by",
     "list_runs",
+    "lock_run",
     "orphaned",
     "record_skipped",
     "set_flow_run",

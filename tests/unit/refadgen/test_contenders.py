@@ -21,6 +21,7 @@ from benchmarks.refadgen_speed import (
     counted_flops,
     measure,
     print_rows,
+    rows_of,
 )
 from models.refadgen.pipeline import RefAdGenPipeline
 from tests.unit.refadgen.conftest import SIDE, randomise, small_pipeline
@@ -124,7 +125,9 @@ def test_sd15_refers_to_aligned_pictures_of_the_canvas_size() -> None:
 
 def test_the_table_holds_a_row_for_each(capsys: pytest.CaptureFixture[str]) -> None:
     renders = {name: lambda batch: torch.zeros(batch) for name in (COLD, RELEASED, PLAIN)}
-    rows = measure(renders, 2, 3, "cpu", 1e12, dict.fromkeys(renders, 1e9))
+    timed = measure(renders, 2, 3, "cpu")
+    assert capsys.readouterr().out.count("ms/image") == 3  # a round each, as soon as it is measured
+    rows = rows_of(timed, 2, 1e12, dict.fromkeys(renders, 1e9))
     print_rows(rows)
     lines = capsys.readouterr().out.strip().splitlines()
     assert [row.contender for row in rows] == [COLD, RELEASED, PLAIN]
