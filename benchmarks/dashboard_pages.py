@@ -124,7 +124,7 @@ def addresses(env: Environment) -> dict[str, list[str]]:
         "/scenes/{slug}": ["/scenes/surface-1"],
         "/numbers": ["/numbers", "/numbers?days=all", f"/numbers?campaign={slugs[1]}"],
         "/numbers/….csv": ["/numbers/categories.csv?days=all", "/numbers/costs.csv?days=all"],
-        "/review": ["/review", f"/review?campaign={slugs[0]}", f"/review?run={large[0]}"],
+        "/review": ["/review", f"/review?campaign={slugs[0]}", f"/review?campaign={slugs[1]}"],
         "/creatives/{creative}": [f"/creatives/{c}" for c in random.sample(creatives, 40)],
         "/api/v1/runs": ["/api/v1/runs"],
         "/api/v1/products": ["/api/v1/products?q=oak"],
