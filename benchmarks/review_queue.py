@@ -6,7 +6,8 @@ Rows are inserted directly into an embedded Postgres: 20 creatives of each produ
 finished, scored and judged once; the share `--waiting` of them needs review. Timed are the
 functions that the API calls (`tasks.reviewing`), database and all, in this process; the limit is
 100 ms for the next item. Four reviewers take and decide at once in the last part. Plans are asked
-of Postgres for each filter; a sequential scan of any large table is reported.
+of Postgres for each filter; a sequential scan of any large table is reported. `--database` takes
+one that `benchmarks.dashboard_seed` filled, with filters of what waits there.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from adloom.render_spec import RenderSpec, Sampler
 from adloom.review_reasons import DEFAULT_REASONS
 from adloom.scenes import ScenePack, SceneTemplate
 from adloom.states import ReviewDecision, Trigger
+from benchmarks.dashboard_pages import open_seeded
 from benchmarks.databases import open_bench, scratch_database
 from db.queries import campaigns, review_queue, runs, scenes
 from tasks import reviewing
@@ -99,6 +101,12 @@ FILTERS: dict[str, ReviewFilter] = {
 }  # fmt: skip
 
 
+_SOME = text("""
+SELECT k.slug, q.scene_slug, q.category FROM review_queue q JOIN campaign k ON k.id = q.campaign_id
+WHERE q.workspace_id = :ws LIMIT 1
+""")
+
+
 def seed(env: Environment, creatives: int, waiting: float) -> None:
     products = max(1, creatives // (len(SCENES) * len(FORMATS)))
     templates = tuple(
@@ -161,11 +169,11 @@ def take_and_decide(env: Environment, name: str, rounds: int) -> tuple[list[int]
     return seen, timed(rounds, step)
 
 
-def plans(env: Environment) -> dict[str, dict[str, list[str]]]:
+def plans(env: Environment, filters: Mapping[str, ReviewFilter]) -> dict[str, dict[str, list[str]]]:
     """By filter: the indexes by which the next item is found, and sequential scans of large
     tables."""
     found: dict[str, dict[str, list[str]]] = {}
-    for name, chosen in FILTERS.items():
+    for name, chosen in filters.items():
         with env.database.transaction() as tx:
             plan = [
                 line.strip(" ->") for line in review_queue.explain(tx, env.workspace_id, chosen)
@@ -180,9 +188,26 @@ def plans(env: Environment) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def measure(env: Environment, rounds: int) -> dict[str, Any]:
+def filters_of(env: Environment) -> dict[str, ReviewFilter]:
+    """Filters that find something in a database that another benchmark seeded."""
+    with env.database.transaction() as tx:
+        campaign, scene, category = tx.execute(_SOME, {"ws": env.workspace_id}).one()
+    return {
+        "none": ReviewFilter(),
+        "campaign": ReviewFilter(campaign=campaign),
+        "scene": ReviewFilter(scene=scene),
+        "category": ReviewFilter(category=category),
+        "scene, category, score": ReviewFilter(
+            scene=scene, category=category, score="model.identity", score_max=0.7
+        ),
+    }
+
+
+def measure(
+    env: Environment, rounds: int, filters: Mapping[str, ReviewFilter] = FILTERS
+) -> dict[str, Any]:
     report: dict[str, Any] = {"next": {}, "waiting": {}}
-    for name, chosen in FILTERS.items():
+    for name, chosen in filters.items():
         reviewing.next_items(env, "first", chosen)
         report["next"][name] = timed(
             max(20, rounds // 5), lambda n, c=chosen: reviewing.next_items(env, f"reader {n}", c)
@@ -198,7 +223,7 @@ def measure(env: Environment, rounds: int) -> dict[str, Any]:
         "twice": len(together) - len(set(together)),
         "take_and_decide_p95_ms": max(taken["p95_ms"] for _, taken in work),
     }
-    report["plans"] = plans(env)
+    report["plans"] = plans(env, filters)
     report["sequential scans"] = sum(len(plan["sequential"]) for plan in report["plans"].values())
     return report
 
@@ -208,14 +233,19 @@ def main() -> None:
     parser.add_argument("--creatives", type=int, default=1_000_000)
     parser.add_argument("--waiting", type=float, default=0.15)
     parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--database", help="one that benchmarks.dashboard_seed filled")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="adloom-review-") as folder:
         Path(folder).chmod(0o755)
-        with scratch_database(Path(folder)) as url, open_bench(url) as env:
-            started = time.perf_counter()
-            seed(env, arguments.creatives, arguments.waiting)
-            print(f"seeded in {time.perf_counter() - started:.0f} s", flush=True)
-            report = measure(env, arguments.rounds)
+        if arguments.database:
+            with open_seeded(arguments.database, "seed", Path(folder)) as env:
+                report = measure(env, arguments.rounds, filters_of(env))
+        else:
+            with scratch_database(Path(folder)) as url, open_bench(url) as env:
+                started = time.perf_counter()
+                seed(env, arguments.creatives, arguments.waiting)
+                print(f"seeded in {time.perf_counter() - started:.0f} s", flush=True)
+                report = measure(env, arguments.rounds)
     for name, taken in report["next"].items():
         print(f"next, {name:24} {taken}")
     worst = max(taken["p95_ms"] for taken in report["next"].values())
