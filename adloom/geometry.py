@@ -54,8 +54,8 @@ class Box:
 class Format:
     """A delivered size and the native size that the model renders for it, in native units.
 
-    A native unit is an eighth of the size a model was trained at: 16 px for `mini`, 32 px for
-    `mini-256`, 64 px for Stable Diffusion 1.5.
+    A native unit is the model's smallest step, or as many of them as it was trained for: 16 px for
+    `mini`, 32 px for `mini-256`, 64 px at SD1.5 scale.
     """
 
     slug: str

@@ -181,7 +181,7 @@ class EmbeddedPostgres:
             "port": str(_PORT),
             "unix_socket_directories": str(self._socket_folder()),
             "recovery_init_sync_method": _SYNC,
-            "max_connections": "300",  # 10 a worker, 70 a coordinator, Prefect's, the dashboard's
+            "max_connections": "300",  # 12 a worker, 84 a coordinator, Prefect's, the dashboard's
             "shared_buffers": "256MB",
             "max_wal_size": "4GB",  # a plan of a million slots writes 3 GB: fewer checkpoints
             "timezone": "UTC",

@@ -27,7 +27,7 @@ def open_environment(
     """
     check(database_url)
     # The pool grows to twice as many.
-    database = Database(database_url, pool_size=max(5, 5 * flows_at_once // 2))
+    database = Database(database_url, pool_size=max(5, 3 * flows_at_once))
     with database.transaction() as tx:
         workspace_id = workspaces.ensure(tx, settings.workspace)
     return Environment(

@@ -73,8 +73,8 @@ def gpu_mini_command(
     small_minutes: float = 1.5,
     large_minutes: float = 3.5,
     decoder_minutes: float = 0.4,
-    small_batch: int = 2048,
-    large_batch: int = 1024,
+    small_batch: int = 384,
+    large_batch: int = 192,
     workers: int = 13,
     scratch: Annotated[Path, typer.Option(help="room for 0.5 MB a sample")] = Path("build/gpu"),
 ) -> None:

@@ -28,19 +28,20 @@ from training.shards import (
     NATIVES,
     Shard,
     concatenate,
-    draw_block,
+    draw_and_write,
     drawing_pool,
     halved,
     read_shards,
-    write_shard,
 )
-from training.train import Trainer
+from training.train import Trainer, check_unused
 from training.train_decoder import DecoderTraining, decoder_parameters, decoder_step, drawn
 
 SCALE = 2
 SHARES = (0.35, 0.25, 0.2, 0.2)
 """Of NATIVES, as `shards` draws them."""
 DECODER_SAMPLES = 1024
+QUEUED = 4000
+"""Blocks that wait to be drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ class Stretch:
     small_minutes: float
     large_minutes: float
     decoder_minutes: float
-    small_batch: int = 2048
-    large_batch: int = 1024
+    small_batch: int = 384
+    large_batch: int = 192
     small_lr: float = 2e-3
     large_lr: float = 1.5e-3
     traced_repeats: int = 4
@@ -68,15 +69,19 @@ def run(
 ) -> None:
     """Draws, trains, writes `out/mini` and `out/mini-256` as pipelines, with their losses."""
     _all_words(RefAdGenPipeline.from_pretrained(start))  # before anything is drawn
+    for name in ("mini", "mini-256"):
+        check_unused(_run_folder(out / name))
     torch.backends.cuda.matmul.allow_tf32 = True
     shards = list(read_shards(traced)) if traced is not None else []
     with drawing_pool(plan.workers, SCALE) as pool:
         blocks = Blocks(pool, scratch / "blocks", plan)
-        blocks.until(began + 60 * plan.draw_minutes)
-        small = Phase(start, 128, plan.small_batch, plan.small_lr, plan.small_minutes)
-        found = [halved(s) for s in blocks.shards()]
-        _train(small, found, [halved(s) for s in shards], out / "mini", plan)
-        blocks.stop()
+        try:
+            blocks.until(began + 60 * plan.draw_minutes)
+            small = Phase(start, 128, plan.small_batch, plan.small_lr, plan.small_minutes)
+            found = [halved(s) for s in blocks.shards()]
+            _train(small, found, [halved(s) for s in shards], out / "mini", plan)
+        finally:
+            blocks.stop()
         large = Phase(out / "mini", 256, plan.large_batch, plan.large_lr, plan.large_minutes)
         _train(large, blocks.shards(), shards, out / "mini-256", plan)
     figures = {"drawn": blocks.count, "traced": sum(len(s) for s in shards), **asdict(plan)}
@@ -92,7 +97,7 @@ class Blocks:
         self._numbers = itertools.count()
         self._pending: set[Future[Path]] = set()
         self._done: list[Path] = []
-        for _ in range(plan.workers + 4):
+        for _ in range(QUEUED):  # while nobody looks, training, they go on
             self._submit()
 
     def until(self, deadline: float) -> None:
@@ -142,12 +147,6 @@ class Blocks:
         )
 
 
-def draw_and_write(folder: Path, native: tuple[int, int], seed: int, count: int) -> Path:
-    """One block, in a process of the pool."""
-    write_shard(folder, draw_block(native, "train", seed, count))
-    return folder
-
-
 @dataclass(frozen=True, slots=True)
 class Phase:
     """One model's training: what it goes on from, its size, how."""
@@ -161,7 +160,7 @@ class Phase:
     def recipe(self, seed: int) -> Training:
         return replace(
             read_recipe("gpu"),
-            steps=10_000_000, batch=self.batch, lr=self.lr, warmup=100, max_minutes=self.minutes,
+            steps=10_000_000, batch=self.batch, lr=self.lr, warmup=20, max_minutes=self.minutes,
             stretch_minutes=None, save_minutes=0.0, mask_weight=3.0, ema_decay=0.998,
             log_every=20, seed=seed,
         )  # fmt: skip
@@ -183,7 +182,7 @@ def _train(
     for network in (pipeline.unet, pipeline.reference_unet):
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     trainer = Trainer(
-        pipeline, buckets, phase.recipe(plan.seed), out.with_name(out.name + "-run"),
+        pipeline, buckets, phase.recipe(plan.seed), _run_folder(out),
         accelerator=accelerator,
     )  # fmt: skip
     trainer.run()
@@ -195,6 +194,10 @@ def _train(
     pipeline.to(torch.float16)
     pipeline.tokenizer = keep_words(pipeline.tokenizer, words_of(shards))
     pipeline.save_pretrained(out)
+
+
+def _run_folder(out: Path) -> Path:
+    return out.with_name(out.name + "-run")
 
 
 def _all_words(pipeline: RefAdGenPipeline) -> PreTrainedTokenizerFast:

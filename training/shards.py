@@ -106,6 +106,13 @@ def read_shards(folder: Path) -> list[Shard]:
     return found
 
 
+def draw_and_write(folder: Path, native: tuple[int, int], seed: int, count: int) -> Path:
+    """A block in a folder of its own. It stands here, and not beside who trains: processes that
+    draw load no networks."""
+    write_shard(folder, draw_block(native, "train", seed, count))
+    return folder
+
+
 @contextmanager
 def drawing_pool(workers: int, scale: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that draw at a scale (`scenes_synth.scale`): native sizes are of its px."""

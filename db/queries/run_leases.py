@@ -1,6 +1,7 @@
 """The lease of the one coordinator that drives a run: the fence of all that it writes.
 
-As with batches, a write takes a share lock on the run's row before all else: until it commits
+As with batches, a write takes a share lock on the run's row before all else (a plan's writers a
+stronger one before it, after copying rows that nobody else sees): until it commits
 nobody can claim the run, and after somebody has, the epoch differs and nothing is written.
 """
 

@@ -118,6 +118,7 @@ def build_mini(
         mask_resize="area",
         guidance_rescale=0.5,
         noise_scale=NOISE_SCALE,
+        unit_scale=max(1, reference_size // REFERENCE_SIZE),
     )
 
 

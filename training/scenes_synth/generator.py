@@ -68,7 +68,7 @@ def canonical(rgba: F32) -> U8:
     drawn = _placed(rgba, scale, ((x0 + x1) / 2, (y0 + y1) / 2), (half, half),
                     (REFERENCE_SIZE, REFERENCE_SIZE))  # fmt: skip
     # What a blur or a hairline spreads beyond the box is cut: the ground is pure white.
-    margin = int(half * (1 - CANONICAL_FILL)) - 3
+    margin = int(half * (1 - CANONICAL_FILL)) - 3 * PX
     framed = np.zeros_like(drawn)
     inner = np.s_[margin:-margin, margin:-margin]
     framed[inner] = np.where(drawn[inner][..., 3:] < 0.02, 0, drawn[inner])
@@ -136,10 +136,10 @@ def _shadow(alpha: F32, stage: Stage, spot: Spot) -> F32:
     cast = f32([[1, -lean, lean * spot.baseline], [0, flat, spot.baseline * (1 - flat)]])
     thrown = cv2.warpAffine(alpha, cast, (width, height))
     thrown = blur(thrown, 1.2 * PX + 0.05 * spot.width * (1.2 - stage.hardness))
-    press = f32([[1, 0, 0], [0, 0.07, spot.baseline * 0.93 + 0.6]])
+    press = f32([[1, 0, 0], [0, 0.07, spot.baseline * 0.93 + 0.6 * PX]])
     contact = blur(cv2.warpAffine(alpha, press, (width, height)), 0.8 * PX + 0.02 * spot.width)
     y = np.arange(height, dtype=np.float32)[:, None]
-    ground = np.clip((y - stage.edge + 3) / 6, 0.15, 1)
+    ground = np.clip((y - stage.edge + 3 * PX) / (6 * PX), 0.15, 1)
     dark = 1 - (1 - (0.25 + 0.4 * stage.hardness) * thrown * ground) * (1 - 0.6 * contact)
     return np.clip(dark, 0, 1).astype(np.float32)
 

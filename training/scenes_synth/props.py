@@ -158,7 +158,7 @@ def _candle(rng: np.random.Generator) -> Relief:
     albedo, alpha = lit.albedo.copy(), lit.alpha.copy()
     flame = np.zeros((SIZE, SIZE), np.uint8)
     cv2.ellipse(flame, (SIZE // 2, 36 * PX), (9 * PX, 22 * PX), 0, 0, 360, 255, -1, cv2.LINE_AA)
-    cover = cv2.GaussianBlur(flame.astype(np.float32) / 255, (0, 0), 2.5)
+    cover = cv2.GaussianBlur(flame.astype(np.float32) / 255, (0, 0), 2.5 * PX)
     albedo += cover[..., None] * (f32([1.7, 1.35, 0.7]) - albedo)
     return Relief(albedo, lit.normal, np.maximum(alpha, cover), 0.0, 0.0)
 
