@@ -35,7 +35,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
 )
 BUCKETS = "buckets.pt"
-SHARES = {(128, 128): 0.35, (128, 160): 0.25, (96, 176): 0.2, (176, 96): 0.2}
 
 Folder = Annotated[Path, typer.Argument(file_okay=False)]
 
@@ -56,7 +55,10 @@ def shards(
     scale: Annotated[int, typer.Option(help="1 for 128 px, 2 for 256 px")] = 1,
 ) -> None:
     """Draw samples with the scene generator into OUT."""
-    counts = {(w * scale, h * scale): round(count * share) for (w, h), share in SHARES.items()}
+    counts = {
+        (w * scale, h * scale): round(count * share)
+        for (w, h), share in sample_shards.SHARES.items()
+    }
     drawn = sample_shards.draw_shards(
         out, counts, split=split, seed=seed, workers=workers, scale=scale
     )
@@ -111,7 +113,7 @@ def adprod(
     listing = list_triplets(dataset, split)
     for name in listing.missing:
         typer.echo(f"missing: {name}", err=True)
-    for size, share in ({native_size(native): 1.0} if native else SHARES).items():
+    for size, share in ({native_size(native): 1.0} if native else sample_shards.SHARES).items():
         problems = write_samples(
             listing.triplets,
             out,

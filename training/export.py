@@ -36,8 +36,7 @@ def export(
     """
     pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16, noise_scale=noise_scale)
     if samples is not None:
-        captions = (c for s in sample_shards.read_shards(samples) for c in s.captions)
-        words = {word for caption in captions for word in caption.replace(",", " ").split()}
+        words = sample_shards.words_of(sample_shards.read_shards(samples))
         pipeline.tokenizer = keep_words(pipeline.tokenizer, words)
     if vae is not None:
         pipeline.vae = MiniAutoencoder.from_pretrained(vae, dtype=torch.float16)

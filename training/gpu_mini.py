@@ -23,22 +23,20 @@ from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.tokens import keep_words, word_tokenizer
 from training.latents import Bucket, encode_shard, joined
 from training.recipe import Training, read_recipe
-from training.schedule import warmup_cosine
 from training.shards import (
-    NATIVES,
+    SHARES,
     Shard,
-    concatenate,
+    by_native,
     draw_and_write,
     drawing_pool,
     halved,
     read_shards,
+    words_of,
 )
 from training.train import Trainer, check_unused
-from training.train_decoder import DecoderTraining, decoder_parameters, decoder_step, drawn
+from training.train_decoder import DecoderTraining, teach_decoder
 
 SCALE = 2
-SHARES = (0.35, 0.25, 0.2, 0.2)
-"""Of NATIVES, as `shards` draws them."""
 DECODER_SAMPLES = 1024
 QUEUED = 4000
 """Blocks that wait to be drawn."""
@@ -115,11 +113,7 @@ class Blocks:
     def shards(self) -> list[Shard]:
         """All that is done, a block at least, joined by native size."""
         self._collect(0.0 if self._done else None)
-        of: dict[tuple[int, int], list[Shard]] = {}
-        for folder in self._done:
-            for shard in read_shards(folder):
-                of.setdefault(shard.native, []).append(shard)
-        found = [concatenate(parts) for parts in of.values()]
+        found = by_native([shard for folder in self._done for shard in read_shards(folder)])
         self.count = sum(len(s) for s in found)
         print(f"{self.count} samples drawn", flush=True)
         return found
@@ -135,7 +129,7 @@ class Blocks:
     def _submit(self) -> None:
         number = next(self._numbers)
         rng = np.random.default_rng([self.plan.seed, number])
-        width, height = NATIVES[int(rng.choice(len(NATIVES), p=SHARES))]
+        width, height = list(SHARES)[int(rng.choice(len(SHARES), p=list(SHARES.values())))]
         self._pending.add(
             self.pool.submit(
                 draw_and_write,
@@ -216,13 +210,6 @@ def _all_words(pipeline: RefAdGenPipeline) -> PreTrainedTokenizerFast:
     return whole
 
 
-def words_of(shards: Sequence[Shard]) -> set[str]:
-    """All that their captions hold."""
-    return {
-        word for s in shards for caption in s.captions for word in caption.replace(",", " ").split()
-    }
-
-
 def _encoded(
     pipeline: RefAdGenPipeline, drawn_shards: Sequence[Shard], traced: Sequence[Shard], repeats: int
 ) -> Iterator[Bucket]:
@@ -239,27 +226,11 @@ def _teach_decoder(
     pipeline: RefAdGenPipeline, shards: Sequence[Shard], minutes: float, seed: int
 ) -> None:
     """As `train_decoder` does, on the GPU, from a part of the samples."""
-    trained = decoder_parameters(pipeline)
-    optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.99), fused=True)
-    cfg = DecoderTraining(Path(), Path(), Path(), Path(), batch=32, max_minutes=minutes)
+    cfg = DecoderTraining(Path(), Path(), Path(), Path(), batch=32, seed=seed, max_minutes=minutes)
     share = DECODER_SAMPLES / sum(len(s) for s in shards)
-    some = [_first(s, max(64, round(share * len(s)))) for s in shards]
+    some = by_native([_first(s, max(64, round(share * len(s)))) for s in shards])
     buckets = [encode_shard(pipeline, shard).to(pipeline.device) for shard in some]
-    began, step = time.monotonic(), 0
-    while (progress := (time.monotonic() - began) / (60 * minutes)) < 1:
-        rng = np.random.default_rng([seed, step])
-        for group in optimizer.param_groups:
-            group["lr"] = cfg.lr * warmup_cosine(step, cfg.warmup, progress)
-        k = int(rng.integers(len(some)))
-        pair = drawn([some[k]], [buckets[k]], cfg.batch, rng)
-        loss, psnr = decoder_step(pipeline, pair, cfg, rng)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        step += 1
-        if step % 100 == 0:
-            print(f"decoder step {step}: {float(psnr):.2f} dB", flush=True)
+    teach_decoder(pipeline, some, buckets, cfg)
 
 
 def _first(shard: Shard, count: int) -> Shard:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from training.scenes_synth.scale import VARIABLE
 
-NATIVES: tuple[tuple[int, int], ...] = ((128, 128), (128, 160), (96, 176), (176, 96))
+SHARES = {(128, 128): 0.35, (128, 160): 0.25, (96, 176): 0.2, (176, 96): 0.2}
+"""Native sizes (width, height) at a scale of 1, and how many samples are of each."""
 ARRAYS = ("ads", "masks", "products", "frames")
 BLOCK = 256  # samples drawn with one seed
 
@@ -104,6 +105,21 @@ def read_shards(folder: Path) -> list[Shard]:
             f"no shards in {folder}: draw them with `python -m training shards`"
         )
     return found
+
+
+def by_native(shards: Sequence[Shard]) -> list[Shard]:
+    """One shard for each native size."""
+    of: dict[tuple[int, int], list[Shard]] = {}
+    for shard in shards:
+        of.setdefault(shard.native, []).append(shard)
+    return [concatenate(parts) for parts in of.values()]
+
+
+def words_of(shards: Iterable[Shard]) -> set[str]:
+    """All that their captions hold."""
+    return {
+        word for s in shards for caption in s.captions for word in caption.replace(",", " ").split()
+    }
 
 
 def draw_and_write(folder: Path, native: tuple[int, int], seed: int, count: int) -> Path:

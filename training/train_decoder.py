@@ -21,7 +21,7 @@ from models.refadgen.pipeline import RefAdGenPipeline
 from training.conditions import fusion_of
 from training.latents import Batch, Bucket, draw_rows, load_buckets, take_rows
 from training.objective import normal
-from training.parallel import Workers
+from training.parallel import ALONE, Workers
 from training.schedule import warmup_cosine
 from training.shards import Shard, read_shards
 from training.train_autoencoder import psnr_db, reconstruction_loss, to_signed
@@ -58,10 +58,24 @@ def train_decoder(cfg: DecoderTraining, workers: Workers) -> None:
     pipeline = RefAdGenPipeline.from_pretrained(cfg.model)
     if workers.count == 1 and torch.cuda.is_available():
         pipeline.to("cuda")
-    trained = decoder_parameters(pipeline)
-    optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.99), fused=True)
     shards, buckets = read_shards(cfg.samples), load_buckets(cfg.encoded)
     check_pairs(cfg, shards, buckets)
+    teach_decoder(pipeline, shards, buckets, cfg, workers)
+    if workers.leads:
+        pipeline.vae.save_pretrained(cfg.out)
+
+
+def teach_decoder(
+    pipeline: RefAdGenPipeline,
+    shards: list[Shard],
+    buckets: list[Bucket],
+    cfg: DecoderTraining,
+    workers: Workers = ALONE,
+) -> None:
+    """Trains the pipeline's decoder in place, on the pipeline's device; `buckets` are the `shards`
+    encoded, one for each native size."""
+    trained = decoder_parameters(pipeline)
+    optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.99), fused=True)
     started, step = time.monotonic(), 0
     while (progress := workers.agree(_progress(cfg, step, started))) < 1:
         rng = np.random.default_rng([cfg.seed, step, workers.rank])
@@ -77,8 +91,6 @@ def train_decoder(cfg: DecoderTraining, workers: Workers) -> None:
         step += 1
         if step % LOG_EVERY == 0 and workers.leads:
             print(f"step {step} loss {float(loss):.4f} psnr {float(psnr):.2f} dB", flush=True)
-    if workers.leads:
-        pipeline.vae.save_pretrained(cfg.out)
 
 
 def _progress(cfg: DecoderTraining, step: int, started: float) -> float:

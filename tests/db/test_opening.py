@@ -28,5 +28,6 @@ def test_six_campaigns_that_plan_at_once_leave_each_heartbeat_a_connection(
             all_hold_one.wait(timeout=20)
 
     with ThreadPoolExecutor(CAMPAIGNS * EACH) as pool:
-        list(pool.map(hold, range(CAMPAIGNS * EACH)))
+        held = list(pool.map(hold, range(CAMPAIGNS * EACH)))
+    assert len(held) == CAMPAIGNS * EACH
     env.database.dispose()
