@@ -7,8 +7,9 @@ once, and the connection goes to an address of that answer. TLS and the Host hea
 
 import functools
 import ssl
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -46,6 +47,51 @@ def open_client(*, allow_private: bool, timeout_s: float, connections: int = 1) 
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         headers={"Accept-Encoding": "identity"},
     )
+
+
+class Clients:
+    """Clients for threads, each used by one thread at a time; up to `keep` of them are kept.
+
+    One pool for all threads looks at each of its connections for every request, under a lock that
+    all threads then wait for: half of 48 threads did. A client with one connection has no such
+    lock, and the one that a host's last photo came by has its connection to it.
+    """
+
+    def __init__(self, make: Callable[[], httpx.Client], *, keep: int) -> None:
+        self._make = make
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._free: list[tuple[str, httpx.Client]] = []  # with the host it served, the latest last
+
+    @contextmanager
+    def one(self, host: str) -> Iterator[httpx.Client]:
+        """A client for this thread: the one last used for `host` if it is free."""
+        client = self._taken(host)
+        try:
+            yield client
+        finally:
+            self._give(host, client)
+
+    def close(self) -> None:
+        """Closes those that are free; one that is still used is closed when it is given back."""
+        with self._lock:
+            free, self._free, self._keep = self._free, [], 0
+        for _, client in free:
+            client.close()
+
+    def _taken(self, host: str) -> httpx.Client:
+        with self._lock:
+            for n in reversed(range(len(self._free))):
+                if self._free[n][0] == host:
+                    return self._free.pop(n)[1]
+        return self._make()
+
+    def _give(self, host: str, client: httpx.Client) -> None:
+        with self._lock:
+            self._free.append((host, client))
+            oldest = self._free.pop(0)[1] if len(self._free) > self._keep else None
+        if oldest is not None:
+            oldest.close()
 
 
 class _CheckedTransport(httpx.HTTPTransport):

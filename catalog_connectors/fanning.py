@@ -28,8 +28,8 @@ class Fan:
     host ("") are bounded by `overall` alone.
     """
 
-    overall: int = 32
-    per_host: int = 8
+    overall: int = 48
+    per_host: int = 12
     lookahead: int = 512
 
 

@@ -6,16 +6,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
 
 import httpx
 
 from adloom.cutouts import Photo
 from adloom.errors import AddressRefusedError, InvalidInputError
 from catalog_connectors.addresses import shown
-from catalog_connectors.connections import open_client, within
+from catalog_connectors.connections import Clients, open_client, within
 from catalog_connectors.fanning import Hosts
 from catalog_connectors.http import attempts, is_transient, open_once, retry_after_s, wait_after
+from catalog_connectors.memory import share_heap
 from catalog_connectors.photo_body import read_body, too_large
 from catalog_connectors.photo_decoding import PhotoLimits, decode_photo
 from catalog_connectors.photo_errors import (
@@ -37,9 +37,6 @@ __all__ = [
     "fetch_photo",
     "host_of",
 ]
-
-
-_POOLS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class PhotoFetcher:
     """Fetches photos over kept-alive connections; any number of threads may use it. Close it.
 
     Of the photos at hand only `decoders` are decoded at once: a decoded photo is many times the
-    size of its file, and more threads than processors decode no faster. `hosts` learns which of
+    size of its file, and twice as many threads as processors keep these busy. `hosts` learns which of
     them asked to be left alone or do not answer.
     """
 
@@ -88,21 +85,18 @@ class PhotoFetcher:
         decoders: int | None = None,
         hosts: Hosts | None = None,
     ) -> None:
+        share_heap()
         self._limits = limits
         self._allow_private = allow_private
-        self._decoding = threading.BoundedSemaphore(decoders or os.cpu_count() or 1)
+        self._decoding = threading.BoundedSemaphore(decoders or 2 * (os.cpu_count() or 1))
         self._hosts = hosts or Hosts()
-        # A pool looks at all of its connections for every request: few hosts share one.
-        self._clients = tuple(
-            open_client(
-                allow_private=allow_private, timeout_s=limits.timeout_s, connections=connections
-            )
-            for _ in range(_POOLS)
+        self._clients = Clients(
+            lambda: open_client(allow_private=allow_private, timeout_s=limits.timeout_s),
+            keep=connections,
         )
 
     def close(self) -> None:
-        for client in self._clients:
-            client.close()
+        self._clients.close()
 
     def __enter__(self) -> "PhotoFetcher":
         return self
@@ -200,13 +194,16 @@ class PhotoFetcher:
 
     def _body(self, url: str, where: str, known: str) -> _Download | None:
         limits = self._limits
-        with open_once(
-            url,
-            allow_private=self._allow_private,
-            timeout_s=limits.timeout_s,
-            headers=_conditions(known),
-            client=self._clients[crc32(host_of(url).encode()) % _POOLS],
-        ) as response:
+        with (
+            self._clients.one(host_of(url)) as client,
+            open_once(
+                url,
+                allow_private=self._allow_private,
+                timeout_s=limits.timeout_s,
+                headers=_conditions(known),
+                client=client,
+            ) as response,
+        ):
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 return None
             return _Download(read_body(response, limits, where), _validator(response))

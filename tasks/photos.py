@@ -1,6 +1,7 @@
 """Photos of a source's products: fetched if changed, checked, stored, linked."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from adloom.catalog import PhotoRole
@@ -74,12 +75,17 @@ def fetch_photos(
     store raise when they are unavailable.
     """
     report, fan, hosts = PhotosReport(), fan or Fan(), Hosts()
-    with PhotoFetcher(
-        limits or PhotoLimits(),
-        allow_private=env.allow_private_addresses,
-        connections=fan.overall,
-        hosts=hosts,
-    ) as fetcher:
+    recording: Future[None] | None = None
+    with (
+        PhotoFetcher(
+            limits or PhotoLimits(),
+            allow_private=env.allow_private_addresses,
+            connections=fan.overall,
+            hosts=hosts,
+        ) as fetcher,
+        # Postgres takes a page of rows while the next photos are fetched.
+        ThreadPoolExecutor(1, thread_name_prefix="record-photos") as recorder,
+    ):
         found = fan_out(
             _wanted(env, source_id),
             lambda p, leave: _fetch(env, fetcher, p, leave),
@@ -88,7 +94,12 @@ def fetch_photos(
             hosts,
         )
         for results in chunks(found, RECORDED_AT_ONCE):
-            _record(env, [one for of_place in results for one in of_place], report)
+            if recording is not None:
+                recording.result()
+            page = [one for of_place in results for one in of_place]
+            recording = recorder.submit(_record, env, page, report)
+        if recording is not None:
+            recording.result()
     return report
 
 
