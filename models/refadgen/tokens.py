@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import cast
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Encoding, Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -74,10 +74,10 @@ def count_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> int:
     Asked of the tokenizer's core, at a tenth of what calling the tokenizer costs: a plan counts
     every prompt of a catalogue.
     """
-    ids = _core_of(tokenizer).encode(prompt).ids
-    if not _is_closed(tokenizer) or tokenizer.unk_token_id not in ids:
+    ids = _encoded(tokenizer, prompt).ids
+    if not _is_closed(tokenizer) or (unknown := tokenizer.unk_token_id) not in ids:
         return len(ids)
-    comma, unknown = tokenizer.convert_tokens_to_ids(","), tokenizer.unk_token_id
+    comma = tokenizer.convert_tokens_to_ids(",")
     known, phrases, in_phrase = 0, 0, 0
     for token in (*ids[1:-1], comma):
         if token == comma:
@@ -85,6 +85,12 @@ def count_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> int:
         elif token != unknown:
             in_phrase += 1
     return 2 + known + max(0, phrases - 1)  # start and end, words, commas between phrases
+
+
+@lru_cache(maxsize=64)
+def _encoded(tokenizer: PreTrainedTokenizerBase, prompt: str) -> Encoding:
+    """Kept for the next question about the same prompt: a plan asks two of each."""
+    return _core_of(tokenizer).encode(prompt)
 
 
 @lru_cache(maxsize=8)
@@ -123,6 +129,8 @@ def _known_part(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
 def _unknown_spans(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[tuple[int, int]]:
     """Asked of the core's copy: a call of the tokenizer sets how its own cuts and pads, which other
     threads may be about to rely on."""
-    encoded = _core_of(tokenizer).encode(prompt)
-    pairs = zip(encoded.ids, encoded.offsets, strict=True)
-    return [span for token, span in pairs if token == tokenizer.unk_token_id]
+    encoded, unknown = _encoded(tokenizer, prompt), tokenizer.unk_token_id
+    ids = encoded.ids
+    if unknown not in ids:
+        return []
+    return [span for token, span in zip(ids, encoded.offsets, strict=True) if token == unknown]
