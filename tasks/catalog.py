@@ -1,18 +1,18 @@
 """Catalogue sources: added, synced, shown."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
-from adloom.catalog import Blob, Delivery, ProductRecord, RejectedRow, SyncCounts
+from adloom.catalog import Blob, Delivery, SyncCounts
 from adloom.errors import AdloomError, InvalidInputError
 from adloom.records import PhotoSharing, ProductView, StoredSource, UpsertCounts
 from catalog_connectors import open_source, shown_location
 from db.queries import catalog, cutouts, syncs, variants
 from storage import open_blob
+from tasks.catalog_chunks import ChunkWriter, stored
 from tasks.environment import Environment
 from tasks.paths import user_file
 
@@ -155,8 +155,8 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
             blob=_blob(env, source.location),
             cursor=source.cursor,
         )
-        writer = _ChunkWriter(env, sync_id, forgets_cursor=source.kind == "feed")
-        for done, rejected in _stored(writer, chunks(opened.records(), CHUNK)):
+        writer = ChunkWriter(env, sync_id, forgets_cursor=source.kind == "feed")
+        for done, rejected in stored(writer, chunks(opened.records(), CHUNK)):
             counts = _with_chunk(counts, done, len(rejected))
             unnamed += sum(not row.names_product for row in rejected)
             for row in rejected[: SHOWN_PROBLEMS - len(problems)]:
@@ -212,55 +212,6 @@ def finish_sync(
     """Writes a sync's final counts, photos included, or why it broke off."""
     with env.database.transaction() as tx:
         syncs.finish(tx, sync_id, counts, error=error)
-
-
-def _stored(
-    writer: "_ChunkWriter", read: Iterator[list[ProductRecord | RejectedRow]]
-) -> Iterator[tuple[UpsertCounts, list[RejectedRow]]]:
-    """Stores chunk after chunk; Postgres takes one in while the next is read.
-
-    An error of reading is raised after what was read before it is stored.
-    """
-    broken: AdloomError | None = None
-    with ThreadPoolExecutor(1, thread_name_prefix="store-chunk") as pool:
-        storing: Future[tuple[UpsertCounts, list[RejectedRow]]] | None = None
-        while broken is None:
-            try:
-                chunk = next(read, None)
-            except AdloomError as error:
-                chunk, broken = None, error
-            if storing is not None:
-                yield storing.result()
-            if chunk is None:
-                break
-            storing = pool.submit(writer.store, chunk)
-    if broken is not None:
-        raise broken
-
-
-@dataclass(slots=True)
-class _ChunkWriter:
-    """Stores a sync's chunks. `forgets_cursor`: the cursor says which content the products are of
-    (a feed's validators, not a watermark), which is no longer so from the first chunk on."""
-
-    env: Environment
-    sync_id: int
-    forgets_cursor: bool
-
-    def store(
-        self, chunk: Sequence[ProductRecord | RejectedRow]
-    ) -> tuple[UpsertCounts, list[RejectedRow]]:
-        """Stores a chunk in a transaction of its own; what it did, and the rows it refused."""
-        records = [r for r in chunk if isinstance(r, ProductRecord)]
-        rejected = [r for r in chunk if isinstance(r, RejectedRow)]
-        with self.env.database.transaction() as tx:
-            if self.forgets_cursor:
-                syncs.keep_cursor(tx, self.sync_id, {})
-            done = syncs.upsert_products(tx, self.sync_id, records) if records else UpsertCounts()
-            rejected = sorted([*rejected, *done.repeated], key=lambda r: r.line)
-            syncs.record_rejections(tx, self.sync_id, rejected)
-        self.forgets_cursor = False
-        return done, rejected
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
@@ -76,16 +77,31 @@ ON CONFLICT (product_id, location) DO UPDATE SET role = excluded.role, position 
 """)
 
 
+@dataclass(frozen=True, slots=True)
+class StagedProducts:
+    """A chunk that its transaction has copied to Postgres; `repeated` of its rows are not there."""
+
+    records: Sequence[ProductRecord]
+    repeated: tuple[RejectedRow, ...]
+
+
+def stage_chunk(tx: Transaction, records: Sequence[ProductRecord]) -> StagedProducts:
+    """Copies a chunk into the transaction's staging table. It takes no lock: while one transaction
+    holds the source and writes its products, the next one can copy its own."""
+    repeated: list[RejectedRow] = []
+    stage(tx, "incoming_product", _INCOMING, _rows(records, repeated))
+    return StagedProducts(records, tuple(repeated))
+
+
 def upsert(
-    tx: Transaction, ws: int, source_id: int, sync_id: int, records: Sequence[ProductRecord]
+    tx: Transaction, ws: int, source_id: int, sync_id: int, chunk: StagedProducts
 ) -> UpsertCounts:
     """Adds and updates products and their photo references, within a sync that holds its fence.
 
     Of an external id that occurs twice in a sync the first record counts; the others come back as
     `repeated`. A photo reference keeps its fetched photo for as long as its location is the same.
     """
-    repeated: list[RejectedRow] = []
-    stage(tx, "incoming_product", _INCOMING, _rows(records, repeated))
+    records, repeated = chunk.records, list(chunk.repeated)
     staged = len(records) - len(repeated)
     for row in tx.execute(_REPEATED, {"sync": sync_id}):
         repeated.append(_repeated(row.line, row.external_id, row.first))

@@ -15,6 +15,7 @@ from adloom.errors import AdloomError, ConflictError, NotFoundError, ShrinkRefus
 from adloom.records import SyncRecord, SyncState, UpsertCounts
 from db.engine import Transaction, joined_whole
 from db.queries import cancelling, product_upserts
+from db.queries.product_upserts import StagedProducts, stage_chunk
 from db.schema.catalog import Rejection
 from db.text import as_json, bounded, storable, storable_or_none
 
@@ -135,11 +136,13 @@ def keep_cursor(tx: Transaction, sync_id: int, cursor: Mapping[str, Any]) -> Non
 
 
 def upsert_products(
-    tx: Transaction, sync_id: int, records: Sequence[ProductRecord]
+    tx: Transaction, sync_id: int, chunk: Sequence[ProductRecord] | StagedProducts
 ) -> UpsertCounts:
-    """Adds and updates a chunk (some thousands) of products: see `product_upserts.upsert`."""
+    """Adds and updates a chunk (some thousands) of products: see `product_upserts.upsert`. The
+    transaction may have staged it before (`product_upserts.stage_chunk`)."""
+    staged = chunk if isinstance(chunk, StagedProducts) else stage_chunk(tx, chunk)
     fence = _fence(tx, sync_id)
-    return product_upserts.upsert(tx, fence["ws"], fence["source"], sync_id, records)
+    return product_upserts.upsert(tx, fence["ws"], fence["source"], sync_id, staged)
 
 
 def record_rejections(tx: Transaction, sync_id: int, rows: Sequence[RejectedRow]) -> None:

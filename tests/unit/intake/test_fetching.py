@@ -17,7 +17,7 @@ from PIL import Image
 
 from adloom.errors import AddressRefusedError
 from catalog_connectors.addresses import checked_host
-from catalog_connectors.connections import CheckedBackend
+from catalog_connectors.connections import CheckedBackend, Clients
 from catalog_connectors.fanning import Fan, Hosts, Later, Leave, fan_out
 from catalog_connectors.http import ATTEMPTS, MAX_RETRY_AFTER_S, retry_after_s, retry_wait
 from catalog_connectors.photos import (
@@ -353,3 +353,23 @@ def test_a_photo_that_comes_packed_is_unpacked_whole(site: Site, picture: Image.
     assert found.content == data
     site.pages["/cut"] = Page(gzip.compress(data)[:-9], headers={"Content-Encoding": "gzip"})
     assert refused(site.url + "/cut").reason is PhotoReason.TRUNCATED
+
+
+def test_a_client_serves_one_thread_at_a_time_and_its_host_again() -> None:
+    made: list[httpx.Client] = []
+
+    def make() -> httpx.Client:
+        made.append(httpx.Client())
+        return made[-1]
+
+    clients = Clients(make, keep=2)
+    with clients.one("a") as first, clients.one("a") as second, clients.one("b") as third:
+        assert len({first, second, third}) == 3
+    assert [c.is_closed for c in made].count(True) == 1  # two are kept
+    with clients.one("a") as again:
+        assert again in made
+        assert not again.is_closed
+    with clients.one("c") as held:
+        clients.close()
+        assert not held.is_closed
+    assert all(c.is_closed for c in made)
