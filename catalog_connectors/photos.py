@@ -72,8 +72,8 @@ class PhotoFetcher:
     """Fetches photos over kept-alive connections; any number of threads may use it. Close it.
 
     Of the photos at hand only `decoders` are decoded at once: a decoded photo is many times the
-    size of its file, and twice as many threads as processors keep these busy. `hosts` learns which of
-    them asked to be left alone or do not answer.
+    size of its file, and twice as many threads as processors keep these busy. `hosts` learns which
+    of them asked to be left alone or do not answer.
     """
 
     def __init__(
