@@ -112,7 +112,9 @@ class SimulatedFleet:
             )  # fmt: skip
 
     def _scenes(self) -> list[str]:
-        return [s["slug"] for s in self.adloom("scenes", "list")["scenes"]]
+        """Those that suit all products: each makes a slot of each of them."""
+        listed = self.adloom("scenes", "list")["scenes"]
+        return [s["slug"] for s in listed if not s["categories"]]
 
     def rows(self, statement: str, *values: Any, prefect: bool = False) -> list[tuple[Any, ...]]:
         """What our database, or Prefect's, answers."""

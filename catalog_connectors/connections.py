@@ -53,8 +53,8 @@ class Clients:
     """Clients for threads, each used by one thread at a time; up to `keep` of them are kept.
 
     One pool for all threads looks at each of its connections for every request, under a lock that
-    all threads then wait for: half of 48 threads did. A client with one connection has no such
-    lock, and the one that a host's last photo came by has its connection to it.
+    all threads then wait for: half of 48 threads did. Nobody waits for the lock of a client that is
+    used by one thread, and the one that a host's last photo came by has a connection to it.
     """
 
     def __init__(self, make: Callable[[], httpx.Client], *, keep: int) -> None:

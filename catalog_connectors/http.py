@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -19,6 +19,7 @@ ATTEMPTS = 3
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _JITTER_S = 0.2, 2.0, 0.2
 MAX_RETRY_AFTER_S = 20.0
 CHUNK_BYTES = 1 << 16
+_READ_TO_KEEP_BYTES = 1 << 14
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _USER_AGENT = "adloom/0.1"
 
@@ -116,9 +117,18 @@ def open_once(
                     yield response
                     return
                 target = _next(target, response.headers["location"])
+                _end_short(response)
             finally:
                 response.close()
     raise TooManyRedirectsError(f"more than {MAX_REDIRECTS} redirects from {shown(url)}")
+
+
+def _end_short(response: httpx.Response) -> None:
+    """Reads the little that a redirect says: its connection could not be used again otherwise."""
+    length = declared_bytes(response)
+    if length is not None and length <= _READ_TO_KEEP_BYTES:
+        with suppress(httpx.HTTPError):
+            response.read()
 
 
 def _next(url: httpx.URL, location: str) -> httpx.URL:

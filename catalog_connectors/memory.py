@@ -8,8 +8,9 @@ _ARENAS = 2
 
 
 def share_heap() -> bool:
-    """From now on new threads of this process share two heaps; False where the C library is not
-    glibc.
+    """Asks that new threads of this process share two heaps; False where the C library is not
+    glibc. To be called early: heaps that threads have already stay theirs, and once there are as
+    many as glibc would make (eight a processor) it no longer looks.
 
     By default glibc gives threads up to eight heaps a processor, and each keeps what its largest
     photos took: 4 KB more for every photo that 32 threads had fetched, without an end in sight.

@@ -39,6 +39,9 @@ __all__ = [
 ]
 
 
+_KEPT_CLIENTS = 4  # for each thread: hosts take turns, and a pause leaves theirs unused
+
+
 @dataclass(frozen=True, slots=True)
 class FetchedPhoto:
     """A photo to be stored: its content, and `photo` (sha256, size, type) as said of that content.
@@ -69,7 +72,8 @@ class _Download:
 
 
 class PhotoFetcher:
-    """Fetches photos over kept-alive connections; any number of threads may use it. Close it.
+    """Fetches photos over kept-alive connections; any number of threads may use it, `connections`
+    of them at once without opening new ones. Close it.
 
     Of the photos at hand only `decoders` are decoded at once: a decoded photo is many times the
     size of its file, and twice as many threads as processors keep these busy. `hosts` learns which
@@ -91,8 +95,11 @@ class PhotoFetcher:
         self._decoding = threading.BoundedSemaphore(decoders or 2 * (os.cpu_count() or 1))
         self._hosts = hosts or Hosts()
         self._clients = Clients(
-            lambda: open_client(allow_private=allow_private, timeout_s=limits.timeout_s),
-            keep=connections,
+            # The second connection: to where a host redirects its photos.
+            lambda: open_client(
+                allow_private=allow_private, timeout_s=limits.timeout_s, connections=2
+            ),
+            keep=_KEPT_CLIENTS * connections,
         )
 
     def close(self) -> None:

@@ -45,7 +45,7 @@ def connect(endpoint: str | None, region: str | None) -> Any:
         config=Config(
             connect_timeout=5,
             read_timeout=60,
-            max_pool_connections=32,
+            max_pool_connections=48,
             retries={"mode": "standard", "total_max_attempts": 4},
             s3={"addressing_style": "path" if endpoint else "auto"},
             request_checksum_calculation=checksums,

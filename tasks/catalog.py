@@ -10,6 +10,7 @@ from adloom.catalog import Blob, Delivery, SyncCounts
 from adloom.errors import AdloomError, InvalidInputError
 from adloom.records import PhotoSharing, ProductView, StoredSource, UpsertCounts
 from catalog_connectors import open_source, shown_location
+from catalog_connectors.memory import share_heap
 from db.queries import catalog, cutouts, syncs, variants
 from storage import open_blob
 from tasks.catalog_chunks import ChunkWriter, stored
@@ -140,6 +141,7 @@ def read_rows(env: Environment, slug: str, *, allow_shrink: bool = False) -> Row
     Raises NotFoundError for an unknown source, FeedError for an unreadable one,
     ShrinkRefusedError where too many products would vanish; the sync's row keeps the error.
     """
+    share_heap()  # of the photos that come after the rows; before there are threads
     with env.database.transaction() as tx:
         syncs.hold(tx, catalog.get_source(tx, env.workspace_id, slug).id)
         source = catalog.get_source(tx, env.workspace_id, slug)

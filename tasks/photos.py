@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from adloom.catalog import PhotoRole
@@ -85,14 +86,16 @@ def fetch_photos(
         ) as fetcher,
         # Postgres takes a page of rows while the next photos are fetched.
         ThreadPoolExecutor(1, thread_name_prefix="record-photos") as recorder,
+        closing(
+            fan_out(
+                _wanted(env, source_id),
+                lambda p, leave: _fetch(env, fetcher, p, leave),
+                lambda p: p.host,
+                fan,
+                hosts,
+            )
+        ) as found,  # whatever is raised: what is being fetched ends before that
     ):
-        found = fan_out(
-            _wanted(env, source_id),
-            lambda p, leave: _fetch(env, fetcher, p, leave),
-            lambda p: p.host,
-            fan,
-            hosts,
-        )
         for results in chunks(found, RECORDED_AT_ONCE):
             if recording is not None:
                 recording.result()

@@ -22,6 +22,9 @@ content_hash text
 """
 _INCOMING_PHOTOS = "product_id bigint, location text, role photo_role, position bigint"
 
+# While the chunk before it is written, which may itself wait for a lock.
+_WAITS = text("SET LOCAL idle_in_transaction_session_timeout = '1h'")
+
 # Ids that an earlier chunk of this sync had in a good row: the first one counts.
 _REPEATED = text("""
 DELETE FROM pg_temp.incoming_product i USING sync_mention m
@@ -89,6 +92,7 @@ def stage_chunk(tx: Transaction, records: Sequence[ProductRecord]) -> StagedProd
     """Copies a chunk into the transaction's staging table. It takes no lock: while one transaction
     holds the source and writes its products, the next one can copy its own."""
     repeated: list[RejectedRow] = []
+    tx.execute(_WAITS)
     stage(tx, "incoming_product", _INCOMING, _rows(records, repeated))
     return StagedProducts(records, tuple(repeated))
 

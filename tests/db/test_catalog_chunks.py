@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adloom.catalog import ProductRecord, RejectedRow
-from adloom.errors import ConflictError, FeedError
+from adloom.errors import AdloomError, ConflictError, FeedError
 from db.queries import catalog, syncs
 from storage.local import LocalStore
 from tasks.catalog_chunks import ChunkWriter, stored
@@ -66,15 +66,20 @@ def test_what_was_read_before_a_feed_broke_is_stored_and_then_the_error_raised(
 
 
 def test_after_a_chunk_that_could_not_be_stored_none_is(world: World, writer: ChunkWriter) -> None:
-    def feed() -> Iterator[Chunk]:
-        yield [said(1, "q1", "x")]
-        with world.database.transaction() as tx:  # another sync begins: this one is fenced
-            syncs.begin(tx, world.ws, world.source_id)
-        for n in range(2, 6):
-            yield [said(n, f"q{n}", "x")]
-
-    with pytest.raises(ConflictError, match="no longer running"):
-        list(stored(writer, feed()))
+    beyond = 2**70  # no line number of Postgres'
+    chunks: list[Chunk] = [[said(beyond if n == 2 else n, f"q{n}", "x")] for n in range(1, 6)]
+    with pytest.raises(AdloomError, match="out of range"):
+        list(stored(writer, iter(chunks)))
     with world.database.transaction() as tx:
-        there = catalog.get_source(tx, world.ws, "shop").active_products
-    assert there in (3, 4)  # the first chunk, if it was stored before the other sync began
+        assert catalog.get_source(tx, world.ws, "shop").active_products == 3 + 1
+
+
+def test_a_sync_that_another_has_followed_stores_nothing_more(
+    world: World, writer: ChunkWriter
+) -> None:
+    with world.database.transaction() as tx:
+        syncs.begin(tx, world.ws, world.source_id)
+    with pytest.raises(ConflictError, match="no longer running"):
+        list(stored(writer, iter([[said(n, f"q{n}", "x")] for n in range(4)])))
+    with world.database.transaction() as tx:
+        assert catalog.get_source(tx, world.ws, "shop").active_products == 3

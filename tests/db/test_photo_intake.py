@@ -1,6 +1,7 @@
 """A source's photos, from an HTTP server into the store and the database."""
 
 import io
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from catalog_connectors.photos import PhotoLimits
 from db.queries import catalog
 from storage.local import LocalStore
 from tasks.environment import Environment, Rendering
-from tasks.photos import fetch_photos
+from tasks.photos import RECORDED_AT_ONCE, fetch_photos
 from tests.db.world import World
 from tests.unit.intake.conftest import Page, Site, encoded, site
 
@@ -116,3 +117,23 @@ def test_a_store_that_fails_ends_the_sync_and_loses_no_row(
         fetch_photos(env, world.source_id, limits=LIMITS)
     (tmp_path / world.slug).unlink()
     assert fetch_photos(env, world.source_id, limits=LIMITS).new == 1
+
+
+@pytest.mark.parametrize("products", [1, RECORDED_AT_ONCE + 1], ids=["the last page", "a page"])
+def test_rows_that_cannot_be_recorded_end_the_sync_and_the_next_records_them(
+    world: World, env: Environment, site: Site, monkeypatch: pytest.MonkeyPatch, products: int
+) -> None:
+    names = [f"r{n}" for n in range(products)]
+    for n, name in enumerate(names):
+        site.pages[f"/{name}.png"] = Page(picture(n))
+    world.sync([product(name, f"{site.url}/{name}.png") for name in names])
+
+    def gone(*_: object) -> None:
+        raise OSError("the database is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("tasks.photos.photos.link", gone)
+        with pytest.raises(OSError, match="is gone"):
+            fetch_photos(env, world.source_id, limits=LIMITS)
+    assert not [t.name for t in threading.enumerate() if t.name.startswith(("fan", "record-"))]
+    assert fetch_photos(env, world.source_id, limits=LIMITS).new == products
