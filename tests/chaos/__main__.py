@@ -18,7 +18,7 @@ from tests.chaos.killing import Killer
 from tests.chaos.night import Night, journal
 from tests.chaos.verdict import Verdict, judge
 
-BATCHES_A_KILL, SECONDS_A_KILL = 3, 60
+BATCHES_A_KILL, SECONDS_A_KILL = 2, 60
 """A night has to last longer than its killings, and a kill takes what was killed to come back."""
 
 

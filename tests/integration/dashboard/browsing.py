@@ -1,8 +1,9 @@
 """A real browser (Debian's Chromium, driven by Playwright) at a real server.
 
-Screenshots go to `build/screenshots`, for people to look at.
+With ADLOOM_SCREENSHOTS=1 screenshots go to `build/screenshots`, for people to look at.
 """
 
+import os
 import shutil
 import socket
 import threading
@@ -64,7 +65,9 @@ def running(config: uvicorn.Config, listener: socket.socket) -> Iterator[None]:
 
 
 def keep_picture(page: Any, name: str) -> None:
-    """A screenshot of the whole page, as it stands."""
+    """A screenshot of the whole page, as it stands, where they are asked for."""
+    if not os.environ.get("ADLOOM_SCREENSHOTS"):
+        return
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 

@@ -18,7 +18,7 @@ from tasks import users
 from tasks.environment import Environment
 from tests.integration.dashboard.browsing import served
 
-EXAMPLES = 20
+EXAMPLES = 10
 
 
 @dataclass
