@@ -17,7 +17,7 @@ from training.checkpoints import read_checkpoint
 from training.latents import encode_shard, save_buckets
 
 RECIPE = """
-steps: 24
+steps: 16
 batch: 4
 lr: 3.0e-3
 warmup: 3
@@ -75,13 +75,13 @@ def test_killed_twice_it_has_the_losses_and_weights_of_the_unbroken_run(prepared
     whole = training(prepared, "whole")
     output, _ = whole.communicate(timeout=120)
     assert whole.returncode == 0, output
-    kill_at(training(prepared, "broken"), prepared / "broken" / "loss.csv", 8)
-    kill_at(training(prepared, "broken", "--resume"), prepared / "broken" / "loss.csv", 17)
+    kill_at(training(prepared, "broken"), prepared / "broken" / "loss.csv", 6)
+    kill_at(training(prepared, "broken", "--resume"), prepared / "broken" / "loss.csv", 12)
     last = training(prepared, "broken", "--resume")
     output, _ = last.communicate(timeout=120)
     assert last.returncode == 0, output
     assert losses(prepared / "broken") == losses(prepared / "whole")
-    assert sorted(losses(prepared / "whole")) == list(range(1, 25))
+    assert sorted(losses(prepared / "whole")) == list(range(1, 17))
     ours, theirs = (read_checkpoint(prepared / name).tensors for name in ("broken", "whole"))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
