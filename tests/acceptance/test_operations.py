@@ -189,7 +189,7 @@ def test_a_retry_of_failures_of_five_kinds_leaves_the_permanent_ones_each_with_i
 
 def test_a_run_stops_at_its_budget_and_the_next_one_goes_on(site: Site) -> None:
     # A seed of its own: the faults of another test are of renders by their seeds.
-    site.apply("bounded", [MARBLE, BEACH], 0.5, budget={"images": 1}, seed=5, selection={
+    site.apply("bounded", [MARBLE, BEACH], 3.0, budget={"images": 1}, seed=5, selection={
         "external_ids": [BALL, SODA]})  # fmt: skip
     made = site.adloom.ok("run", "bounded", "--wait")
     counts = made["run"]
