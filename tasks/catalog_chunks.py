@@ -1,15 +1,14 @@
 """Chunks of a catalogue's rows, stored in order while the next ones are read."""
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from adloom.catalog import ProductRecord, RejectedRow
-from adloom.errors import AdloomError
 from adloom.records import UpsertCounts
 from db.queries import syncs
 from db.queries.product_upserts import stage_chunk
+from tasks.behind import behind
 from tasks.environment import Environment
 
 WRITERS = 2
@@ -25,23 +24,7 @@ def stored(
 
     An error of reading is raised after what was read before it is stored.
     """
-    broken: AdloomError | None = None
-    with ThreadPoolExecutor(WRITERS, thread_name_prefix="store-chunk") as pool:
-        storing: deque[Future[Stored]] = deque()
-        while broken is None:
-            try:
-                chunk = next(read, None)
-            except AdloomError as error:
-                chunk, broken = None, error
-            if chunk is None:
-                break
-            if len(storing) == WRITERS:
-                yield storing.popleft().result()
-            storing.append(pool.submit(writer.store, chunk, storing[-1] if storing else None))
-        for last in storing:
-            yield last.result()
-    if broken is not None:
-        raise broken
+    return behind(writer.store, read, at_once=WRITERS, name="store-chunk")
 
 
 @dataclass(slots=True)

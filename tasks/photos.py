@@ -1,7 +1,6 @@
 """Photos of a source's products: fetched if changed, checked, stored, linked."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +17,7 @@ from catalog_connectors.photos import (
     host_of,
 )
 from db.queries import photos
+from tasks.behind import behind
 from tasks.catalog import SHOWN_PROBLEMS, IntakeProblem, chunks
 from tasks.environment import Environment
 
@@ -76,7 +76,6 @@ def fetch_photos(
     store raise when they are unavailable.
     """
     report, fan, hosts = PhotosReport(), fan or Fan(), Hosts()
-    recording: Future[None] | None = None
     with (
         PhotoFetcher(
             limits or PhotoLimits(),
@@ -84,8 +83,6 @@ def fetch_photos(
             connections=fan.overall,
             hosts=hosts,
         ) as fetcher,
-        # Postgres takes a page of rows while the next photos are fetched.
-        ThreadPoolExecutor(1, thread_name_prefix="record-photos") as recorder,
         closing(
             fan_out(
                 _wanted(env, source_id),
@@ -96,13 +93,15 @@ def fetch_photos(
             )
         ) as found,  # whatever is raised: what is being fetched ends before that
     ):
-        for results in chunks(found, RECORDED_AT_ONCE):
-            if recording is not None:
-                recording.result()
-            page = [one for of_place in results for one in of_place]
-            recording = recorder.submit(_record, env, page, report)
-        if recording is not None:
-            recording.result()
+        pages = chunks(found, RECORDED_AT_ONCE)
+        # Postgres takes a page of rows while the next photos are fetched.
+        for _ in behind(
+            lambda page, _: _record(env, [one for of_place in page for one in of_place], report),
+            pages,
+            at_once=1,
+            name="record-photos",
+        ):
+            pass
     return report
 
 

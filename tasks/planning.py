@@ -1,7 +1,6 @@
 """A run's plan, written: what `tasks.planned` gives becomes run items and renders."""
 
-from collections import Counter, deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
 
 from adloom.campaign import Refresh
 from adloom.errors import InvalidInputError
@@ -12,6 +11,7 @@ from db.queries import (
     run_leases,
     runs,
 )
+from tasks.behind import behind
 from tasks.environment import Environment
 from tasks.estimates import estimate_of
 from tasks.planned import PlanChunk, planned
@@ -32,16 +32,12 @@ def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:
     skipped: Counter[str] = Counter()
     plan = planned(env, run.spec, pinned=run.weights_hash, campaign_id=run.campaign_id)
     # Postgres stores a chunk, and is sent another, while the next one is planned.
-    with ThreadPoolExecutor(WRITERS, thread_name_prefix="store-plan") as writers:
-        storing: deque[Future[None]] = deque()
-        for chunk in plan:
-            skipped.update(s.reason for s in chunk.skipped)
-            rows = runs.SlotRows.of(run.spec, chunk.due, chunk.not_due)
-            if len(storing) == WRITERS:
-                storing.popleft().result()
-            storing.append(writers.submit(store, env, lease, chunk, rows))
-        for last in storing:
-            last.result()
+    made = ((chunk, runs.SlotRows.of(run.spec, chunk.due, chunk.not_due)) for chunk in plan)
+    written = behind(
+        lambda one, _: store(env, lease, *one), made, at_once=WRITERS, name="store-plan"
+    )
+    for chunk in written:
+        skipped.update(s.reason for s in chunk.skipped)
     with env.database.transaction() as tx:
         run_leases.hold(tx, lease)
         slots = runs.get(tx, env.workspace_id, run.id).planned_slots
@@ -56,7 +52,7 @@ def plan_run(env: Environment, lease: RunLease, run: RunRecord) -> int:
     return slots
 
 
-def store(env: Environment, lease: RunLease, chunk: PlanChunk, rows: runs.SlotRows) -> None:
+def store(env: Environment, lease: RunLease, chunk: PlanChunk, rows: runs.SlotRows) -> PlanChunk:
     """Writes a chunk of a run's plan, `rows` of its planned slots. Raises LeaseLostError."""
     with env.database.transaction() as tx:
         if rows.rows:
@@ -68,6 +64,7 @@ def store(env: Environment, lease: RunLease, chunk: PlanChunk, rows: runs.SlotRo
             known_slots.add(tx, lease.run_id, chunk.wanted, known=chunk.known)
         if rows.rows:
             runs.add_items(tx, lease.run_id, rows, staged=True)
+    return chunk
 
 
 def _require_budget(env: Environment, run: RunRecord) -> None:

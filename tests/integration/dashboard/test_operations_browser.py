@@ -138,6 +138,7 @@ def test_the_first_run_is_told_of_where_there_was_none(
     run_id = world.run(campaign())
     page.get_by_role("link", name=f"Run {run_id} of spring has begun: show it").click()
     page.locator(f'[data-run="{run_id}"]').wait_for()
+    assert page.get_by_text("Nothing has run yet").count() == 0
 
 
 def test_a_list_that_is_filtered_announces_no_run_that_it_leaves_out(

@@ -25,20 +25,22 @@ def test_a_member_that_renders_with_another_version_is_named_with_the_mend() -> 
 
 def test_who_stops_has_gone_or_says_nothing_keeps_nobody_out() -> None:
     other = worker("a", renderer="1")
-    require_same_renderer(
-        OWN,
-        [
-            replace(other, alive=False),
-            replace(other, state=WorkerState.DRAINING),
-            worker("old"),
-            worker("other-release", adloom="0.1.9", schema="0011", prefect="3.8.7"),
-        ],
-    )
+    there = [
+        replace(other, alive=False),
+        replace(other, state=WorkerState.DRAINING),
+        worker("old"),
+        worker("other-release", adloom="0.1.9", schema="0011", prefect="3.8.7"),
+    ]
+    require_same_renderer(OWN, there)
+    with pytest.raises(ConfigurationError, match=r"version 1 \(a\)"):  # it is only the living one
+        require_same_renderer(OWN, [*there, other])
 
 
 @pytest.mark.parametrize("skew_s", [0.0, -4.0, 299.0])
 def test_a_clock_that_s3_bears_may_work(skew_s: float) -> None:
     require_clock(skew_s)
+    with pytest.raises(ConfigurationError):
+        require_clock(skew_s + 600)
 
 
 @pytest.mark.parametrize(("skew_s", "words"), [(301.0, "301.0 s ahead"), (-9e3, "9000.0 s behind")])
