@@ -21,7 +21,7 @@ from training import evaluation
 from training import shards as sample_shards
 from training.adprod_mini.commands import adprod_mini, show_samples
 from training.export import export
-from training.judging.commands import ablate, evaluate
+from training.judging.commands import ablate, evaluate, joins, showcase
 from training.latents import encode_shard, save_buckets
 from training.parallel import run_together
 from training.recipe import read_recipe
@@ -42,6 +42,8 @@ app.command("adprod-mini")(adprod_mini)
 app.command("show")(show_samples)
 app.command()(evaluate)
 app.command()(ablate)
+app.command()(joins)
+app.command()(showcase)
 app.command()(export)
 
 

@@ -100,11 +100,11 @@ def evaluate(
     list away."""
     side, size = renderer.reference_size, fmt.native(renderer.native_unit)
     references = {p.name: canonical_picture(p.photo, p.mask, p.bbox, side) for p in products}
-    boxes = [_placed(p, size) for p in products]
+    boxes = [placed(p, size) for p in products]
     names = [p.name for p in products]
     half = len(names) // 2
     rendered = [
-        _render(
+        render_items(
             renderer,
             references,
             [
@@ -131,13 +131,15 @@ def evaluate(
     return Evaluation(names, right, swapped, rows)
 
 
-def _placed(product: Product, size: Size) -> Box:
+def placed(product: Product, size: Size) -> Box:
+    """Where a product stands in a native picture of this size."""
     return place(PLACEMENT, Size(round(product.bbox.width), round(product.bbox.height)), size)
 
 
-def _render(
+def render_items(
     renderer: RefAdGenRenderer, references: dict[str, Picture], items: list[RenderItem]
 ) -> list[Picture]:
+    """Raw pictures in the items' order, a few at a time."""
     made: list[Picture] = []
     for start in range(0, len(items), BATCH):
         made += renderer.render(RenderRequest(references, items[start : start + BATCH]))

@@ -17,7 +17,7 @@ from training.judging.heldout import Sampling, Truth, read_truths, render_all
 from training.judging.measuring import Judges, kernel_measure, per_sample
 from training.judging.report import write_report
 from training.judging.run import judges_of, load_pipeline
-from training.judging.statistics import Interval, mean_interval
+from training.judging.statistics import Interval, mean_interval, paired_differences
 from training.latents import Bucket, encode_shard, load_buckets, save_buckets
 from training.parallel import run_together
 from training.recipe import Training, read_recipe
@@ -62,7 +62,7 @@ def run_ablation(asked: Ablation) -> str:
     for kind, (_, pictures) in values.items():
         columns[kind]["KID-EffLite0"] = kernel_measure(judges, truths, pictures)
     for kind in (NO_MASK, NO_AUGMENTATION):
-        columns[f"full - {kind}"] = _differences(values[FULL][0], values[kind][0])
+        columns[f"full - {kind}"] = paired_differences(values[FULL][0], values[kind][0])
     facts = {"samples": len(truths), "runs": asked.seeds, "steps": asked.steps}
     return write_report(asked.out, columns, facts)
 
@@ -125,13 +125,3 @@ def _values(
         for name, values in per_sample(judges, truths, made).items():
             found.setdefault(name, []).append(values)
     return found, pictures
-
-
-def _differences(
-    first: dict[str, list[list[float]]], second: dict[str, list[list[float]]]
-) -> dict[str, Interval]:
-    """Of the same samples and seeds: paired."""
-    return {
-        name: mean_interval((np.array(first[name]) - np.array(second[name])).tolist())
-        for name in first
-    }

@@ -1,8 +1,7 @@
 """`python -m training evaluate` and `adloom evaluate`."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,15 +23,24 @@ def evaluate(
     view: Annotated[int, typer.Option(help="0: the reference from the ad's own side")] = 0,
     hub: Annotated[
         list[str] | None,
-        typer.Option(help="clip-score, dino, image-reward, lpips; =SOURCE for other weights"),
+        typer.Option(help="clip-score, dino, fid, image-reward, lpips, mp-lpips; or =SOURCE"),
     ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="ip-adapter, controlnet, t2i-adapter, instruct-pix2pix; or =SOURCE"),
+    ] = None,
+    base: Annotated[str, typer.Option(help="the Stable Diffusion 1.5 of baselines")] = "",
+    baseline_steps: int = 50,
 ) -> None:
     """Judge MODEL's renders of held-out SAMPLES; JSON, a table and a sheet go to OUT."""
     from training.judging.heldout import Sampling
-    from training.judging.run import Evaluation, run_evaluation
+    from training.judging.run import Evaluation, Peers, run_evaluation
 
     how = Sampling(steps, guidance, reference_scale)
-    asked = Evaluation(model, samples, out, scenes, count, seeds, view, how, tuple(hub or ()))
+    peers = Peers(tuple(baseline or ()), base, baseline_steps)
+    asked = Evaluation(
+        model, samples, out, scenes, count, seeds, view, how, tuple(hub or ()), peers
+    )
     typer.echo(run_evaluation(asked))
 
 
@@ -55,16 +63,36 @@ def ablate(
     typer.echo(run_ablation(asked))
 
 
-def hub_measures(names: Sequence[str]) -> dict[str, Any]:
-    """The measures asked for as NAME or NAME=SOURCE, and on stderr why some are not made."""
-    from adloom.errors import ModelError
-    from training.judging.hub import measure_named
+def joins(
+    model: Folder,
+    samples: Annotated[Path, typer.Argument(help="of `adprod-mini`, held out")],
+    out: Folder,
+    count: int = 64,
+    seeds: int = 3,
+) -> None:
+    """How finished pictures join product and scene, beside the photo pasted on a background:
+    errors of seam and contact shadow against the true ads, and a picture, go to OUT."""
+    from training.judging.joining import Joining, run_joining
 
-    found: dict[str, Any] = {}
-    for asked in names:
-        name, _, source = asked.partition("=")
-        try:
-            found[name] = measure_named(name, source)
-        except ModelError as error:
-            typer.echo(f"left out: {error}", err=True)
-    return found
+    typer.echo(run_joining(Joining(model, samples, out, count, seeds)))
+
+
+def showcase(
+    model: Folder,
+    out: Annotated[Path, typer.Argument(help="a picture")],
+    samples: Annotated[Path | None, typer.Option(help="of `adprod-mini`, held out")] = None,
+    photos: Annotated[Path | None, typer.Option(help="product photos, with --alphas")] = None,
+    alphas: Annotated[Path | None, typer.Option(help="their masks, NAME.png each")] = None,
+    count: Annotated[int, typer.Option(help="products")] = 8,
+) -> None:
+    """A sheet of products, the raw renders and the finished ones in six scenes each."""
+    from training.judging import showcase as sheets
+
+    if (samples is None) == (photos is None or alphas is None):
+        raise typer.BadParameter("give either --samples, or --photos and --alphas")
+    if photos is not None and alphas is not None:
+        products = sheets.products_of_photos(photos, alphas, count)
+    else:
+        assert samples is not None
+        products = sheets.products_of_samples(samples, count)
+    sheets.write_showcase(sheets.Showcase(model, out, count), products)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from adloom.geometry import Box
 from models.refadgen.pipeline import RefAdGenPipeline
 from training.adprod_mini.dataset import read_rows
 from training.latents import unit_pictures
@@ -17,6 +18,7 @@ from training.shards import Shard, read_shards
 Picture = NDArray[np.uint8]
 BATCH = 8
 SEED_STRIDE = 100_003
+NEARLY_WHITE = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,19 @@ def read_truths(folder: Path, count: int, view: int = 0) -> list[Truth]:
         found += [_truth(shard, i, row) for i, row in enumerate(rows) if row["view"] == view]
     chosen = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))
     return [found[i] for i in chosen]
+
+
+def shown_in(reference: Picture) -> Picture:
+    """(H, W) 0 or 255: where a reference picture shows its product, which stands on white."""
+    return np.where((reference < NEARLY_WHITE).any(axis=2), 255, 0).astype(np.uint8)
+
+
+def box_in_frame(truth: Truth, box: Box) -> Box:
+    """A box of the reference picture in px of the ad: its square stands in the product frame."""
+    cx, cy, side = truth.frame
+    scale = side / truth.reference.shape[0]
+    x, y = cx - side / 2 + box.x * scale, cy - side / 2 + box.y * scale
+    return Box(x, y, box.width * scale, box.height * scale)
 
 
 def _truth(shard: Shard, i: int, row: dict[str, str]) -> Truth:

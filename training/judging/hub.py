@@ -5,35 +5,49 @@ other measures are made all the same.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from importlib import import_module
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from adloom.errors import ModelError, first_line
+from training.judging.frechet import Features, inception_features
+from training.judging.heldout import Truth
+from training.judging.matched_patches import DiffusionFeatures, MatchedPatches
 
+T = TypeVar("T")
 Picture = NDArray[np.uint8]
 CLIP: Final = "openai/clip-vit-large-patch14"
 DINO: Final = "facebook/dinov2-base"
 IMAGE_REWARD: Final = "ImageReward-v1.0"
+STABLE_DIFFUSION: Final = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+FID: Final = "fid"
 
 
 class Measure(Protocol):
-    """One number for each picture: `made` against the true ad, its mask and the caption."""
+    """One number for each picture of a sample."""
 
-    def __call__(
-        self, made: Sequence[Picture], truths: Sequence[Picture], captions: Sequence[str]
-    ) -> list[float]: ...
+    def __call__(self, made: Sequence[Picture], truths: Sequence[Truth]) -> list[float]: ...
 
 
 def measure_named(name: str, source: str = "", device: str = "cpu") -> Measure:
-    """`clip-score`, `dino`, `image-reward` or `lpips`; source: a hub id or folder in place of the
-    usual one. ModelError names those that there are, or says what is missing."""
+    """`clip-score`, `dino`, `image-reward`, `lpips` or `mp-lpips`; source: a hub id or folder in
+    place of the usual one. ModelError names those that there are, or says what is missing."""
     if name not in MEASURES:
-        raise ModelError(f"no measure {name!r}", hint=f"one of {', '.join(MEASURES)}")
+        raise ModelError(f"no measure {name!r}", hint=f"one of {', '.join([*MEASURES, FID])}")
+    return _loaded(name, source, lambda: MEASURES[name](source, device))
+
+
+def set_features(device: str = "cpu") -> Features:
+    """What FID compares sets of pictures by. ModelError says what is missing."""
+    return _loaded(FID, "", lambda: inception_features(device))
+
+
+def _loaded(name: str, source: str, load: Callable[[], T]) -> T:
     try:
-        return MEASURES[name](source, device)
+        return load()
     except ImportError as error:
         raise ModelError(
             f"{name} needs a package that is not installed: {first_line(error)}",
@@ -56,12 +70,9 @@ def _clip_score(source: str, device: str) -> Measure:
     processor: Any = CLIPProcessor.from_pretrained(source or CLIP)
 
     @torch.no_grad()
-    def score(
-        made: Sequence[Picture], truths: Sequence[Picture], captions: Sequence[str]
-    ) -> list[float]:
-        del truths
+    def score(made: Sequence[Picture], truths: Sequence[Truth]) -> list[float]:
         given = processor(
-            text=list(captions), images=list(made), return_tensors="pt", padding=True,
+            text=[t.caption for t in truths], images=list(made), return_tensors="pt", padding=True,
             truncation=True,
         ).to(device)  # fmt: skip
         out = model(**given)
@@ -80,11 +91,8 @@ def _dino(source: str, device: str) -> Measure:
     processor: Any = AutoImageProcessor.from_pretrained(source or DINO)
 
     @torch.no_grad()
-    def score(
-        made: Sequence[Picture], truths: Sequence[Picture], captions: Sequence[str]
-    ) -> list[float]:
-        del captions
-        given = processor(images=[*made, *truths], return_tensors="pt").to(device)
+    def score(made: Sequence[Picture], truths: Sequence[Truth]) -> list[float]:
+        given = processor(images=[*made, *(t.ad for t in truths)], return_tensors="pt").to(device)
         tokens = model(**given).last_hidden_state[:, 0]
         first, second = tokens[: len(made)], tokens[len(made) :]
         return torch.nn.functional.cosine_similarity(first, second).tolist()
@@ -96,47 +104,51 @@ def _image_reward(source: str, device: str) -> Measure:
     """ImageReward (Xu et al. 2023), by its own package."""
     from PIL import Image
 
-    reward: Any = _imported("ImageReward").load(source or IMAGE_REWARD, device=device)
+    reward: Any = import_module("ImageReward").load(source or IMAGE_REWARD, device=device)
 
-    def score(
-        made: Sequence[Picture], truths: Sequence[Picture], captions: Sequence[str]
-    ) -> list[float]:
-        del truths
-        pairs = zip(captions, made, strict=True)
-        return [float(reward.score(c, Image.fromarray(p))) for c, p in pairs]
+    def score(made: Sequence[Picture], truths: Sequence[Truth]) -> list[float]:
+        pairs = zip(made, truths, strict=True)
+        return [float(reward.score(t.caption, Image.fromarray(p))) for p, t in pairs]
 
     return score
 
 
 def _lpips(source: str, device: str) -> Measure:
     """LPIPS (Zhang et al. 2018) of render and true ad, by its own package."""
-    network: Any = _imported("lpips").LPIPS(net=source or "alex").to(device)
+    network: Any = import_module("lpips").LPIPS(net=source or "alex").to(device)
 
     @torch.no_grad()
-    def score(
-        made: Sequence[Picture], truths: Sequence[Picture], captions: Sequence[str]
-    ) -> list[float]:
-        del captions
+    def score(made: Sequence[Picture], truths: Sequence[Truth]) -> list[float]:
         return [
-            float(network(_signed(a, device), _signed(b, device)))
-            for a, b in zip(made, truths, strict=True)
+            float(network(_signed(p, device), _signed(t.ad, device)))
+            for p, t in zip(made, truths, strict=True)
         ]
 
     return score
 
 
-def _imported(package: str) -> Any:
-    from importlib import import_module
+def _mp_lpips(source: str, device: str) -> Measure:
+    """MP-LPIPS; source: of Stable Diffusion, whose features match the points."""
+    network: Any = import_module("lpips").LPIPS(net="alex").to(device)
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import (
+        StableDiffusionPipeline,
+    )
 
-    return import_module(package)
+    base: Any = StableDiffusionPipeline.from_pretrained(
+        source or STABLE_DIFFUSION, safety_checker=None, requires_safety_checker=False
+    )
+    return MatchedPatches(DiffusionFeatures(base.to(device)), network, device)
 
 
 def _signed(picture: Picture, device: str) -> torch.Tensor:
+    """(1, 3, H, W) in [-1, 1]."""
     given = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
     return given.float().to(device) / 127.5 - 1
 
 
 MEASURES: Final[dict[str, Callable[[str, str], Measure]]] = {
     "clip-score": _clip_score, "dino": _dino, "image-reward": _image_reward, "lpips": _lpips,
+    "mp-lpips": _mp_lpips,
 }  # fmt: skip
-PACKAGES: Final = {"image-reward": "image-reward", "lpips": "lpips torchvision"}
+PACKAGES: Final = {"image-reward": "image-reward", "lpips": "lpips torchvision",
+                   "mp-lpips": "lpips torchvision", FID: "pytorch-fid"}  # fmt: skip

@@ -42,16 +42,10 @@ class Lite0:
         the view that looks most alike, and the patches there are compared as LPIPS does, without
         its learned weights. 0 for the same picture; NaN where no place matches both ways."""
         maps = self.network.maps(torch.cat([_square(original), _square(view)]))
-        deep = F.normalize(maps[MATCH_LEVEL], dim=1).flatten(2)
-        alike = deep[0].T @ deep[1]
-        there, back = alike.argmax(1), alike.argmax(0)
-        places = torch.arange(len(there))
-        mutual = (back[there] == places) & _shows(original, int(len(there) ** 0.5))
-        if not mutual.any():
+        places, matched = mutual_matches(maps[MATCH_LEVEL][0], maps[MATCH_LEVEL][1], original)
+        if not len(places):
             return float("nan")
-        return float(
-            np.mean([_apart(maps[k], places[mutual], there[mutual]) for k in PATCH_LEVELS])
-        )
+        return float(np.mean([_apart(maps[k], places, matched) for k in PATCH_LEVELS]))
 
 
 def _square(picture: Picture) -> Tensor:
@@ -60,6 +54,17 @@ def _square(picture: Picture) -> Tensor:
     if given.shape[-2:] == (VIEW_PX, VIEW_PX):
         return given
     return F.interpolate(given, (VIEW_PX, VIEW_PX), mode="bilinear", antialias=True)
+
+
+def mutual_matches(first: Tensor, second: Tensor, original: Picture) -> tuple[Tensor, Tensor]:
+    """Places of two feature maps (C, S, S), numbered row by row, that look most alike both ways:
+    those of the first, where `original` shows the product, and those of the second."""
+    deep = F.normalize(torch.stack([first, second]), dim=1).flatten(2)
+    alike = deep[0].T @ deep[1]
+    there, back = alike.argmax(1), alike.argmax(0)
+    places = torch.arange(len(there))
+    mutual = (back[there] == places) & _shows(original, first.shape[-1])
+    return places[mutual], there[mutual]
 
 
 def _shows(view: Picture, side: int) -> Tensor:

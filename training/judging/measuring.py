@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.segmentation import MaskExtractor
+from training.judging.frechet import Features, frechet_interval
 from training.judging.heldout import Truth
 from training.judging.hub import Measure
 from training.judging.lite0 import FEATURE_SCALE, Lite0, share_of_overlap, views_of
@@ -18,12 +19,14 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """The networks that judge. scenes: by what they tell (`surface`, `light`)."""
+    """The networks that judge. scenes: by what they tell (`surface`, `light`); hub: measures of
+    one picture by name; inception: FID's features, where they are asked for."""
 
     lite0: Lite0
     extractor: MaskExtractor
     scenes: dict[str, SceneClassifier] = field(default_factory=dict)
     hub: dict[str, Measure] = field(default_factory=dict)
+    inception: Features | None = None
 
 
 def measure(
@@ -33,7 +36,12 @@ def measure(
     of_seeds = [per_sample(judges, truths, made) for made in renders]
     names = of_seeds[0].keys()
     found = {name: mean_interval([values[name] for values in of_seeds]) for name in names}
-    return found | {"KID-EffLite0": kernel_measure(judges, truths, renders)}
+    found["KID-EffLite0"] = kernel_measure(judges, truths, renders)
+    if judges.inception is not None:
+        true = judges.inception([t.ad for t in truths])
+        made = judges.inception([p for one in renders for p in one])
+        found["FID"] = frechet_interval(made, true, len(truths))
+    return found
 
 
 def kernel_measure(
@@ -67,5 +75,5 @@ def per_sample(
         asked = [t.shown[what] for t in truths]
         found[f"scene: {what}"] = classifier.top1(lite0, made, masks, asked)
     for name, scored in judges.hub.items():
-        found[name] = scored(made, [t.ad for t in truths], [t.caption for t in truths])
+        found[name] = scored(made, truths)
     return found

@@ -16,7 +16,7 @@ from adloom.imaging.finishing import finish
 from models.segmentation import MaskExtractor
 from models.segmentation.measures import bounding_box
 from training.adprod.files import write_atomically
-from training.judging.heldout import Truth
+from training.judging.heldout import Truth, shown_in
 from training.judging.statistics import Interval
 from training.sheets import write_rows
 
@@ -67,7 +67,7 @@ def finished(raw: Picture, truth: Truth, extractor: MaskExtractor) -> Picture:
     """The render after detail lock with the reference picture, at its own size; the render where
     its product cannot be found."""
     photo = truth.reference
-    mask = np.where((photo < 250).any(axis=2), 255, 0).astype(np.uint8)
+    mask = shown_in(photo)
     height, width = raw.shape[:2]
     spec = FinishingSpec(GROWN * width, GROWN * height, detail_lock=True)
     try:

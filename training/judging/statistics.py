@@ -1,6 +1,6 @@
 """Means with bootstrap intervals, and the kernel distance of two sets of features."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +35,16 @@ def mean_interval(values: Sequence[Sequence[float]], seed: int = 0) -> Interval:
     if not len(kept):
         return Interval(float("nan"), float("nan"), float("nan"))
     return interval_of(lambda rows: float(kept[rows].mean()), len(kept), seed)
+
+
+def paired_differences(
+    first: Mapping[str, Sequence[Sequence[float]]], second: Mapping[str, Sequence[Sequence[float]]]
+) -> dict[str, Interval]:
+    """first - second of every measure's values (seeds, samples), of the same samples and seeds."""
+    return {
+        name: mean_interval((np.array(first[name]) - np.array(second[name])).tolist())
+        for name in first
+    }
 
 
 def interval_of(
@@ -73,10 +83,6 @@ def kernel_interval(first: Array, second: Array, seed: int = 0, subsets: int = 2
     # Halves vary by about sqrt(2) more than the whole.
     low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - np.nanmean(drawn)
     return Interval(whole, float(whole + low / 2**0.5), float(whole + high / 2**0.5))
-
-
-def _some(rng: np.random.Generator, features: Array, count: int) -> Array:
-    return features[rng.permutation(len(features))[:count]]
 
 
 def _kernel(x: Array, y: Array) -> Array:

@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from adloom.errors import ModelError
+from training.judging.heldout import Truth
 from training.judging.hub import measure_named
 from training.judging.lite0 import Lite0, share_of_overlap, views_of
 from training.judging.scene_classifier import learn_scenes, without_product
@@ -104,13 +105,19 @@ def tiny_clip(folder: Path) -> Path:
 def test_clip_score_runs_on_clips_own_classes(tmp_path: Path) -> None:
     score = measure_named("clip-score", str(tiny_clip(tmp_path)))
     pictures = [scene(k, True) for k in range(3)]
-    scores = score(pictures, pictures, ["a red cup", "a can", "a blue bag on sand"])
+    captions = ["a red cup", "a can", "a blue bag on sand"]
+    mask = np.zeros(pictures[0].shape[:2], np.uint8)
+    truths = [
+        Truth(p, mask, p, (1.0, 1.0, 1.0), caption, {})
+        for p, caption in zip(pictures, captions, strict=True)
+    ]
+    scores = score(pictures, truths)
     assert len(scores) == 3
     assert all(0 <= s <= 100 for s in scores)
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("fid", "no measure"), ("clip-score", "cannot be loaded")]
+    ("name", "reason"), [("clip", "no measure"), ("clip-score", "cannot be loaded")]
 )
 def test_what_is_not_to_be_had_is_said(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(ModelError, match=reason):

@@ -1,0 +1,57 @@
+"""Sheets of products in six scenes."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tests.unit.refadgen.conftest import small_pipeline
+from tests.unit.training.judging.test_evaluation import samples
+from training.__main__ import app
+from training.judging import showcase as sheets
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheets, "STEPS", 1)
+
+
+def photos(folder: Path, count: int) -> None:
+    for part in ("images", "alphas"):
+        (folder / part).mkdir(parents=True)
+    for k in range(count):
+        photo = np.full((80, 60, 3), 240, np.uint8)
+        alpha = np.zeros((80, 60), np.uint8)
+        photo[20:60, 15:45], alpha[20:60, 15:45] = (30 * k, 90, 200), 255
+        cv2.imwrite(str(folder / "images" / f"{k}.jpg"), photo)
+        cv2.imwrite(str(folder / "alphas" / f"{k}.png"), alpha)
+
+
+@pytest.mark.parametrize("source", ["samples", "photos"])
+def test_a_product_has_six_scenes_raw_and_finished(tmp_path: Path, source: str) -> None:
+    small_pipeline().save_pretrained(tmp_path / "model")
+    if source == "samples":
+        given = ["--samples", str(samples(tmp_path / "held", 4, 1))]
+    else:
+        photos(tmp_path / "shop", 3)
+        given = ["--photos", str(tmp_path / "shop/images"), "--alphas",
+                 str(tmp_path / "shop/alphas")]  # fmt: skip
+    out = tmp_path / "sheet.png"
+    model = str(tmp_path / "model")
+    result = CliRunner().invoke(
+        app, ["showcase", model, str(out), *given, "--count", "1"], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    sheet = cv2.imread(str(out))
+    assert sheet is not None
+    height, width = sheet.shape[:2]
+    assert width > 6.5 * height / 2, "a reference and six scenes"
+    lower = sheet[height // 2 :, : height // 2 - 8]
+    assert (lower == 255).all(), "the photo is shown once"
+
+
+def test_it_asks_for_products_of_one_kind(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["showcase", str(tmp_path), str(tmp_path / "x.png")])
+    assert result.exit_code == 2

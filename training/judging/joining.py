@@ -1,0 +1,186 @@
+"""How well a product stands in its scene: finished pictures against the photo pasted on a ground.
+
+Both are compared with the true ad, whose scene is another picture of the same words. So neither is
+compared pixel by pixel: what counts is how the light changes from a ring beside the product's edge
+to one further off, at every part of the edge.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from adloom.geometry import Size
+from adloom.imaging.warp import on_colour, placed_photo
+from models.refadgen.pipeline import RefAdGenPipeline
+from models.segmentation import MaskExtractor
+from models.segmentation.measures import bounding_box
+from training.judging.heldout import (
+    Sampling,
+    Truth,
+    box_in_frame,
+    read_truths,
+    render_all,
+    shown_in,
+)
+from training.judging.report import finished, write_report
+from training.judging.run import load_pipeline
+from training.judging.statistics import mean_interval, paired_differences
+from training.sheets import write_rows
+
+Picture = NDArray[np.uint8]
+Light = NDArray[np.float64]
+SECTORS: Final = 16
+NEAR, FAR = (0.0, 0.025), (0.05, 0.1)
+"""Rings on either side of the edge, in longer sides of the product."""
+
+FOOT: Final = 0.15
+"""The lowest part of a product, about which its contact shadow lies; in heights of it."""
+
+SHADOW_RINGS: Final = ((0.0, 0.04), (0.04, 0.09), (0.09, 0.16))
+GROUND: Final = (0.22, 0.38)
+LEAST_PX: Final = 3
+DARKEST: Final = 4.0
+SEAM, CONTACT = "seam", "contact shadow"
+SHOWN: Final = 12
+FINISHED, PASTED, PASTED_UNMASKED = "finished", "pasted", "pasted, no mask"
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """model: a folder; samples: of AdProd-mini; seeds: pictures of each sample."""
+
+    model: Path
+    samples: Path
+    out: Path
+    count: int = 64
+    seeds: int = 3
+    how: Sampling = field(default_factory=Sampling)
+
+
+def run_joining(asked: Joining) -> str:
+    """Renders, joins both ways, judges; a table and a sheet go to `out`."""
+    truths = read_truths(asked.samples, asked.count)
+    pipeline, extractor = load_pipeline(asked.model), MaskExtractor.load()
+    ways: dict[str, Callable[[int], list[Picture]]] = {
+        FINISHED: lambda seed: [
+            finished(raw, t, extractor)
+            for raw, t in zip(render_all(pipeline, truths, seed, asked.how), truths, strict=True)
+        ],
+        PASTED: lambda seed: _pasted(pipeline, truths, seed, asked.how, masked=True),
+        PASTED_UNMASKED: lambda seed: _pasted(pipeline, truths, seed, asked.how, masked=False),
+    }
+    made = {name: [way(seed) for seed in range(asked.seeds)] for name, way in ways.items()}
+    values = {name: joining_errors(truths, pictures) for name, pictures in made.items()}
+    columns = {n: {m: mean_interval(v) for m, v in found.items()} for n, found in values.items()}
+    for name in (PASTED, PASTED_UNMASKED):
+        columns[f"{FINISHED} - {name}"] = paired_differences(values[FINISHED], values[name])
+    rows = [
+        [t.ad, *(made[name][0][i] for name in ways)] for i, t in enumerate(truths[:SHOWN])
+    ]  # fmt: skip
+    write_rows(rows, asked.out / "joins.png", columns=2)
+    facts = {"model": asked.model.name, "samples": len(truths), "seeds": asked.seeds}
+    return write_report(asked.out, columns, facts)
+
+
+def _pasted(
+    pipeline: RefAdGenPipeline, truths: Sequence[Truth], seed: int, how: Sampling, *, masked: bool
+) -> list[Picture]:
+    """The reference's product laid on what the model renders without a reference: with the mask, so
+    that it leaves room and may draw a shadow, or without."""
+    plain = replace(how, reference_scale=0.0, with_mask=masked)
+    grounds = render_all(pipeline, truths, seed, plain)
+    return [pasted(g, t) for g, t in zip(grounds, truths, strict=True)]
+
+
+def pasted(ground: Picture, truth: Truth) -> Picture:
+    """The reference picture's product over a picture (H, W, 3), where the ad is to show it."""
+    mask = shown_in(truth.reference)
+    bbox = bounding_box(mask)
+    size = Size(ground.shape[1], ground.shape[0])
+    colours, alpha = placed_photo(truth.reference, mask, bbox, box_in_frame(truth, bbox), size)
+    laid = on_colour(colours, alpha, 0).astype(float) + ground * (1.0 - alpha[..., None])
+    return np.clip(np.rint(laid), 0, 255).astype(np.uint8)
+
+
+def joining_errors(
+    truths: Sequence[Truth], pictures: Sequence[Sequence[Picture]]
+) -> dict[str, list[list[float]]]:
+    """`seam` and `contact shadow` of pictures (seeds, samples): mean difference of log light to
+    the true ad's, NaN where a picture has no room for the rings."""
+    true = [(seam_profile(t.ad, t.mask), contact_profile(t.ad, t.mask)) for t in truths]
+    found: dict[str, list[list[float]]] = {SEAM: [], CONTACT: []}
+    for one in pictures:
+        judged = [
+            (_apart(seam_profile(p, t.mask), seam), _apart(contact_profile(p, t.mask), shadow))
+            for p, t, (seam, shadow) in zip(one, truths, true, strict=True)
+        ]
+        found[SEAM].append([seam for seam, _ in judged])
+        found[CONTACT].append([shadow for _, shadow in judged])
+    return found
+
+
+def seam_profile(picture: Picture, mask: Picture) -> Light:
+    """(2, SECTORS, 3): how much lighter each colour is next to the edge than further off, outside
+    and inside the product; natural logarithms, NaN where there is too little to see."""
+    inside = mask >= 128
+    side = float(max(bounding_box(mask).width, bounding_box(mask).height))
+    sectors = _sectors(inside)
+    profile = np.full((2, SECTORS, 3), np.nan)
+    for k, part in enumerate((~inside, inside)):
+        away = _distance(part) / side
+        for sector in range(SECTORS):
+            here = part & (sectors == sector)
+            near, far = (_light(picture, here & _between(away, *ring)) for ring in (NEAR, FAR))
+            profile[k, sector] = near - far
+    return profile
+
+
+def contact_profile(picture: Picture, mask: Picture) -> Light:
+    """(2, RINGS): how much darker the ground is beside the product's foot, left and right of its
+    middle, than the ground further off."""
+    inside = mask >= 128
+    box = bounding_box(mask)
+    rows, columns = np.indices(mask.shape)
+    low = ~inside & (rows >= box.bottom - FOOT * box.height)
+    away = _distance(~inside) / max(box.width, box.height)
+    profile = np.full((2, len(SHADOW_RINGS)), np.nan)
+    for k, half in enumerate((columns < box.center[0], columns >= box.center[0])):
+        ground = _light(picture, low & half & _between(away, *GROUND)).mean()
+        for ring, bounds in enumerate(SHADOW_RINGS):
+            profile[k, ring] = _light(picture, low & half & _between(away, *bounds)).mean() - ground
+    return profile
+
+
+def _light(picture: Picture, where: NDArray[np.bool_]) -> Light:
+    """(3,) logarithm of the mean of each colour; NaN of a few pixels."""
+    if np.count_nonzero(where) < LEAST_PX:
+        return np.full(3, np.nan)
+    return np.log(np.maximum(picture[where].astype(float).mean(axis=0), DARKEST))
+
+
+def _sectors(inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Which of SECTORS around the product's middle each pixel lies in."""
+    rows, columns = np.indices(inside.shape)
+    y, x = np.nonzero(inside)
+    angle = np.arctan2(rows - y.mean(), columns - x.mean()) / (2 * np.pi) + 0.5
+    return np.minimum((angle * SECTORS).astype(np.int64), SECTORS - 1)
+
+
+def _distance(part: NDArray[np.bool_]) -> Light:
+    """Px to the nearest pixel that is not of the part, its own half left out."""
+    found = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.maximum(np.asarray(found, np.float64) - 0.5, 0.0)
+
+
+def _between(away: Light, low: float, high: float) -> NDArray[np.bool_]:
+    return (away >= low) & (away < high)
+
+
+def _apart(profile: Light, true: Light) -> float:
+    differences = np.abs(profile - true)
+    return float(np.nanmean(differences)) if np.isfinite(differences).any() else float("nan")
