@@ -17,7 +17,7 @@ def adprod_mini(
     ] = 0,
     seed: int = 0,
     workers: int = 2,
-    samples: Annotated[int, typer.Option(help="of light per pixel")] = 16,
+    samples: Annotated[int, typer.Option(help="of light per pixel")] = 8,
     silhouette: Annotated[
         int | None, typer.Option(help="a number: all products share one shape of that number")
     ] = None,
