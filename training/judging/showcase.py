@@ -40,7 +40,9 @@ def products_of_samples(samples: Path, count: int) -> list[Product]:
     found: list[Product] = []
     for truth in read_truths(samples, count):
         mask = shown_in(truth.reference)
-        found.append(Product(truth.shown.get("word", "product"), truth.reference, mask, bounding_box(mask)))
+        found.append(
+            Product(truth.shown.get("word", "product"), truth.reference, mask, bounding_box(mask))
+        )
     return found
 
 
