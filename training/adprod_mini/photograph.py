@@ -46,8 +46,8 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Samples of light per pixel: of the scene, and of the product on white. They are denoised: with
-    twice as many a picture of 128 px looks the same and takes half as long again."""
+    """Samples of light per pixel: of the scene, and of the product on white. They are denoised:
+    with twice as many a picture of 128 px looks the same and takes half as long again."""
 
     scene: int = 8
     alone: int = 4
