@@ -3,7 +3,9 @@
 They take Stable Diffusion 1.5 and weights of their own from a hub or folders; where those are not
 to be had the error says so, and the others are made all the same.
 
-Each sees the caption and the product as RefAdGen is given it; none sees the true ad.
+None sees the true ad. All have the caption, and beside it: IP-Adapter the reference picture, not
+where the product is to stand; ControlNet and T2I-Adapter its edges where it is to stand, not its
+colours; InstructPix2Pix the product on white where it is to stand.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,6 +35,7 @@ BESIDE_TEXT: Final = 0.5
 CANNY: Final = (100, 200)
 INSTRUCTION: Final = "turn it into a photo of {caption}"
 PLUS: Final = "ip-adapter-plus_sd15"
+UNPLACED: Final = "ip-adapter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Baseline:
     given: Callable[[Truth, Size], dict[str, Any]]
     unit_px: int
     steps: int = STEPS
+    is_placed: bool = True
+    """Whether it is told where the product is to stand."""
 
     def render(self, truths: Sequence[Truth], seed: int) -> list[Picture]:
         """A picture of every truth, at its ad's size."""
@@ -78,15 +83,15 @@ def baseline_named(
     load, usual, given = BASELINES[name]
     try:
         pipeline = load(source or usual, base or STABLE_DIFFUSION, _dtype(device))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(
             f"the weights of {name} cannot be loaded: {first_line(error)}",
-            where=source or usual,
+            where=f"{source or usual}, {base or STABLE_DIFFUSION}",
             hint="give a hub id or a folder that has them: --baseline NAME=SOURCE, --base SOURCE",
         ) from error
     pipeline.set_progress_bar_config(disable=True)
     unit = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
-    return Baseline(pipeline.to(device), given, unit, steps)
+    return Baseline(pipeline.to(device), given, unit, steps, name != UNPLACED)
 
 
 def _dtype(device: str) -> torch.dtype:
@@ -181,7 +186,7 @@ def _edited(truth: Truth, size: Size) -> dict[str, Any]:
 
 Loader = Callable[[str, str, torch.dtype], Any]
 BASELINES: Final[dict[str, tuple[Loader, str, Callable[[Truth, Size], dict[str, Any]]]]] = {
-    "ip-adapter": (_ip_adapter, "h94/IP-Adapter", _pictured),
+    UNPLACED: (_ip_adapter, "h94/IP-Adapter", _pictured),
     "controlnet": (_controlnet, "lllyasviel/sd-controlnet-canny", _drawn),
     "t2i-adapter": (_t2i_adapter, "TencentARC/t2iadapter_canny_sd15v2", _sketched),
     "instruct-pix2pix": (_instruct_pix2pix, "timbrooks/instruct-pix2pix", _edited),

@@ -69,12 +69,14 @@ def joins(
     out: Folder,
     count: int = 64,
     seeds: int = 3,
+    steps: int = 12,
 ) -> None:
     """How finished pictures join product and scene, beside the photo pasted on a background:
     errors of seam and contact shadow against the true ads, and a picture, go to OUT."""
+    from training.judging.heldout import Sampling
     from training.judging.joining import Joining, run_joining
 
-    typer.echo(run_joining(Joining(model, samples, out, count, seeds)))
+    typer.echo(run_joining(Joining(model, samples, out, count, seeds, Sampling(steps))))
 
 
 def showcase(
@@ -88,11 +90,10 @@ def showcase(
     """A sheet of products, the raw renders and the finished ones in six scenes each."""
     from training.judging import showcase as sheets
 
-    if (samples is None) == (photos is None or alphas is None):
-        raise typer.BadParameter("give either --samples, or --photos and --alphas")
-    if photos is not None and alphas is not None:
+    if samples is not None and photos is None and alphas is None:
+        products = sheets.products_of_samples(samples, count)
+    elif samples is None and photos is not None and alphas is not None:
         products = sheets.products_of_photos(photos, alphas, count)
     else:
-        assert samples is not None
-        products = sheets.products_of_samples(samples, count)
-    sheets.write_showcase(sheets.Showcase(model, out, count), products)
+        raise typer.BadParameter("give either --samples, or --photos and --alphas")
+    sheets.write_showcase(model, out, products)

@@ -30,19 +30,19 @@ def frechet_distance(first: Array, second: Array) -> float:
     return apart + float(np.square(a).sum() + np.square(b).sum()) - 2 * shared
 
 
-def frechet_interval(made: Array, true: Array, samples: int, seed: int = 0) -> Interval:
-    """With a bootstrap interval over samples, of which `made` holds every seed in turn.
+def frechet_interval(made: Sequence[Array], true: Array, seed: int = 0) -> Interval:
+    """The mean distance of every seed's pictures (N, D) from the N true ones, with a bootstrap
+    interval over samples.
 
     A resampled set repeats pictures and is further from any other: the interval is moved back by
     what its mean is above the distance itself.
     """
     rng = np.random.default_rng(seed)
-    of_sample = made.reshape(-1, samples, made.shape[1])
     drawn = np.array([
-        frechet_distance(of_sample[:, rows].reshape(made.shape), true[rows])
-        for rows in rng.integers(samples, size=(RESAMPLES, samples))
+        np.mean([frechet_distance(one[rows], true[rows]) for one in made])
+        for rows in rng.integers(len(true), size=(RESAMPLES, len(true)))
     ])  # fmt: skip
-    whole = frechet_distance(made, true)
+    whole = float(np.mean([frechet_distance(one, true) for one in made]))
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - (drawn.mean() - whole)
     return Interval(whole, float(low), float(high))
 

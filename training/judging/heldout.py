@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adloom.geometry import Box
+from adloom.geometry import CANONICAL_FILL, Box
 from models.refadgen.pipeline import RefAdGenPipeline
 from training.adprod_mini.dataset import read_rows
 from training.latents import unit_pictures
@@ -57,8 +57,14 @@ def read_truths(folder: Path, count: int, view: int = 0) -> list[Truth]:
 
 
 def shown_in(reference: Picture) -> Picture:
-    """(H, W) 0 or 255: where a reference picture shows its product, which stands on white."""
-    return np.where((reference < NEARLY_WHITE).any(axis=2), 255, 0).astype(np.uint8)
+    """(H, W) 0 or 255: where a reference picture shows its product, which stands on white. Of one
+    that is all white, as a light product overexposed, the square that it may stand in."""
+    shown = (reference < NEARLY_WHITE).any(axis=2)
+    if not shown.any():
+        side = len(shown)
+        edge = round(side * (1 - CANONICAL_FILL) / 2)
+        shown[edge : side - edge, edge : side - edge] = True
+    return np.where(shown, 255, 0).astype(np.uint8)
 
 
 def box_in_frame(truth: Truth, box: Box) -> Box:

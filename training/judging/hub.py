@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from adloom.errors import ModelError, first_line
+from models.segmentation import MaskExtractor
 from training.judging.frechet import Features, inception_features
 from training.judging.heldout import Truth
 from training.judging.matched_patches import DiffusionFeatures, MatchedPatches
@@ -24,6 +25,7 @@ DINO: Final = "facebook/dinov2-base"
 IMAGE_REWARD: Final = "ImageReward-v1.0"
 STABLE_DIFFUSION: Final = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 FID: Final = "fid"
+LPIPS_NETWORKS: Final = ("alex", "vgg", "squeeze")
 
 
 class Measure(Protocol):
@@ -34,14 +36,18 @@ class Measure(Protocol):
 
 def measure_named(name: str, source: str = "", device: str = "cpu") -> Measure:
     """`clip-score`, `dino`, `image-reward`, `lpips` or `mp-lpips`; source: a hub id or folder in
-    place of the usual one. ModelError names those that there are, or says what is missing."""
+    place of the usual one (of `lpips` one of its networks). ModelError names those that there are,
+    or says what is missing."""
     if name not in MEASURES:
         raise ModelError(f"no measure {name!r}", hint=f"one of {', '.join([*MEASURES, FID])}")
     return _loaded(name, source, lambda: MEASURES[name](source, device))
 
 
-def set_features(device: str = "cpu") -> Features:
-    """What FID compares sets of pictures by. ModelError says what is missing."""
+def set_features(source: str = "", device: str = "cpu") -> Features:
+    """What FID compares sets of pictures by: one network, or it were no FID. ModelError says what
+    is missing."""
+    if source:
+        raise ModelError(f"{FID} has a network of its own", where=source, hint=f"--hub {FID}")
     return _loaded(FID, "", lambda: inception_features(device))
 
 
@@ -53,7 +59,7 @@ def _loaded(name: str, source: str, load: Callable[[], T]) -> T:
             f"{name} needs a package that is not installed: {first_line(error)}",
             hint=f"pip install {PACKAGES.get(name, 'transformers')}",
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"the weights of {name} cannot be loaded: {first_line(error)}",
             where=source or name,
@@ -115,6 +121,8 @@ def _image_reward(source: str, device: str) -> Measure:
 
 def _lpips(source: str, device: str) -> Measure:
     """LPIPS (Zhang et al. 2018) of render and true ad, by its own package."""
+    if source not in ("", *LPIPS_NETWORKS):
+        raise ModelError(f"no network {source!r}", hint=f"one of {', '.join(LPIPS_NETWORKS)}")
     network: Any = import_module("lpips").LPIPS(net=source or "alex").to(device)
 
     @torch.no_grad()
@@ -128,7 +136,8 @@ def _lpips(source: str, device: str) -> Measure:
 
 
 def _mp_lpips(source: str, device: str) -> Measure:
-    """MP-LPIPS; source: of Stable Diffusion, whose features match the points."""
+    """MP-LPIPS; source: of Stable Diffusion, whose features find points again. The render's product
+    is found by adloom's extractor (the authors parse people)."""
     network: Any = import_module("lpips").LPIPS(net="alex").to(device)
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import (
         StableDiffusionPipeline,
@@ -137,7 +146,9 @@ def _mp_lpips(source: str, device: str) -> Measure:
     base: Any = StableDiffusionPipeline.from_pretrained(
         source or STABLE_DIFFUSION, safety_checker=None, requires_safety_checker=False
     )
-    return MatchedPatches(DiffusionFeatures(base.to(device)), network, device)
+    extractor = MaskExtractor.load()
+    features = DiffusionFeatures(base.to(device))
+    return MatchedPatches(features, network, lambda picture: extractor.extract(picture).mask)
 
 
 def _signed(picture: Picture, device: str) -> torch.Tensor:

@@ -5,7 +5,7 @@ compared pixel by pixel: what counts is how the light changes from a ring beside
 to one further off, at every part of the edge.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from adloom.geometry import Size
 from adloom.imaging.warp import on_colour, placed_photo
-from models.refadgen.pipeline import RefAdGenPipeline
 from models.segmentation import MaskExtractor
 from models.segmentation.measures import bounding_box
 from training.judging.heldout import (
@@ -28,7 +27,7 @@ from training.judging.heldout import (
     shown_in,
 )
 from training.judging.report import finished, write_report
-from training.judging.run import load_pipeline
+from training.judging.run import check_enough, load_pipeline
 from training.judging.statistics import mean_interval, paired_differences
 from training.sheets import write_rows
 
@@ -45,7 +44,8 @@ SHADOW_RINGS: Final = ((0.0, 0.04), (0.04, 0.09), (0.09, 0.16))
 GROUND: Final = (0.22, 0.38)
 LEAST_PX: Final = 3
 DARKEST: Final = 4.0
-SEAM, CONTACT = "seam", "contact shadow"
+SEAMS: Final = ("seam outside", "seam inside")
+CONTACT: Final = "contact shadow"
 SHOWN: Final = 12
 FINISHED, PASTED, PASTED_UNMASKED = "finished", "pasted", "pasted, no mask"
 
@@ -63,64 +63,63 @@ class Joining:
 
 
 def run_joining(asked: Joining) -> str:
-    """Renders, joins both ways, judges; a table and a sheet go to `out`."""
+    """Renders, joins both ways, judges; a table and a sheet go to `out`. ModelError where there is
+    too little to judge by."""
     truths = read_truths(asked.samples, asked.count)
+    check_enough(truths, asked.seeds, asked.samples)
     pipeline, extractor = load_pipeline(asked.model), MaskExtractor.load()
-    ways: dict[str, Callable[[int], list[Picture]]] = {
-        FINISHED: lambda seed: [
-            finished(raw, t, extractor)
-            for raw, t in zip(render_all(pipeline, truths, seed, asked.how), truths, strict=True)
-        ],
-        PASTED: lambda seed: _pasted(pipeline, truths, seed, asked.how, masked=True),
-        PASTED_UNMASKED: lambda seed: _pasted(pipeline, truths, seed, asked.how, masked=False),
-    }
-    made = {name: [way(seed) for seed in range(asked.seeds)] for name, way in ways.items()}
+    ground = replace(asked.how, reference_scale=0.0)
+    made: dict[str, list[list[Picture]]] = {FINISHED: [], PASTED: [], PASTED_UNMASKED: []}
+    locked: list[bool] = []
+    for seed in range(asked.seeds):
+        raws = render_all(pipeline, truths, seed, asked.how)
+        ended = [finished(raw, t, extractor) for raw, t in zip(raws, truths, strict=True)]
+        made[FINISHED].append([picture for picture, _ in ended])
+        locked += [applied for _, applied in ended]
+        for name, masked in ((PASTED, True), (PASTED_UNMASKED, False)):
+            grounds = render_all(pipeline, truths, seed, replace(ground, with_mask=masked))
+            made[name].append([pasted(g, t) for g, t in zip(grounds, truths, strict=True)])
     values = {name: joining_errors(truths, pictures) for name, pictures in made.items()}
     columns = {n: {m: mean_interval(v) for m, v in found.items()} for n, found in values.items()}
     for name in (PASTED, PASTED_UNMASKED):
         columns[f"{FINISHED} - {name}"] = paired_differences(values[FINISHED], values[name])
-    rows = [
-        [t.ad, *(made[name][0][i] for name in ways)] for i, t in enumerate(truths[:SHOWN])
-    ]  # fmt: skip
+    rows = [[t.ad, *(made[name][0][i] for name in made)] for i, t in enumerate(truths[:SHOWN])]
     write_rows(rows, asked.out / "joins.png", columns=2)
-    facts = {"model": asked.model.name, "samples": len(truths), "seeds": asked.seeds}
+    facts = {
+        "model": asked.model.name,
+        "samples": len(truths),
+        "seeds": asked.seeds,
+        "detail lock applied": sum(locked) / len(locked),
+    }
     return write_report(asked.out, columns, facts)
 
 
-def _pasted(
-    pipeline: RefAdGenPipeline, truths: Sequence[Truth], seed: int, how: Sampling, *, masked: bool
-) -> list[Picture]:
-    """The reference's product laid on what the model renders without a reference: with the mask, so
-    that it leaves room and may draw a shadow, or without."""
-    plain = replace(how, reference_scale=0.0, with_mask=masked)
-    grounds = render_all(pipeline, truths, seed, plain)
-    return [pasted(g, t) for g, t in zip(grounds, truths, strict=True)]
-
-
 def pasted(ground: Picture, truth: Truth) -> Picture:
-    """The reference picture's product over a picture (H, W, 3), where the ad is to show it."""
+    """The reference picture's product over a picture (H, W, 3), with the ad's own outline."""
     mask = shown_in(truth.reference)
     bbox = bounding_box(mask)
     size = Size(ground.shape[1], ground.shape[0])
-    colours, alpha = placed_photo(truth.reference, mask, bbox, box_in_frame(truth, bbox), size)
-    laid = on_colour(colours, alpha, 0).astype(float) + ground * (1.0 - alpha[..., None])
-    return np.clip(np.rint(laid), 0, 255).astype(np.uint8)
+    colours, inside = placed_photo(truth.reference, mask, bbox, box_in_frame(truth, bbox), size)
+    alpha = np.minimum(truth.mask.astype(np.float32) / 255, inside > 0)
+    return on_colour(colours, alpha, ground)
 
 
 def joining_errors(
     truths: Sequence[Truth], pictures: Sequence[Sequence[Picture]]
 ) -> dict[str, list[list[float]]]:
-    """`seam` and `contact shadow` of pictures (seeds, samples): mean difference of log light to
-    the true ad's, NaN where a picture has no room for the rings."""
+    """Errors of both seams and of the contact shadow of pictures (seeds, samples): mean difference
+    of log light to the true ad's, NaN where a picture has no room for the rings."""
     true = [(seam_profile(t.ad, t.mask), contact_profile(t.ad, t.mask)) for t in truths]
-    found: dict[str, list[list[float]]] = {SEAM: [], CONTACT: []}
+    found: dict[str, list[list[float]]] = {name: [] for name in (*SEAMS, CONTACT)}
     for one in pictures:
-        judged = [
-            (_apart(seam_profile(p, t.mask), seam), _apart(contact_profile(p, t.mask), shadow))
-            for p, t, (seam, shadow) in zip(one, truths, true, strict=True)
-        ]
-        found[SEAM].append([seam for seam, _ in judged])
-        found[CONTACT].append([shadow for _, shadow in judged])
+        of_seed: dict[str, list[float]] = {name: [] for name in found}
+        for picture, truth, (seam, shadow) in zip(one, truths, true, strict=True):
+            seams = seam_profile(picture, truth.mask)
+            for k, name in enumerate(SEAMS):
+                of_seed[name].append(_apart(seams[k], seam[k]))
+            of_seed[CONTACT].append(_apart(contact_profile(picture, truth.mask), shadow))
+        for name, values in of_seed.items():
+            found[name].append(values)
     return found
 
 

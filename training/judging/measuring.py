@@ -39,8 +39,7 @@ def measure(
     found["KID-EffLite0"] = kernel_measure(judges, truths, renders)
     if judges.inception is not None:
         true = judges.inception([t.ad for t in truths])
-        made = judges.inception([p for one in renders for p in one])
-        found["FID"] = frechet_interval(made, true, len(truths))
+        found["FID"] = frechet_interval([judges.inception(one) for one in renders], true)
     return found
 
 

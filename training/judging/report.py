@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adloom.errors import MaskError
-from adloom.finishing_spec import FinishingSpec
+from adloom.finishing_spec import DetailLock, FinishingSpec
 from adloom.imaging.finishing import finish
 from models.segmentation import MaskExtractor
 from models.segmentation.measures import bounding_box
 from training.adprod.files import write_atomically
-from training.judging.heldout import Truth, shown_in
+from training.judging.heldout import Truth, box_in_frame, shown_in
 from training.judging.statistics import Interval
 from training.sheets import write_rows
 
@@ -57,24 +57,25 @@ def write_comparison(
 ) -> None:
     """reference | true ad | raw | finished, a row each."""
     rows = [
-        [t.reference, t.ad, raw, finished(raw, t, extractor)]
+        [t.reference, t.ad, raw, finished(raw, t, extractor)[0]]
         for t, raw in zip(truths, renders, strict=True)
     ]
     write_rows(rows, out, columns=2)
 
 
-def finished(raw: Picture, truth: Truth, extractor: MaskExtractor) -> Picture:
-    """The render after detail lock with the reference picture, at its own size; the render where
-    its product cannot be found."""
+def finished(raw: Picture, truth: Truth, extractor: MaskExtractor) -> tuple[Picture, bool]:
+    """The render after detail lock with the reference picture, at its own size, and whether the
+    lock was applied: it is refused where the render shows no such product at its place."""
     photo = truth.reference
     mask = shown_in(photo)
     height, width = raw.shape[:2]
     spec = FinishingSpec(GROWN * width, GROWN * height, detail_lock=True)
     try:
+        bbox = bounding_box(mask)
         made = finish(
-            raw, extractor.extract(raw).mask, photo, mask, bounding_box(mask),
-            bounding_box(truth.mask), spec,
-        ).image  # fmt: skip
+            raw, extractor.extract(raw).mask, photo, mask, bbox, box_in_frame(truth, bbox), spec
+        )
     except MaskError:
-        return raw
-    return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        return raw, False
+    small = cv2.resize(made.image, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), made.detail_lock is DetailLock.APPLIED

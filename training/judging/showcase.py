@@ -1,13 +1,13 @@
 """A sheet to show: product photo | raw | finished, in six scenes each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adloom.errors import ModelError
 from adloom.finishing_spec import FinishingSpec
 from adloom.geometry import FORMATS
 from adloom.imaging.canonical import canonical_picture
@@ -26,17 +26,9 @@ SHOWN_PX: Final = 256
 """Height of a finished picture before the sheet scales it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Showcase:
-    """model: a folder; count: of products, spread evenly over what is there."""
-
-    model: Path
-    out: Path
-    count: int = 8
-
-
 def products_of_samples(samples: Path, count: int) -> list[Product]:
-    """The products of AdProd-mini's samples by their reference pictures, named by their words."""
+    """At most `count` products of AdProd-mini's samples, spread evenly, by their reference
+    pictures, named by their words."""
     found: list[Product] = []
     for truth in read_truths(samples, count):
         mask = shown_in(truth.reference)
@@ -47,19 +39,30 @@ def products_of_samples(samples: Path, count: int) -> list[Product]:
 
 
 def products_of_photos(images: Path, alphas: Path, count: int) -> list[Product]:
-    """Photos with their masks, called "product": nobody says what they show."""
-    known = read_products(images, alphas)
+    """At most `count` photos with their masks, spread evenly, called "product": nobody says what
+    they show. ModelError where there are none, or a mask shows nothing."""
+    try:
+        known = read_products(images, alphas)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"photos and masks cannot be used: {error}", where=f"{images}, {alphas}",
+            hint="IMAGES/NAME.jpg and ALPHAS/NAME.png each, with a product in every mask",
+        ) from error  # fmt: skip
+    if not known:
+        raise ModelError(
+            "no photo has a mask", where=str(images), hint=f"{alphas}/NAME.png for IMAGES/NAME.*"
+        )
     chosen = np.unique(np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int))
     return [Product("product", p.photo, p.mask, p.bbox) for p in (known[i] for i in chosen)]
 
 
-def write_showcase(asked: Showcase, products: Sequence[Product]) -> None:
+def write_showcase(model: Path, out: Path, products: Sequence[Product]) -> None:
     """Two lines for each product, raw renders and below them the finished ones."""
-    renderer, extractor = RefAdGenRenderer.load(asked.model), MaskExtractor.load()
+    renderer, extractor = RefAdGenRenderer.load(model), MaskExtractor.load()
     rows: list[list[Picture]] = []
     for number, product in enumerate(products):
         rows += _of_product(renderer, extractor, product, number)
-    write_rows(rows, asked.out, columns=1)
+    write_rows(rows, out, columns=1)
 
 
 def _of_product(

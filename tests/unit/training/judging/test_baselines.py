@@ -162,6 +162,24 @@ def test_one_is_judged_beside_the_model_and_one_that_cannot_be_had_is_left_out(
     said = capsys.readouterr().err
     assert "left out: " in said
     assert str(nowhere) in said
+    report = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert set(report["left out"]) == {"controlnet"}
+    assert report["baselines"]["steps"] == 1
+    assert "mask IoU" in report["measures"]["t2i-adapter"]
+
+
+def test_measures_of_place_are_not_held_against_a_baseline_that_is_not_told_it(
+    base: Path, tmp_path: Path
+) -> None:
+    small_pipeline().save_pretrained(tmp_path / "model")
+    source = ip_adapter(tmp_path / "adapter")
+    asked = Evaluation(
+        tmp_path / "model", samples(tmp_path / "held", 2, 1), tmp_path / "out", count=2, seeds=1,
+        how=Sampling(steps=1), peers=Peers((f"ip-adapter={source}",), str(base), 1),
+    )  # fmt: skip
+    run_evaluation(asked)
+    report = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert set(report["measures"]["ip-adapter"]) == {"KID-EffLite0"}
 
 
 def test_a_name_that_nobody_knows_is_refused(tmp_path: Path) -> None:
@@ -171,4 +189,4 @@ def test_a_name_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="one of ip-adapter, controlnet"):
         run_evaluation(replace(asked, peers=Peers(("dreambooth",))))
     with pytest.raises(ModelError, match="one of clip-score"):
-        run_evaluation(replace(asked, hub=("clip",)))
+        run_evaluation(replace(asked, hub=("clip=somewhere",)))

@@ -8,15 +8,19 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
+from adloom.errors import ModelError
 from tests.unit.refadgen.conftest import small_pipeline
 from tests.unit.training.judging.test_evaluation import samples
-from training.judging.heldout import Sampling, Truth
+from training.__main__ import app
+from training.judging.heldout import Truth
 from training.judging.joining import (
     CONTACT,
     FINISHED,
     PASTED,
-    SEAM,
+    PASTED_UNMASKED,
+    SEAMS,
     Joining,
     contact_profile,
     joining_errors,
@@ -56,20 +60,19 @@ def truth(ad: Picture) -> Truth:
 def test_the_same_light_on_another_ground_is_no_error() -> None:
     true = truth(scene(120, shadow=0.5))
     found = joining_errors([true], [[scene(180, shadow=0.5)]])
-    assert found[SEAM][0][0] == pytest.approx(0, abs=0.02)
-    assert found[CONTACT][0][0] == pytest.approx(0, abs=0.02)
+    for name in (*SEAMS, CONTACT):
+        assert found[name][0][0] == pytest.approx(0, abs=0.02)
 
 
 def test_a_missing_shadow_and_a_halo_are_errors_of_their_own() -> None:
     true = truth(scene(120, shadow=0.5))
-    without, haloed = joining_errors(
-        [true, true], [[scene(120), scene(120, shadow=0.5, halo=0.4)]]
-    )[CONTACT][0]
+    found = joining_errors([true] * 2, [[scene(120), scene(120, shadow=0.5, halo=0.4)]])
+    (without, haloed), seams = found[CONTACT][0], found[SEAMS[0]][0]
     assert without > 0.15
     assert without > 2 * haloed
-    seams = joining_errors([true, true], [[scene(120), scene(120, shadow=0.5, halo=0.4)]])[SEAM][0]
     assert seams[1] > 0.05
     assert seams[1] > seams[0]
+    assert found[SEAMS[1]][0] == pytest.approx([0, 0], abs=1e-9), "the product is as it was"
 
 
 def test_profiles_are_logarithms_of_the_rings_light() -> None:
@@ -88,22 +91,42 @@ def test_a_product_without_room_beside_it_gives_nan_and_no_error() -> None:
     assert np.isnan(joining_errors([filled], [[scene(120)]])[CONTACT][0][0])
 
 
-def test_the_photo_is_pasted_where_the_ad_shows_the_product() -> None:
-    given = truth(scene(120))
-    laid = pasted(np.zeros((SIDE, SIDE, 3), np.uint8), given)
-    shown = laid.max(axis=2) > 75
-    assert np.count_nonzero(shown & (mask() >= 128)) / np.count_nonzero(
-        shown | (mask() >= 128)
-    ) == pytest.approx(1, abs=0.06)
+@pytest.mark.parametrize(("tone", "ground"), [(60, 120), (200, 60)])
+def test_the_photo_pasted_on_the_true_ground_is_no_error(tone: int, ground: int) -> None:
+    """An edge that is drawn like the true one, whatever stands beside it."""
+    fine = np.zeros((8 * SIDE, 8 * SIDE), np.uint8)
+    cv2.circle(fine, (4 * SIDE, 4 * SIDE), 3 * SIDE - 5, 255, -1)
+    soft = cv2.resize(fine, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    share = soft[..., None] / 255.0
+    bare = np.full((SIDE, SIDE, 3), ground, np.uint8)
+    ad = np.rint(bare * (1 - share) + tone * share).astype(np.uint8)
+    white = np.full_like(bare, 255)
+    reference = np.rint(white * (1 - share) + tone * share).astype(np.uint8)
+    given = Truth(ad, np.asarray(soft, np.uint8), reference, (64.0, 64.0, float(SIDE)), "", {})
+    found = joining_errors([given], [[pasted(bare, given)]])
+    for name in (*SEAMS, CONTACT):
+        assert found[name][0][0] == pytest.approx(0, abs=0.03), name
 
 
 def test_both_ways_are_judged_and_shown(tmp_path: Path) -> None:
     small_pipeline().save_pretrained(tmp_path / "model")
     held = samples(tmp_path / "held", 3, 1)
-    asked = Joining(tmp_path / "model", held, tmp_path / "out", 2, 2, Sampling(steps=1))
-    table = run_joining(asked)
-    assert f"{FINISHED} - {PASTED}" in table.splitlines()[0]
+    command = ["joins", str(tmp_path / "model"), str(held), str(tmp_path / "out"),
+               "--count", "2", "--seeds", "1", "--steps", "1"]  # fmt: skip
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert f"| {FINISHED} - {PASTED} |" in result.output
     report = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert set(report["measures"][PASTED]) == {SEAM, CONTACT}
-    assert np.isfinite(report["measures"][FINISHED][SEAM]["value"])
+    measures = report["measures"]
+    assert set(measures[PASTED]) == {*SEAMS, CONTACT}
+    assert measures[FINISHED][SEAMS[0]]["value"] != measures[PASTED][SEAMS[0]]["value"]
+    assert set(measures[PASTED_UNMASKED]) == {*SEAMS, CONTACT}
+    assert 0 <= report["detail lock applied"] <= 1
     assert (tmp_path / "out" / "joins.png").stat().st_size > 500
+
+
+def test_too_little_to_judge_by_is_refused(tmp_path: Path) -> None:
+    small_pipeline().save_pretrained(tmp_path / "model")
+    held = samples(tmp_path / "held", 1, 1)
+    with pytest.raises(ModelError, match="at least two samples"):
+        run_joining(Joining(tmp_path / "model", held, tmp_path / "out"))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from adloom.errors import ModelError
 from tests.unit.refadgen.conftest import small_pipeline
 from tests.unit.training.judging.test_evaluation import samples
 from training.__main__ import app
@@ -48,8 +49,18 @@ def test_a_product_has_six_scenes_raw_and_finished(tmp_path: Path, source: str) 
     assert sheet is not None
     height, width = sheet.shape[:2]
     assert width > 6.5 * height / 2, "a reference and six scenes"
-    lower = sheet[height // 2 :, : height // 2 - 8]
-    assert (lower == 255).all(), "the photo is shown once"
+    raw, finished = sheet[: height // 2], sheet[height // 2 :]
+    assert (finished[:, : height // 2 - 8] == 255).all(), "the photo is shown once"
+    assert (np.abs(raw.astype(int) - finished)[:, height // 2 :] > 8).mean() > 0.05
+
+
+def test_photos_without_a_mask_or_with_an_empty_one_are_named(tmp_path: Path) -> None:
+    photos(tmp_path, 1)
+    with pytest.raises(ModelError, match="no photo has a mask"):
+        sheets.products_of_photos(tmp_path / "images", tmp_path / "images", 3)
+    cv2.imwrite(str(tmp_path / "alphas" / "0.png"), np.zeros((80, 60), np.uint8))
+    with pytest.raises(ModelError, match="a product in every mask"):
+        sheets.products_of_photos(tmp_path / "images", tmp_path / "alphas", 3)
 
 
 def test_it_asks_for_products_of_one_kind(tmp_path: Path) -> None:
