@@ -59,9 +59,9 @@ def read_truths(folder: Path, count: int, view: int = 0) -> list[Truth]:
 def shown_in(reference: Picture) -> Picture:
     """(H, W) 0 or 255: where a reference picture shows its product, which stands on white. Of one
     that is all white, as a light product overexposed, the square that it may stand in."""
-    shown = (reference < NEARLY_WHITE).any(axis=2)
+    shown = np.asarray((reference < NEARLY_WHITE).any(axis=2))
     if not shown.any():
-        side = len(shown)
+        side = reference.shape[0]
         edge = round(side * (1 - CANONICAL_FILL) / 2)
         shown[edge : side - edge, edge : side - edge] = True
     return np.where(shown, 255, 0).astype(np.uint8)

@@ -87,10 +87,10 @@ class MatchedPatches:
         scale = self._side / SIDE_PX
         patch = 2 * max(1, round(PATCH_PX * scale / 2)) + 1
         grown = np.ones((max(1, round(GROWN_PX * scale)),) * 2, np.uint8)
-        on_product = cv2.dilate(shown[1], grown)[found[:, 1], found[:, 0]] > 0
+        missed = torch.from_numpy(cv2.dilate(shown[1], grown)[found[:, 1], found[:, 0]] == 0)
         first = _patches(asked[0][0], points, patch)
         second = _patches(shown[0][0], found, patch)
-        first[~on_product], second[~on_product] = 1.0, -1.0
+        first[missed], second[missed] = 1.0, -1.0
         device = maps.device
         return float(self._lpips(first.to(device), second.to(device)).mean())
 
