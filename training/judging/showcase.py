@@ -74,21 +74,22 @@ def _of_product(
     side, size = renderer.reference_size, FORMATS["1:1"].native(renderer.native_unit)
     reference = canonical_picture(product.photo, product.mask, product.bbox, side)
     box = placed(product, size)
+    known = f"{number} {product.name}"  # the renderer keeps what it has encoded by name
     items = [
         RenderItem(
-            reference="product",
+            reference=known,
             prompt=prompt.replace("a product", f"a {product.name}", 1),
             negative_prompt="",
             mask=placed_mask(product.mask, product.bbox, box, size),
             frame=box.product_frame,
-            seed=len(PROMPTS) * number + k,
+            seed=k,
             steps=STEPS,
             guidance=GUIDANCE,
             reference_scale=1.0,
         )
         for k, prompt in enumerate(PROMPTS)
     ]
-    raw = render_items(renderer, {"product": reference}, items)
+    raw = render_items(renderer, {known: reference}, items)
     spec = FinishingSpec(SHOWN_PX, SHOWN_PX, detail_lock=True)
     finished = [
         finish(

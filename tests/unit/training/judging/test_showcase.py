@@ -53,6 +53,21 @@ def test_a_product_has_six_scenes_raw_and_finished(
         assert (np.abs(raw.astype(int) - finished)[:, height // 2 :] > 8).mean() > 0.02
 
 
+def test_each_product_is_rendered_by_its_own_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheets, "STEPS", 1)
+    photos(tmp_path, 2)
+    products = sheets.products_of_photos(tmp_path / "images", tmp_path / "alphas", 2)
+    small_pipeline().save_pretrained(tmp_path / "model")
+    sheets.write_showcase(tmp_path / "model", tmp_path / "sheet.png", products)
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert sheet is not None
+    line = sheet.shape[0] // 4
+    first, second = sheet[:line, line:], sheet[2 * line : 3 * line, line:]
+    assert not np.array_equal(first, second), "same seeds and masks, another product"
+
+
 def test_photos_without_a_mask_or_with_an_empty_one_are_named(tmp_path: Path) -> None:
     photos(tmp_path, 1)
     with pytest.raises(ModelError, match="no photo has a mask"):
