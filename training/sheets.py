@@ -70,11 +70,20 @@ def _cell(picture: Picture) -> Picture:
 
 
 def tile(blocks: Sequence[Sequence[Picture]]) -> Picture:
-    """One column per block, white where a column is shorter or narrower."""
-    columns = [np.concatenate(block, axis=0) for block in blocks]
+    """One column per block, white where a column is shorter or a line of it narrower."""
+    columns = [_stacked(block) for block in blocks]
     height = max(c.shape[0] for c in columns)
     padded = [
         np.pad(c, ((0, height - c.shape[0]), (0, GAP), (0, 0)), constant_values=255)
         for c in columns
     ]
     return np.concatenate(padded, axis=1)
+
+
+def _stacked(lines: Sequence[Picture]) -> Picture:
+    width = max(line.shape[1] for line in lines)
+    wide = [
+        np.pad(line, ((0, 0), (0, width - line.shape[1]), (0, 0)), constant_values=255)
+        for line in lines
+    ]
+    return np.concatenate(wide, axis=0)

@@ -80,9 +80,9 @@ def run_evaluation(asked: Evaluation) -> str:
         "mean colour": measure(judges, truths, [filled_silhouettes(truths)]),
         "true ad": measure(judges, truths, [[t.ad for t in truths]]),
     }
+    written = write_report(asked.out, columns, facts_of(asked, truths, left_out))
     rows = min(SHEET_ROWS, len(truths))
     write_comparison(asked.out / "sheet.png", truths[:rows], renders[0][:rows], judges.extractor)
-    written = write_report(asked.out, columns, facts_of(asked, truths, left_out))
     del pipeline
     for name, source in peers.items():  # one at a time: each is gigabytes
         work = partial(_of_peer, asked, judges, truths, name, source)
