@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adloom.errors import ModelError, first_line
-from adloom.geometry import Size
+from adloom.geometry import Box, Size
 from adloom.imaging.canonical import aligned_picture
 from models.segmentation.measures import bounding_box
 from training.judging.heldout import SEED_STRIDE, Truth, box_in_frame, shown_in
@@ -151,7 +151,7 @@ def placed_product(truth: Truth, size: Size) -> Picture:
     height, width = truth.ad.shape[:2]
     box = box_in_frame(truth, bbox)
     across, down = size.width / width, size.height / height
-    grown = type(box)(box.x * across, box.y * down, box.width * across, box.height * down)
+    grown = Box(box.x * across, box.y * down, box.width * across, box.height * down)
     return aligned_picture(truth.reference, mask, bbox, grown, size)
 
 

@@ -1,4 +1,4 @@
-"""`python -m training evaluate` and `adloom evaluate`."""
+"""`python -m training evaluate` (also `adloom evaluate`), `ablate`, `joins` and `showcase`."""
 
 from pathlib import Path
 from typing import Annotated
