@@ -22,7 +22,7 @@ from training import shards as sample_shards
 from training.adprod_mini.commands import adprod_mini, show_samples
 from training.export import export
 from training.judging.commands import ablate, evaluate, joins, showcase
-from training.latents import encode_shard, save_buckets
+from training.latents import encode_shard, joined, save_buckets
 from training.parallel import run_together
 from training.recipe import read_recipe
 from training.sheets import write_rows, write_sheet
@@ -30,6 +30,7 @@ from training.toy import train_toy
 from training.train import check_unused, train_worker
 from training.train_autoencoder import AutoencoderTraining, train
 from training.train_decoder import DecoderTraining, train_decoder
+from training.vocabulary import reopen
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
@@ -188,15 +189,32 @@ def start(
     ).save_pretrained(out)
 
 
+@app.command("reopen")
+def reopen_weights(weights: Folder, out: Folder) -> None:
+    """Write shipped WEIGHTS to OUT as a model to go on from: it takes in all words again."""
+    reopen(weights, out)
+
+
 @app.command()
-def encode(model: Folder, samples: Folder, out: Folder) -> None:
+def encode(
+    model: Folder,
+    samples: Folder,
+    out: Folder,
+    also: Annotated[list[Path] | None, typer.Option(help="a further folder of samples")] = None,
+    mirror: Annotated[bool, typer.Option(help="every sample's mirror image, too")] = False,
+) -> None:
     """Encode drawn SAMPLES with MODEL's autoencoder and tokenizer into OUT."""
     pipeline = RefAdGenPipeline.from_pretrained(model)
     if torch.cuda.is_available():
         pipeline.to("cuda")
     out.mkdir(parents=True, exist_ok=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=False):
-        buckets = [encode_shard(pipeline, shard) for shard in sample_shards.read_shards(samples)]
+        buckets = joined(
+            encode_shard(pipeline, shard, mirror=mirrored)
+            for folder in (samples, *(also or []))
+            for shard in sample_shards.read_shards(folder)
+            for mirrored in ((False, True) if mirror else (False,))
+        )
     save_buckets(out / BUCKETS, buckets)
 
 

@@ -16,11 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from transformers import PreTrainedTokenizerFast
 
-from adloom.errors import ModelError
 from models.refadgen.pipeline import RefAdGenPipeline
-from models.refadgen.tokens import keep_words, word_tokenizer
+from models.refadgen.tokens import keep_words
 from training.latents import Bucket, encode_shard, joined
 from training.recipe import Training, read_recipe
 from training.shards import (
@@ -35,6 +33,7 @@ from training.shards import (
 )
 from training.train import Trainer, check_unused
 from training.train_decoder import DecoderTraining, teach_decoder
+from training.vocabulary import all_words
 
 SCALE = 2
 DECODER_SAMPLES = 1024
@@ -66,7 +65,7 @@ def run(
     start: Path, traced: Path | None, out: Path, plan: Stretch, scratch: Path, began: float
 ) -> None:
     """Draws, trains, writes `out/mini` and `out/mini-256` as pipelines, with their losses."""
-    _all_words(RefAdGenPipeline.from_pretrained(start))  # before anything is drawn
+    all_words(RefAdGenPipeline.from_pretrained(start))  # before anything is drawn
     for name in ("mini", "mini-256"):
         check_unused(_run_folder(out / name))
     torch.backends.cuda.matmul.allow_tf32 = True
@@ -168,7 +167,7 @@ def _train(
     )
     pipeline.unet.register_to_config(sample_size=phase.reference_px // 8)
     pipeline.reference_unet.register_to_config(sample_size=phase.reference_px // 8)
-    pipeline.tokenizer = _all_words(pipeline)
+    pipeline.tokenizer = all_words(pipeline)
     accelerator = Accelerator()
     pipeline.to(accelerator.device)
     buckets = joined(_encoded(pipeline, drawn_shards, traced, plan.traced_repeats))
@@ -192,22 +191,6 @@ def _train(
 
 def _run_folder(out: Path) -> Path:
     return out.with_name(out.name + "-run")
-
-
-def _all_words(pipeline: RefAdGenPipeline) -> PreTrainedTokenizerFast:
-    """Shipped weights know the words that they were trained with alone; those that come now have
-    their places in the text encoder. ModelError where they do not."""
-    from training.scenes_synth import CAPTION_WORDS
-
-    whole = word_tokenizer(CAPTION_WORDS, pipeline.tokenizer.model_max_length)
-    vocabulary, known = whole.get_vocab(), pipeline.tokenizer.get_vocab()
-    moved = sorted(word for word, place in known.items() if vocabulary.get(word) != place)
-    if moved or len(vocabulary) != pipeline.text_encoder.config.vocab_size:
-        raise ModelError(
-            f"another vocabulary: {', '.join(moved[:5]) or 'of another size'}",
-            hint="start from weights of the present one, or `python -m training initialise`",
-        )
-    return whole
 
 
 def _encoded(

@@ -108,4 +108,5 @@ def _join(rank: int, count: int, meeting: Path, work: Callable[[Workers], None])
     try:
         work(Workers(rank, count))
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():  # accelerate's end_training() leaves none
+            dist.destroy_process_group()

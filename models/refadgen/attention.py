@@ -90,7 +90,7 @@ class FusionProcessor(nn.Module):
         repeats = 1 if fusion is None else fusion.repeats
         own = hidden_states if repeats == 1 else hidden_states[: len(hidden_states) // repeats]
         q, k, v = (split_heads(to(own), attn.heads) for to in projections(attn))
-        out = F.scaled_dot_product_attention(q, k, v)
+        out = attend(q, k, v)
         if repeats > 1:
             q, out = (x.repeat(repeats, 1, 1, 1) for x in (q, out))
         if fusion is not None and fusion.scale != 0:
@@ -110,7 +110,7 @@ class FusionProcessor(nn.Module):
         k_ref, v_ref = fusion.keys[self.layer], fusion.values[self.layer]
         added = fusion.logits.get(self.layer)
         if k_ref.shape[-1] == q.shape[-1]:
-            return F.scaled_dot_product_attention(q, k_ref, v_ref, attn_mask=added)
+            return attend(q, k_ref, v_ref, added)
         # The content's logits keep their 1/sqrt d; those of the positions have their own scale.
         q = self._with_positions(q * q.shape[-1] ** -0.5, fusion.positions[q.shape[-2]])
         return _fused_attention(q, k_ref, v_ref, added)
@@ -122,13 +122,34 @@ class FusionProcessor(nn.Module):
         return torch.cat([x, (gain * positions[:, None]).to(x.dtype)], dim=-1)
 
 
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, added: Tensor | None = None, scale: float | None = None
+) -> Tensor:
+    """softmax(scale * q k^T + added) v, (B, heads, N, d) from keys (B, heads, M, d); scale: 1 /
+    sqrt d if none is given.
+
+    Training on a CPU multiplies matrices plainly: the backward pass of torch's fused kernel takes
+    longer there, and its own plain way computes in float32 and looks for rows without any key
+    (`python -m benchmarks.training_speed`).
+    """
+    if not _is_trained_on_cpu(q):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=added, scale=scale)
+    logits = (q * (q.shape[-1] ** -0.5 if scale is None else scale)) @ k.mT
+    if added is not None:
+        logits = logits + added
+    return logits.softmax(-1) @ v
+
+
+def _is_trained_on_cpu(q: Tensor) -> bool:
+    return torch.is_grad_enabled() and q.device.type == "cpu"
+
+
 def _fused_attention(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
     """softmax(q k^T + added) v where q and k are wider than v. Fused kernels want one width: v is
     filled up with zeros, which on a CPU takes a third of the time of going without them. On a GPU
     that width is a multiple of 8."""
-    if torch.is_grad_enabled() and not q.is_cuda:
-        # Training on a CPU multiplies matrices plainly (training/objective.py).
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=added, scale=1.0)
+    if _is_trained_on_cpu(q):
+        return attend(q, k, v, added, scale=1.0)
     width, common = v.shape[-1], q.shape[-1]
     if q.is_cuda:
         common = -(-common // 8) * 8
