@@ -33,7 +33,8 @@ def phi_logits(u: Array, u_ref: Array, frequencies: int) -> Array:
 
 @pytest.mark.parametrize("frequencies", [0, 5])
 @pytest.mark.parametrize("scale", [0.0, 0.7, 1.0])
-def test_equals_equation_1_in_float64(frequencies: int, scale: float) -> None:
+@pytest.mark.parametrize("trained", [False, True])
+def test_equals_equation_1_in_float64(frequencies: int, scale: float, trained: bool) -> None:
     unet = small_unet(frequencies)
     name, attn = next(iter(self_attentions(unet)))
     processor = unet.fusion_processors[name]
@@ -44,8 +45,8 @@ def test_equals_equation_1_in_float64(frequencies: int, scale: float) -> None:
     u, u_ref = generation_positions(frames, 3, 4, 8.0), reference_positions(4)
     key, value = processor.project(reference, fourier(u_ref, frequencies) if frequencies else None)
     fusion = Fusion({name: key}, {name: value}, {12: fourier(u, frequencies)}, scale)
-    with torch.no_grad():
-        made = attn(hidden, fusion=fusion).numpy()
+    with torch.set_grad_enabled(trained):
+        made = attn(hidden, fusion=fusion).detach().numpy()
 
     w = {k: v.double().numpy() for k, v in attn.state_dict().items()}
     x, r, heads = hidden.double().numpy(), reference.double().numpy(), attn.heads

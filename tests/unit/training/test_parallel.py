@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from models.refadgen.pipeline import RefAdGenPipeline
 from tests.unit.refadgen.conftest import small_pipeline
 from tests.unit.training.conftest import NATIVES, drawn_shard
-from training.latents import encode_shard
+from training.latents import encode_shard, save_buckets
 from training.parallel import Workers, accelerator_of, run_together
 from training.recipe import Training
-from training.train import Trainer
+from training.train import Trainer, train_worker
 
 
 def _average(folder: Path, workers: Workers) -> None:
@@ -35,6 +36,13 @@ def _train(folder: Path, workers: Workers) -> None:
 def _accelerated(folder: Path, workers: Workers) -> None:
     accelerator, again = accelerator_of(workers)
     torch.save((again.rank, again.count, accelerator.device.type), folder / f"{workers.rank}.pt")
+
+
+def _train_and_end(folder: Path, workers: Workers) -> None:
+    """As the `train` command does, from a saved pipeline to the trackers' end."""
+    cfg = Training(steps=2, batch=2, bf16=False, log_every=1)
+    model, encoded = folder / "model", folder / "buckets.pt"
+    train_worker(model, encoded, folder / "run", cfg, False, None, False, workers)
 
 
 def _fail(workers: Workers) -> None:
@@ -62,6 +70,16 @@ def test_accelerate_knows_the_workers_of_this_machine(tmp_path: Path) -> None:
     run_together(2, partial(_accelerated, tmp_path))
     seen = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
     assert seen == [(0, 2, "cpu"), (1, 2, "cpu")]
+
+
+def test_a_run_of_several_workers_comes_to_its_end(tmp_path: Path) -> None:
+    pipeline = small_pipeline()
+    pipeline.save_pretrained(tmp_path / "model")
+    buckets = [encode_shard(pipeline, drawn_shard(native, 12)) for native in NATIVES]
+    save_buckets(tmp_path / "buckets.pt", buckets)
+    run_together(2, partial(_train_and_end, tmp_path))
+    assert len((tmp_path / "run" / "loss.csv").read_text().splitlines()) == 3
+    RefAdGenPipeline.from_pretrained(tmp_path / "run" / "ema")
 
 
 def test_an_error_in_one_worker_ends_the_run() -> None:

@@ -1,0 +1,100 @@
+"""How fast two cores train: attention's ways on a CPU, taking turns at the same batches.
+
+    python -m benchmarks.training_speed                       # mini at 128 px
+    python -m benchmarks.training_speed --size 256 --batch 16 # mini-256's shapes
+
+plain: matrix products (`models.refadgen.attention.attend`); math: torch's own plain way, which
+computes in float32 and looks for rows without any key; fused: torch's fused kernel. Samples are
+drawn; a step is forward, backward and the optimizer, with mini's recipe.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from unittest.mock import patch
+
+import torch
+from diffusers.utils import logging as diffusers_logging
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from models.refadgen import attention
+from models.refadgen.pipeline import RefAdGenPipeline
+from training.latents import encode_shard
+from training.objective import Objective
+from training.recipe import Training, read_recipe
+from training.shards import draw_and_write, read_shards
+from training.train import Trainer
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+BACKENDS = {"math": SDPBackend.MATH, "fused": SDPBackend.FLASH_ATTENTION}
+WAYS = ("plain", *BACKENDS)
+
+
+@contextmanager
+def computed(way: str) -> Iterator[None]:
+    """Attention one way, in the forward and in the backward pass."""
+    with ExitStack() as stack:
+        if way in BACKENDS:
+            allowed = [BACKENDS[way], SDPBackend.MATH]
+            stack.enter_context(patch.object(attention, "_is_trained_on_cpu", _never))
+            stack.enter_context(
+                patch.object(Objective, "attention", lambda _: sdpa_kernel(allowed))
+            )
+        yield
+
+
+def _never(_: Tensor) -> bool:
+    return False
+
+
+def trainer_of(size: int, recipe: Training, folder: Path) -> Trainer:
+    """On drawn samples of one native size."""
+    pipeline = RefAdGenPipeline.from_pretrained(
+        WEIGHTS / "mini", reference_size=size, unit_scale=size // 128
+    )
+    draw_and_write(folder / "drawn", (size, size), 0, max(32, recipe.batch))
+    buckets = [encode_shard(pipeline, shard) for shard in read_shards(folder / "drawn")]
+    return Trainer(pipeline, buckets, recipe, folder / "run")
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", type=int, choices=(128, 256), default=128)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=8)
+    options = parser.parse_args()
+    diffusers_logging.set_verbosity_error()
+    recipe = read_recipe("mini", {"batch": options.batch})
+    taken: dict[str, list[float]] = {way: [] for way in WAYS}
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = trainer_of(options.size, recipe, Path(folder))
+        for turn in range(options.rounds + 1):
+            for way in WAYS:
+                with computed(way):
+                    seconds = seconds_of(lambda: trainer._advance(0.5))
+                if turn:  # the first warms up
+                    taken[way].append(seconds)
+    print(f"{options.size} px, batch {options.batch}, {torch.get_num_threads()} threads")
+    for way, times in taken.items():
+        rate, ratio = options.batch / min(times), min(times) / min(taken["plain"])
+        print(f"{way:6} {rate:6.1f} samples/s (median {options.batch / median(times):.1f})"
+              f"  {ratio:.2f} x plain's time")  # fmt: skip
+    print(json.dumps({"benchmark": "training_speed", "size": options.size, "seconds": taken}))
+
+
+if __name__ == "__main__":
+    main()
