@@ -18,13 +18,14 @@ from models.refadgen.mini import build_mini
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.renderer import RefAdGenRenderer
 from training import evaluation
-from training import shards as sample_shards
 from training.adprod_mini.commands import adprod_mini, show_samples
 from training.export import export
 from training.judging.commands import ablate, evaluate, joins, showcase
 from training.latents import encode_shard, joined, save_buckets
 from training.parallel import run_together
 from training.recipe import read_recipe
+from training.sample_commands import adprod, pack_samples, shards, unpack_samples
+from training.shards import read_shards
 from training.sheets import write_rows, write_sheet
 from training.toy import train_toy
 from training.train import check_unused, train_worker
@@ -39,7 +40,11 @@ BUCKETS = "buckets.pt"
 
 Folder = Annotated[Path, typer.Argument(file_okay=False)]
 
+app.command()(shards)
+app.command()(adprod)
 app.command("adprod-mini")(adprod_mini)
+app.command("pack")(pack_samples)
+app.command("unpack")(unpack_samples)
 app.command("show")(show_samples)
 app.command()(evaluate)
 app.command()(ablate)
@@ -48,30 +53,9 @@ app.command()(showcase)
 app.command()(export)
 
 
-@app.command()
-def shards(
-    out: Folder,
-    count: int = 16000,
-    split: str = "train",
-    seed: int = 0,
-    workers: int = 2,
-    scale: Annotated[int, typer.Option(help="1 for 128 px, 2 for 256 px")] = 1,
-) -> None:
-    """Draw samples with the scene generator into OUT."""
-    counts = {
-        (w * scale, h * scale): round(count * share)
-        for (w, h), share in sample_shards.SHARES.items()
-    }
-    drawn = sample_shards.draw_shards(
-        out, counts, split=split, seed=seed, workers=workers, scale=scale
-    )
-    for line in drawn:
-        typer.echo(line)
-
-
 @app.command("gpu-mini")
 def gpu_mini_command(
-    start: Annotated[Path, typer.Argument(help="weights of 128 px to go on from")],
+    start: Annotated[Path, typer.Argument(help="weights to go on from; of 256 px: these alone")],
     out: Folder,
     traced: Annotated[Path | None, typer.Option(help="samples of adprod-mini at 256 px")] = None,
     draw_minutes: float = 3.0,
@@ -92,51 +76,6 @@ def gpu_mini_command(
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     gpu_mini.run(start, traced, out, plan, scratch, time.monotonic())
-
-
-@app.command()
-def adprod(
-    dataset: Folder,
-    out: Folder,
-    count: int = 16000,
-    split: str = "train",
-    seed: int = 0,
-    annotated_masks: Annotated[
-        bool, typer.Option(help="a novel view's own mask, as released, not the ad's")
-    ] = False,
-    native: Annotated[
-        str, typer.Option(help="WxH px, one for all: 512x640 as the paper; else mini's four")
-    ] = "",
-    frame: Annotated[str, typer.Option(help="canonical, or aligned as the paper")] = "canonical",
-) -> None:
-    """Cut samples from an AdProd DATASET (`adloom adprod build`) into OUT, as `shards` does."""
-    from training.adprod.released import list_triplets
-    from training.adprod.samples import write_samples
-
-    listing = list_triplets(dataset, split)
-    for name in listing.missing:
-        typer.echo(f"missing: {name}", err=True)
-    for size, share in ({native_size(native): 1.0} if native else sample_shards.SHARES).items():
-        problems = write_samples(
-            listing.triplets,
-            out,
-            size,
-            round(count * share),
-            seed=seed,
-            mask_of="annotated" if annotated_masks else "ad",
-            aligned=frame == "aligned",
-        )
-        for problem in problems:
-            typer.echo(f"left out: {problem}", err=True)
-        typer.echo(f"{size[0]}x{size[1]}: {round(count * share)} samples")
-
-
-def native_size(written: str) -> tuple[int, int]:
-    """(width, height) px of `512x640`; a usage error for anything else."""
-    width, _, height = written.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise typer.BadParameter(f"{written!r} is no size such as 512x640")
-    return int(width), int(height)
 
 
 @app.command()
@@ -212,7 +151,7 @@ def encode(
         buckets = joined(
             encode_shard(pipeline, shard, mirror=mirrored)
             for folder in (samples, *(also or []))
-            for shard in sample_shards.read_shards(folder)
+            for shard in read_shards(folder)
             for mirrored in ((False, True) if mirror else (False,))
         )
     save_buckets(out / BUCKETS, buckets)
@@ -282,9 +221,7 @@ def decoder(
 @app.command()
 def sheet(model: Folder, samples: Folder, out: Path, rows: int = 8, seed: int = 0) -> None:
     """Render held-out SAMPLES beside their originals into the picture OUT."""
-    write_sheet(
-        RefAdGenPipeline.from_pretrained(model), sample_shards.read_shards(samples), out, rows, seed
-    )
+    write_sheet(RefAdGenPipeline.from_pretrained(model), read_shards(samples), out, rows, seed)
 
 
 @app.command()

@@ -1,4 +1,5 @@
-"""`python -m training gpu-mini`: `mini` at 128 and at 256 px in one stretch on a lent GPU.
+"""`python -m training gpu-mini`: `mini` at 128 and at 256 px in one stretch on a lent GPU, or the
+latter alone, from weights of its size.
 
 Samples are drawn at 256 px by the machine's cores while the GPU does something else, or waits. The
 128 px model learns from their halves, goes on from weights of that size and is written; the 256 px
@@ -36,6 +37,7 @@ from training.train_decoder import DecoderTraining, teach_decoder
 from training.vocabulary import all_words
 
 SCALE = 2
+SMALL_PX, LARGE_PX = 128, 256
 DECODER_SAMPLES = 1024
 QUEUED = 4000
 """Blocks that wait to be drawn."""
@@ -64,8 +66,11 @@ class Stretch:
 def run(
     start: Path, traced: Path | None, out: Path, plan: Stretch, scratch: Path, began: float
 ) -> None:
-    """Draws, trains, writes `out/mini` and `out/mini-256` as pipelines, with their losses."""
-    all_words(RefAdGenPipeline.from_pretrained(start))  # before anything is drawn
+    """Draws, trains, writes `out/mini` and `out/mini-256` as pipelines, with their losses. A start
+    of 256 px already is gone on from at once: `out/mini-256` alone."""
+    given = RefAdGenPipeline.from_pretrained(start)
+    all_words(given)  # before anything is drawn
+    is_large = given.reference_size == LARGE_PX
     for name in ("mini", "mini-256"):
         check_unused(_run_folder(out / name))
     torch.backends.cuda.matmul.allow_tf32 = True
@@ -74,12 +79,14 @@ def run(
         blocks = Blocks(pool, scratch / "blocks", plan)
         try:
             blocks.until(began + 60 * plan.draw_minutes)
-            small = Phase(start, 128, plan.small_batch, plan.small_lr, plan.small_minutes)
-            found = [halved(s) for s in blocks.shards()]
-            _train(small, found, [halved(s) for s in shards], out / "mini", plan)
+            if not is_large:
+                small = Phase(start, SMALL_PX, plan.small_batch, plan.small_lr, plan.small_minutes)
+                found = [halved(s) for s in blocks.shards()]
+                _train(small, found, [halved(s) for s in shards], out / "mini", plan)
         finally:
             blocks.stop()
-        large = Phase(out / "mini", 256, plan.large_batch, plan.large_lr, plan.large_minutes)
+        begun = start if is_large else out / "mini"
+        large = Phase(begun, LARGE_PX, plan.large_batch, plan.large_lr, plan.large_minutes)
         _train(large, blocks.shards(), shards, out / "mini-256", plan)
     figures = {"drawn": blocks.count, "traced": sum(len(s) for s in shards), **asdict(plan)}
     (out / "gpu-mini.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")

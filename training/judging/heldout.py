@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adloom.geometry import CANONICAL_FILL, Box
+from adloom.geometry import CANONICAL_FILL, Box, Size
+from adloom.imaging.warp import on_colour, placed_photo
 from models.refadgen.pipeline import RefAdGenPipeline
+from models.segmentation.measures import bounding_box
 from training.adprod_mini.dataset import read_rows
 from training.latents import unit_pictures
 from training.shards import Shard, read_shards
@@ -145,6 +147,17 @@ def round_trips(pipeline: RefAdGenPipeline, truths: Sequence[Truth]) -> list[Pic
         given = unit_pictures(truth.ad[None]).to(pipeline.device, pipeline.vae.dtype)
         made += as_pictures(pipeline.decode_picture(pipeline.encode_picture(given)))
     return made
+
+
+def pasted(ground: Picture, truth: Truth) -> Picture:
+    """The reference picture's product over a picture (H, W, 3), with the ad's own outline: every
+    pixel of it, in none of the scene's light."""
+    mask = shown_in(truth.reference)
+    bbox = bounding_box(mask)
+    size = Size(ground.shape[1], ground.shape[0])
+    colours, inside = placed_photo(truth.reference, mask, bbox, box_in_frame(truth, bbox), size)
+    alpha = np.minimum(truth.mask.astype(np.float32) / 255, inside > 0)
+    return on_colour(colours, alpha, ground)
 
 
 def filled_silhouettes(truths: Sequence[Truth]) -> list[Picture]:

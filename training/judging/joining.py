@@ -14,17 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.geometry import Size
-from adloom.imaging.warp import on_colour, placed_photo
 from models.segmentation import MaskExtractor
 from models.segmentation.measures import bounding_box
 from training.judging.heldout import (
     Sampling,
     Truth,
-    box_in_frame,
+    pasted,
     read_truths,
     render_all,
-    shown_in,
 )
 from training.judging.report import finished, write_report
 from training.judging.run import check_enough, load_pipeline
@@ -92,16 +89,6 @@ def run_joining(asked: Joining) -> str:
         "detail lock applied": sum(locked) / len(locked),
     }
     return write_report(asked.out, columns, facts)
-
-
-def pasted(ground: Picture, truth: Truth) -> Picture:
-    """The reference picture's product over a picture (H, W, 3), with the ad's own outline."""
-    mask = shown_in(truth.reference)
-    bbox = bounding_box(mask)
-    size = Size(ground.shape[1], ground.shape[0])
-    colours, inside = placed_photo(truth.reference, mask, bbox, box_in_frame(truth, bbox), size)
-    alpha = np.minimum(truth.mask.astype(np.float32) / 255, inside > 0)
-    return on_colour(colours, alpha, ground)
 
 
 def joining_errors(

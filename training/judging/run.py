@@ -19,6 +19,7 @@ from training.judging.heldout import (
     Sampling,
     Truth,
     filled_silhouettes,
+    pasted,
     read_truths,
     render_all,
     round_trips,
@@ -77,6 +78,7 @@ def run_evaluation(asked: Evaluation) -> str:
     columns = {
         "model": measure(judges, truths, renders),
         "round trip": measure(judges, truths, [round_trips(pipeline, truths)]),
+        "pasted photo": measure(judges, truths, [[pasted(t.ad, t) for t in truths]]),
         "mean colour": measure(judges, truths, [filled_silhouettes(truths)]),
         "true ad": measure(judges, truths, [[t.ad for t in truths]]),
     }

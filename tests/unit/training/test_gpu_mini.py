@@ -41,6 +41,16 @@ def test_both_sizes_are_drawn_trained_and_written(tmp_path: Path) -> None:
     assert np.load(products, mmap_mode="r").shape[1:] == (256, 256, 3)
 
 
+def test_weights_of_the_large_size_are_gone_on_from_at_once(tmp_path: Path) -> None:
+    from training.scenes_synth import CAPTION_WORDS
+
+    build_mini(CAPTION_WORDS, reference_size=256).save_pretrained(tmp_path / "start")
+    plan = Stretch(0.0, SECOND, SECOND, SECOND, 2, 2, workers=1, block=2)
+    run(tmp_path / "start", None, tmp_path / "out", plan, tmp_path / "room", 0.0)
+    assert RefAdGenRenderer.load(tmp_path / "out" / "mini-256").reference_size == 256
+    assert not (tmp_path / "out" / "mini").exists()
+
+
 def test_weights_of_another_vocabulary_are_refused(tmp_path: Path) -> None:
     build_mini(["a", "red", "bottle"]).save_pretrained(tmp_path / "start")
     write_shard(tmp_path / "traced", drawn_shard((128, 128), 2))
