@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ Picture = NDArray[np.uint8]
 BATCH = 8
 SEED_STRIDE = 100_003
 NEARLY_WHITE = 250
+DELIVERED_PX = 1024
+"""A canvas' shorter side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,24 @@ def shown_in(reference: Picture) -> Picture:
         edge = round(side * (1 - CANONICAL_FILL) / 2)
         shown[edge : side - edge, edge : side - edge] = True
     return np.where(shown, 255, 0).astype(np.uint8)
+
+
+def outline_of(truth: Truth) -> Picture:
+    """(S, S) 0 to 255: the reference picture's product by the ad's own mask, which is a photo's
+    brought to its place. Of a reference from another side than the ad's, what `shown_in` sees."""
+    shown = shown_in(truth.reference)
+    if truth.shown.get("view"):
+        return shown
+    size = truth.reference.shape[0]
+    cx, cy, side = truth.frame
+    scale = size / side
+    matrix = np.array(
+        [
+            [scale, 0, scale * (0.5 - cx + side / 2) - 0.5],
+            [0, scale, scale * (0.5 - cy + side / 2) - 0.5],
+        ]
+    )
+    return np.minimum(cv2.warpAffine(truth.mask, matrix, (size, size)), shown).astype(np.uint8)
 
 
 def box_in_frame(truth: Truth, box: Box) -> Box:
@@ -150,14 +171,27 @@ def round_trips(pipeline: RefAdGenPipeline, truths: Sequence[Truth]) -> list[Pic
 
 
 def pasted(ground: Picture, truth: Truth) -> Picture:
-    """The reference picture's product over a picture (H, W, 3), with the ad's own outline: every
-    pixel of it, in none of the scene's light."""
-    mask = shown_in(truth.reference)
+    """The reference picture's product over a picture (H, W, 3), every pixel of it in none of the
+    scene's light: cut out and laid on a canvas of a delivered size as finishing does it, brought
+    back."""
+    mask = outline_of(truth)
     bbox = bounding_box(mask)
-    size = Size(ground.shape[1], ground.shape[0])
-    colours, inside = placed_photo(truth.reference, mask, bbox, box_in_frame(truth, bbox), size)
-    alpha = np.minimum(truth.mask.astype(np.float32) / 255, inside > 0)
-    return on_colour(colours, alpha, ground)
+    height, width = ground.shape[:2]
+    grown = growth(height, width)
+    box = box_in_frame(truth, bbox)
+    on_canvas = Box(*(grown * v for v in (box.x, box.y, box.width, box.height)))
+    canvas = Size(grown * width, grown * height)
+    colours, alpha = placed_photo(truth.reference, mask, bbox, on_canvas, canvas)
+    large = cv2.resize(ground, (canvas.width, canvas.height), interpolation=cv2.INTER_LANCZOS4)
+    small = cv2.resize(
+        on_colour(colours, alpha, large), (width, height), interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(small, np.uint8)
+
+
+def growth(height: int, width: int) -> int:
+    """How many times larger a canvas of a delivered size is."""
+    return max(2, round(DELIVERED_PX / min(height, width)))
 
 
 def filled_silhouettes(truths: Sequence[Truth]) -> list[Picture]:

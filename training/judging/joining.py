@@ -67,16 +67,18 @@ def run_joining(asked: Joining) -> str:
     pipeline, extractor = load_pipeline(asked.model), MaskExtractor.load()
     ground = replace(asked.how, reference_scale=0.0)
     made: dict[str, list[list[Picture]]] = {FINISHED: [], PASTED: [], PASTED_UNMASKED: []}
-    locked: list[bool] = []
+    locked: list[list[bool]] = []
     for seed in range(asked.seeds):
         raws = render_all(pipeline, truths, seed, asked.how)
         ended = [finished(raw, t, extractor) for raw, t in zip(raws, truths, strict=True)]
         made[FINISHED].append([picture for picture, _ in ended])
-        locked += [applied for _, applied in ended]
+        locked.append([applied for _, applied in ended])
         for name, masked in ((PASTED, True), (PASTED_UNMASKED, False)):
             grounds = render_all(pipeline, truths, seed, replace(ground, with_mask=masked))
             made[name].append([pasted(g, t) for g, t in zip(grounds, truths, strict=True)])
-    values = {name: joining_errors(truths, pictures) for name, pictures in made.items()}
+    values = {
+        name: where(locked, joining_errors(truths, pictures)) for name, pictures in made.items()
+    }
     columns = {n: {m: mean_interval(v) for m, v in found.items()} for n, found in values.items()}
     for name in (PASTED, PASTED_UNMASKED):
         columns[f"{FINISHED} - {name}"] = paired_differences(values[FINISHED], values[name])
@@ -86,9 +88,20 @@ def run_joining(asked: Joining) -> str:
         "model": asked.model.name,
         "samples": len(truths),
         "seeds": asked.seeds,
-        "detail lock applied": sum(locked) / len(locked),
+        "detail lock applied": float(np.mean(locked)),
     }
     return write_report(asked.out, columns, facts)
+
+
+def where(
+    locked: Sequence[Sequence[bool]], values: dict[str, list[list[float]]]
+) -> dict[str, list[list[float]]]:
+    """Values (seeds, samples) of each measure, NaN where detail lock was refused: such a creative
+    is rejected, and none of the ways to make it is compared."""
+    return {
+        name: np.where(np.array(locked), np.array(found), np.nan).tolist()
+        for name, found in values.items()
+    }
 
 
 def joining_errors(

@@ -16,13 +16,12 @@ from adloom.imaging.finishing import finish
 from models.segmentation import MaskExtractor
 from models.segmentation.measures import bounding_box
 from training.adprod.files import write_atomically
-from training.judging.heldout import Truth, box_in_frame, shown_in
+from training.judging.heldout import Truth, box_in_frame, growth, outline_of
 from training.judging.statistics import Interval
 from training.sheets import write_rows
 
 Picture = NDArray[np.uint8]
 Columns = Mapping[str, Mapping[str, Interval]]
-GROWN = 2  # the finished picture's size in native ones
 
 
 def table(columns: Columns) -> str:
@@ -64,12 +63,14 @@ def write_comparison(
 
 
 def finished(raw: Picture, truth: Truth, extractor: MaskExtractor) -> tuple[Picture, bool]:
-    """The render after detail lock with the reference picture, at its own size, and whether the
-    lock was applied: it is refused where the render shows no such product at its place."""
+    """The render after detail lock with the reference picture on a canvas of a delivered size,
+    brought back to its own size, and whether the lock was applied: it is refused where the render
+    shows no such product at its place."""
     photo = truth.reference
-    mask = shown_in(photo)
+    mask = outline_of(truth)
     height, width = raw.shape[:2]
-    spec = FinishingSpec(GROWN * width, GROWN * height, detail_lock=True)
+    grown = growth(height, width)
+    spec = FinishingSpec(grown * width, grown * height, detail_lock=True)
     try:
         bbox = bounding_box(mask)
         made = finish(
