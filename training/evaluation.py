@@ -100,7 +100,6 @@ def evaluate(
     list away."""
     side, size = renderer.reference_size, fmt.native(renderer.native_unit)
     references = {p.name: canonical_picture(p.photo, p.mask, p.bbox, side) for p in products}
-    boxes = [placed(p, size) for p in products]
     names = [p.name for p in products]
     half = len(names) // 2
     rendered = [
@@ -108,24 +107,13 @@ def evaluate(
             renderer,
             references,
             [
-                RenderItem(
-                    reference=reference,
-                    prompt=prompts[i % len(prompts)],
-                    negative_prompt="",
-                    mask=placed_mask(p.mask, p.bbox, boxes[i], size),
-                    frame=boxes[i].product_frame,
-                    seed=i,
-                    steps=sampler.steps,
-                    guidance=sampler.guidance,
-                    reference_scale=sampler.reference_scale,
-                    sampler=sampler.name,
-                    shortcuts=sampler.shortcuts,
-                )
+                item_of(p, reference, prompts[i % len(prompts)], i, size, sampler)
                 for i, (p, reference) in enumerate(zip(products, order, strict=True))
             ],
         )
         for order in (names, names[half:] + names[:half])
     ]
+    boxes = [placed(p, size) for p in products]
     right, swapped = (_identities(products, boxes, made) for made in rendered)
     rows = [[references[n], a, b] for n, a, b in zip(names, *rendered, strict=True)]
     return Evaluation(names, right, swapped, rows)
@@ -134,6 +122,26 @@ def evaluate(
 def placed(product: Product, size: Size) -> Box:
     """Where a product stands in a native picture of this size."""
     return place(PLACEMENT, Size(round(product.bbox.width), round(product.bbox.height)), size)
+
+
+def item_of(
+    product: Product, reference: str, prompt: str, seed: int, size: Size, sampler: Sampler
+) -> RenderItem:
+    """A product's place in a native picture, rendered with the reference of that name."""
+    box = placed(product, size)
+    return RenderItem(
+        reference=reference,
+        prompt=prompt,
+        negative_prompt="",
+        mask=placed_mask(product.mask, product.bbox, box, size),
+        frame=box.product_frame,
+        seed=seed,
+        steps=sampler.steps,
+        guidance=sampler.guidance,
+        reference_scale=sampler.reference_scale,
+        sampler=sampler.name,
+        shortcuts=sampler.shortcuts,
+    )
 
 
 def render_items(

@@ -12,16 +12,16 @@ from adloom.finishing_spec import FinishingSpec
 from adloom.geometry import FORMATS
 from adloom.imaging.canonical import canonical_picture
 from adloom.imaging.finishing import finish
-from adloom.imaging.warp import placed_mask
-from models.refadgen.renderer import RefAdGenRenderer, RenderItem
+from adloom.render_spec import Sampler
+from models.refadgen.renderer import RefAdGenRenderer
 from models.segmentation import MaskExtractor
 from models.segmentation.measures import bounding_box
-from training.evaluation import PROMPTS, Product, placed, read_products, render_items
+from training.evaluation import PROMPTS, Product, item_of, placed, read_products, render_items
 from training.judging.heldout import read_truths, shown_in
 from training.sheets import write_rows
 
 Picture = NDArray[np.uint8]
-STEPS, GUIDANCE = 20, 4.0
+SAMPLER: Final = Sampler(steps=20, guidance=4.0)
 SHOWN_PX: Final = 256
 """Height of a finished picture before the sheet scales it."""
 
@@ -76,16 +76,8 @@ def _of_product(
     box = placed(product, size)
     known = f"{number} {product.name}"  # the renderer keeps what it has encoded by name
     items = [
-        RenderItem(
-            reference=known,
-            prompt=prompt.replace("a product", f"a {product.name}", 1),
-            negative_prompt="",
-            mask=placed_mask(product.mask, product.bbox, box, size),
-            frame=box.product_frame,
-            seed=k,
-            steps=STEPS,
-            guidance=GUIDANCE,
-            reference_scale=1.0,
+        item_of(
+            product, known, prompt.replace("a product", f"a {product.name}", 1), k, size, SAMPLER
         )
         for k, prompt in enumerate(PROMPTS)
     ]
