@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from adloom.errors import ModelError
+from adloom.render_spec import Sampler
 from tests.unit.refadgen.conftest import small_pipeline
 from tests.unit.training.judging.test_evaluation import samples
 from training.__main__ import app
@@ -31,7 +32,7 @@ def photos(folder: Path, count: int) -> None:
 def test_a_product_has_six_scenes_raw_and_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, steps: int
 ) -> None:
-    monkeypatch.setattr(sheets, "STEPS", steps)
+    monkeypatch.setattr(sheets, "SAMPLER", Sampler(steps=steps))
     if source == "samples":
         small_pipeline().save_pretrained(tmp_path / "model")
         model, given = tmp_path / "model", ["--samples", str(samples(tmp_path / "held", 4, 1))]
@@ -56,7 +57,7 @@ def test_a_product_has_six_scenes_raw_and_finished(
 def test_each_product_is_rendered_by_its_own_reference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sheets, "STEPS", 1)
+    monkeypatch.setattr(sheets, "SAMPLER", Sampler(steps=1))
     photos(tmp_path, 2)
     products = sheets.products_of_photos(tmp_path / "images", tmp_path / "alphas", 2)
     small_pipeline().save_pretrained(tmp_path / "model")
