@@ -17,6 +17,7 @@ from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.mini import build_mini
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.renderer import RefAdGenRenderer
+from models.refadgen.tokens import unknown_words
 from training import evaluation
 from training.adprod_mini.commands import adprod_mini, show_samples
 from training.export import export
@@ -24,8 +25,8 @@ from training.judging.commands import ablate, evaluate, joins, showcase
 from training.latents import encode_shard, joined, save_buckets
 from training.parallel import run_together
 from training.recipe import read_recipe
-from training.sample_commands import adprod, pack_samples, shards, unpack_samples
-from training.shards import read_shards
+from training.sample_commands import Folder, adprod, pack_samples, shards, unpack_samples
+from training.shards import read_shards, words_of
 from training.sheets import write_rows, write_sheet
 from training.toy import train_toy
 from training.train import check_unused, train_worker
@@ -37,8 +38,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
 )
 BUCKETS = "buckets.pt"
-
-Folder = Annotated[Path, typer.Argument(file_okay=False)]
 
 app.command()(shards)
 app.command()(adprod)
@@ -147,11 +146,14 @@ def encode(
     if torch.cuda.is_available():
         pipeline.to("cuda")
     out.mkdir(parents=True, exist_ok=True)
+    shards = [shard for folder in (samples, *(also or [])) for shard in read_shards(folder)]
+    if unknown := unknown_words(pipeline.tokenizer, " ".join(sorted(words_of(shards)))):
+        said = "left out, as not known to these weights"
+        typer.echo(f"{said}: {', '.join(unknown)} (`reopen` takes in all words)", err=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=False):
         buckets = joined(
             encode_shard(pipeline, shard, mirror=mirrored)
-            for folder in (samples, *(also or []))
-            for shard in read_shards(folder)
+            for shard in shards
             for mirrored in ((False, True) if mirror else (False,))
         )
     save_buckets(out / BUCKETS, buckets)

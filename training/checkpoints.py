@@ -1,6 +1,6 @@
 """A run's state in one safetensors file: no kill can part step and weights.
 
-Nothing else is random but what the seed and the step give (`Trainer._advance`), and the learning
+Nothing else is random but what the seed and the step give (`Trainer.take_step`), and the learning
 rate follows from the step: neither a scheduler nor a generator has a state of its own to keep.
 """
 

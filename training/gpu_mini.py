@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from adloom.errors import ModelError
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.tokens import keep_words
 from training.latents import Bucket, encode_shard, joined
@@ -67,11 +68,21 @@ def run(
     start: Path, traced: Path | None, out: Path, plan: Stretch, scratch: Path, began: float
 ) -> None:
     """Draws, trains, writes `out/mini` and `out/mini-256` as pipelines, with their losses. A start
-    of 256 px already is gone on from at once: `out/mini-256` alone."""
+    of 256 px already has all minutes of training for itself: `out/mini-256` alone is written.
+    ModelError for a start of another size or vocabulary, or where a run lies already."""
     given = RefAdGenPipeline.from_pretrained(start)
-    all_words(given)  # before anything is drawn
+    all_words(given, start)  # before anything is drawn
+    if given.reference_size not in (SMALL_PX, LARGE_PX):
+        raise ModelError(
+            f"weights of {given.reference_size} px",
+            where=str(start),
+            hint=f"start from weights of {SMALL_PX} or {LARGE_PX} px",
+        )
     is_large = given.reference_size == LARGE_PX
-    for name in ("mini", "mini-256"):
+    if is_large:
+        longer = plan.large_minutes + plan.small_minutes
+        plan = replace(plan, small_minutes=0.0, large_minutes=longer)
+    for name in ("mini-256",) if is_large else ("mini", "mini-256"):
         check_unused(_run_folder(out / name))
     torch.backends.cuda.matmul.allow_tf32 = True
     shards = list(read_shards(traced)) if traced is not None else []
@@ -79,6 +90,7 @@ def run(
         blocks = Blocks(pool, scratch / "blocks", plan)
         try:
             blocks.until(began + 60 * plan.draw_minutes)
+            blocks.shards()  # one at least
             if not is_large:
                 small = Phase(start, SMALL_PX, plan.small_batch, plan.small_lr, plan.small_minutes)
                 found = [halved(s) for s in blocks.shards()]
@@ -174,7 +186,7 @@ def _train(
     )
     pipeline.unet.register_to_config(sample_size=phase.reference_px // 8)
     pipeline.reference_unet.register_to_config(sample_size=phase.reference_px // 8)
-    pipeline.tokenizer = all_words(pipeline)
+    pipeline.tokenizer = all_words(pipeline, phase.start)
     accelerator = Accelerator()
     pipeline.to(accelerator.device)
     buckets = joined(_encoded(pipeline, drawn_shards, traced, plan.traced_repeats))

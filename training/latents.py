@@ -127,10 +127,18 @@ def _chunks(work: Callable[[slice], Tensor], count: int) -> Iterator[Tensor]:
 
 
 def joined(buckets: Iterable[Bucket]) -> list[Bucket]:
-    """One bucket for each native size: a batch then holds samples of all that were given."""
+    """One bucket for each native size: a batch then holds samples of all that were given.
+    ModelError where their references differ in size."""
     of: dict[tuple[int, int], list[Bucket]] = {}
     for bucket in buckets:
         of.setdefault(bucket.native, []).append(bucket)
+    for native, parts in of.items():
+        shapes = sorted({tuple(b.products.shape[1:]) for b in parts})
+        if len(shapes) > 1:
+            raise ModelError(
+                f"references of {len(shapes)} sizes, latents of {shapes}, with ads of {native}",
+                hint="encode samples of one size and one reference frame",
+            )
     arrays = [f.name for f in fields(Bucket) if f.name != "native"]
     return [
         Bucket(native, **{name: torch.cat([getattr(p, name) for p in parts]) for name in arrays})

@@ -49,7 +49,8 @@ class Objective:
     def attention(self) -> AbstractContextManager[object]:
         """How attention is computed. The backward pass must be within it, too: with gradient
         checkpointing it runs layers again."""
-        # On a CPU the fused attention's backward pass is slower than plain matrix products.
+        # Of what `models.refadgen.attention.attend` does not compute: on a CPU the backward pass
+        # of fused attention is slower than plain matrix products.
         return sdpa_kernel([SDPBackend.MATH] if self.device.type == "cpu" else _FUSED)
 
     def dropped(self, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from adloom.errors import SpecError
 
 RECIPES: Final = Path(__file__).parent / "recipes"
-"""`paper.yaml`, `mini.yaml`."""
+"""What the project trains by, a YAML file each."""
 
 
 @dataclass(frozen=True, slots=True)

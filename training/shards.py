@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from adloom.errors import ModelError
 from training.scenes_synth.scale import VARIABLE
 
 SHARES = {(128, 128): 0.35, (128, 160): 0.25, (96, 176): 0.2, (176, 96): 0.2}
@@ -93,7 +94,7 @@ def write_shard(folder: Path, shard: Shard) -> None:
 
 
 def read_shards(folder: Path) -> list[Shard]:
-    """Every shard of the folder, memory-mapped; FileNotFoundError where there is none."""
+    """Every shard of the folder, memory-mapped; ModelError where there is none."""
     found: list[Shard] = []
     for captions in sorted(folder.glob("*.captions.json")):
         stem = captions.name.split(".")[0]
@@ -101,8 +102,8 @@ def read_shards(folder: Path) -> list[Shard]:
         arrays = {n: np.load(folder / f"{stem}.{n}.npy", mmap_mode="r") for n in ARRAYS}
         found.append(Shard((width, height), captions=json.loads(captions.read_text()), **arrays))
     if not found:
-        raise FileNotFoundError(
-            f"no shards in {folder}: draw them with `python -m training shards`"
+        raise ModelError(
+            "no samples", where=str(folder), hint="draw them with `python -m training shards`"
         )
     return found
 

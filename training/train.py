@@ -78,7 +78,7 @@ class Trainer:
         threads = ThreadChooser(self._threads())
         while (progress := self.workers.agree(self._progress())) < 1:
             threads.before_step()
-            self._losses.append(self._advance(progress))
+            self._losses.append(self.take_step(progress))
             self.seconds = time.monotonic() - clock
             if self.step % self.cfg.log_every == 0:
                 self._report(threads.current)
@@ -116,7 +116,8 @@ class Trainer:
         """The objective of a batch, on the device that is trained on."""
         return self.objective(batch.to(self.objective.device), rng)
 
-    def _advance(self, progress: float) -> Tensor:
+    def take_step(self, progress: float) -> Tensor:
+        """One batch, at the rate of this progress in [0, 1]; its loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(progress)
         # Resuming draws the same batches; every worker draws its own.

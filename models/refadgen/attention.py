@@ -130,7 +130,8 @@ def attend(
 
     Training on a CPU multiplies matrices plainly: the backward pass of torch's fused kernel takes
     longer there, and its own plain way computes in float32 and looks for rows without any key
-    (`python -m benchmarks.training_speed`).
+    (`python -m benchmarks.training_speed`). Under autocast logits are rounded to bfloat16; the
+    gradient is as far from float32's as with torch's way (docs/performance.md).
     """
     if not _is_trained_on_cpu(q):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=added, scale=scale)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from adloom.geometry import CANONICAL_FILL, Box, Size
+from adloom.imaging.arrays import OPAQUE
 from adloom.imaging.warp import on_colour, placed_photo
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.segmentation.measures import bounding_box
@@ -23,7 +25,7 @@ BATCH = 8
 SEED_STRIDE = 100_003
 NEARLY_WHITE = 250
 DELIVERED_PX = 1024
-"""A canvas' shorter side."""
+"""A canvas' shorter side, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Truth:
     reference: Picture
     frame: tuple[float, float, float]
     caption: str
-    shown: dict[str, str]
+    shown: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,11 @@ def shown_in(reference: Picture) -> Picture:
 
 def outline_of(truth: Truth) -> Picture:
     """(S, S) 0 to 255: the reference picture's product by the ad's own mask, which is a photo's
-    brought to its place. Of a reference from another side than the ad's, what `shown_in` sees."""
+    brought to its place; cut where the white around the product begins, since that mask has fewer
+    pixels and reaches over it. Of a reference from another side than the ad's, what `shown_in`
+    sees."""
     shown = shown_in(truth.reference)
-    if truth.shown.get("view"):
+    if truth.shown.get("view", 0) != 0:
         return shown
     size = truth.reference.shape[0]
     cx, cy, side = truth.frame
@@ -87,7 +91,16 @@ def outline_of(truth: Truth) -> Picture:
             [0, scale, scale * (0.5 - cy + side / 2) - 0.5],
         ]
     )
-    return np.minimum(cv2.warpAffine(truth.mask, matrix, (size, size)), shown).astype(np.uint8)
+    brought = cv2.warpAffine(truth.mask, matrix, (size, size))
+    outline = np.minimum(brought, _without_holes(shown)).astype(np.uint8)
+    return outline if (outline >= OPAQUE).any() else shown
+
+
+def _without_holes(shown: Picture) -> Picture:
+    """All but what is joined to the picture's border: white parts of a product are part of it."""
+    beyond = cv2.copyMakeBorder(shown, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    cv2.floodFill(beyond, None, (0, 0), 1)
+    return np.where(beyond[1:-1, 1:-1] == 1, 0, 255).astype(np.uint8)
 
 
 def box_in_frame(truth: Truth, box: Box) -> Box:
@@ -98,7 +111,7 @@ def box_in_frame(truth: Truth, box: Box) -> Box:
     return Box(x, y, box.width * scale, box.height * scale)
 
 
-def _truth(shard: Shard, i: int, row: dict[str, str]) -> Truth:
+def _truth(shard: Shard, i: int, row: dict[str, Any]) -> Truth:
     x, y, side = (float(v) for v in shard.frames[i])
     ad, mask, product = (np.array(a[i]) for a in (shard.ads, shard.masks, shard.products))
     return Truth(ad, mask, product, (x, y, side), str(shard.captions[i]), row)
@@ -171,13 +184,13 @@ def round_trips(pipeline: RefAdGenPipeline, truths: Sequence[Truth]) -> list[Pic
 
 
 def pasted(ground: Picture, truth: Truth) -> Picture:
-    """The reference picture's product over a picture (H, W, 3), every pixel of it in none of the
-    scene's light: cut out and laid on a canvas of a delivered size as finishing does it, brought
+    """The reference picture's product over a picture (H, W, 3), in none of the scene's light: the
+    cutout that finishing has, laid on a canvas of a delivered size with a plain edge, brought
     back."""
     mask = outline_of(truth)
     bbox = bounding_box(mask)
     height, width = ground.shape[:2]
-    grown = growth(height, width)
+    grown = canvas_growth(height, width)
     box = box_in_frame(truth, bbox)
     on_canvas = Box(*(grown * v for v in (box.x, box.y, box.width, box.height)))
     canvas = Size(grown * width, grown * height)
@@ -189,7 +202,7 @@ def pasted(ground: Picture, truth: Truth) -> Picture:
     return np.asarray(small, np.uint8)
 
 
-def growth(height: int, width: int) -> int:
+def canvas_growth(height: int, width: int) -> int:
     """How many times larger a canvas of a delivered size is."""
     return max(2, round(DELIVERED_PX / min(height, width)))
 

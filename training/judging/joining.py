@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from adloom.errors import ModelError
 from models.segmentation import MaskExtractor
 from models.segmentation.measures import bounding_box
 from training.judging.heldout import (
@@ -41,7 +42,9 @@ SHADOW_RINGS: Final = ((0.0, 0.04), (0.04, 0.09), (0.09, 0.16))
 GROUND: Final = (0.22, 0.38)
 LEAST_PX: Final = 3
 DARKEST: Final = 4.0
+SEAM: Final = "seam"
 SEAMS: Final = ("seam outside", "seam inside")
+"""Of either side of the edge; `SEAM` is their mean."""
 CONTACT: Final = "contact shadow"
 SHOWN: Final = 12
 FINISHED, PASTED, PASTED_UNMASKED = "finished", "pasted", "pasted, no mask"
@@ -60,8 +63,8 @@ class Joining:
 
 
 def run_joining(asked: Joining) -> str:
-    """Renders, joins both ways, judges; a table and a sheet go to `out`. ModelError where there is
-    too little to judge by."""
+    """Renders, joins both ways, judges those whose detail lock is applied; a table and a sheet go
+    to `out`. ModelError where there is too little to judge by."""
     truths = read_truths(asked.samples, asked.count)
     check_enough(truths, asked.seeds, asked.samples)
     pipeline, extractor = load_pipeline(asked.model), MaskExtractor.load()
@@ -76,9 +79,13 @@ def run_joining(asked: Joining) -> str:
         for name, masked in ((PASTED, True), (PASTED_UNMASKED, False)):
             grounds = render_all(pipeline, truths, seed, replace(ground, with_mask=masked))
             made[name].append([pasted(g, t) for g, t in zip(grounds, truths, strict=True)])
-    values = {
-        name: where(locked, joining_errors(truths, pictures)) for name, pictures in made.items()
-    }
+    if not np.any(locked):
+        raise ModelError(
+            f"detail lock was refused in all {np.size(locked)} renders: none can be compared",
+            where=str(asked.model),
+            hint="weights that draw the product where the mask says, or more steps",
+        )
+    values = {n: only_locked(locked, joining_errors(truths, found)) for n, found in made.items()}
     columns = {n: {m: mean_interval(v) for m, v in found.items()} for n, found in values.items()}
     for name in (PASTED, PASTED_UNMASKED):
         columns[f"{FINISHED} - {name}"] = paired_differences(values[FINISHED], values[name])
@@ -88,12 +95,13 @@ def run_joining(asked: Joining) -> str:
         "model": asked.model.name,
         "samples": len(truths),
         "seeds": asked.seeds,
+        "compared": int(np.sum(locked)),
         "detail lock applied": float(np.mean(locked)),
     }
     return write_report(asked.out, columns, facts)
 
 
-def where(
+def only_locked(
     locked: Sequence[Sequence[bool]], values: dict[str, list[list[float]]]
 ) -> dict[str, list[list[float]]]:
     """Values (seeds, samples) of each measure, NaN where detail lock was refused: such a creative
@@ -107,16 +115,18 @@ def where(
 def joining_errors(
     truths: Sequence[Truth], pictures: Sequence[Sequence[Picture]]
 ) -> dict[str, list[list[float]]]:
-    """Errors of both seams and of the contact shadow of pictures (seeds, samples): mean difference
-    of log light to the true ad's, NaN where a picture has no room for the rings."""
+    """Errors of the seam, of either side of it and of the contact shadow of pictures (seeds,
+    samples): mean difference of log light to the true ad's, NaN where a picture has no room for
+    the rings."""
     true = [(seam_profile(t.ad, t.mask), contact_profile(t.ad, t.mask)) for t in truths]
-    found: dict[str, list[list[float]]] = {name: [] for name in (*SEAMS, CONTACT)}
+    found: dict[str, list[list[float]]] = {name: [] for name in (SEAM, *SEAMS, CONTACT)}
     for one in pictures:
         of_seed: dict[str, list[float]] = {name: [] for name in found}
         for picture, truth, (seam, shadow) in zip(one, truths, true, strict=True):
             seams = seam_profile(picture, truth.mask)
             for k, name in enumerate(SEAMS):
                 of_seed[name].append(_apart(seams[k], seam[k]))
+            of_seed[SEAM].append(float(np.mean([of_seed[name][-1] for name in SEAMS])))
             of_seed[CONTACT].append(_apart(contact_profile(picture, truth.mask), shadow))
         for name, values in of_seed.items():
             found[name].append(values)

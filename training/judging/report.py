@@ -16,7 +16,7 @@ from adloom.imaging.finishing import finish
 from models.segmentation import MaskExtractor
 from models.segmentation.measures import bounding_box
 from training.adprod.files import write_atomically
-from training.judging.heldout import Truth, box_in_frame, growth, outline_of
+from training.judging.heldout import Truth, box_in_frame, canvas_growth, outline_of
 from training.judging.statistics import Interval
 from training.sheets import write_rows
 
@@ -69,7 +69,7 @@ def finished(raw: Picture, truth: Truth, extractor: MaskExtractor) -> tuple[Pict
     photo = truth.reference
     mask = outline_of(truth)
     height, width = raw.shape[:2]
-    grown = growth(height, width)
+    grown = canvas_growth(height, width)
     spec = FinishingSpec(grown * width, grown * height, detail_lock=True)
     try:
         bbox = bounding_box(mask)

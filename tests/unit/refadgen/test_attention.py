@@ -6,7 +6,13 @@ import torch
 from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 
-from models.refadgen.attention import Fusion, FusionProcessor, other_attentions, self_attentions
+from models.refadgen.attention import (
+    Fusion,
+    FusionProcessor,
+    attend,
+    other_attentions,
+    self_attentions,
+)
 from models.refadgen.frames import fourier, generation_positions, reference_positions
 from models.refadgen.unet import GenerationUNet
 from tests.unit.refadgen.conftest import UNET, randomise, small_unet
@@ -29,6 +35,21 @@ def phi_logits(u: Array, u_ref: Array, frequencies: int) -> Array:
     du = u[:, :, None, :] - u_ref[None, None]
     w = 2 * np.pi * np.array([2.0 ** (j - 2) for j in range(frequencies)])
     return np.cos(du[..., None] * w).sum((-1, -2))
+
+
+def test_training_in_bfloat16_is_as_near_as_torchs_own_attention() -> None:
+    """With logits as large as those of positions get; against float64."""
+    generator = torch.Generator().manual_seed(1)
+    q, k = (3 * torch.randn(2, 2, 64, 20, generator=generator).bfloat16() for _ in range(2))
+    v = torch.randn(2, 2, 64, 16, generator=generator).bfloat16()
+    exact = (q.double() @ k.double().mT * 0.3).softmax(-1) @ v.double()
+    assert (q.double() @ k.double().mT * 0.3).abs().max() > 30
+    trained = attend(q, k, v, scale=0.3)
+    with torch.no_grad():
+        rendered = attend(q, k, v, scale=0.3)
+    off, own = (float((x.double() - exact).norm() / exact.norm()) for x in (trained, rendered))
+    assert off < 0.03
+    assert own < 0.03
 
 
 @pytest.mark.parametrize("frequencies", [0, 5])

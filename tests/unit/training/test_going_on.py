@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from adloom.errors import ModelError
+from adloom.weights_bill import BILL_FILE
 from models.refadgen.mini import build_mini
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.tokens import keep_words
@@ -22,6 +23,7 @@ def shipped(folder: Path) -> Path:
     pipeline = build_mini(CAPTION_WORDS)
     pipeline.tokenizer = keep_words(pipeline.tokenizer, {"a", "red", "cup"})
     pipeline.save_pretrained(folder)
+    (folder / BILL_FILE).write_text("{}")
     return folder
 
 
@@ -32,6 +34,10 @@ def test_shipped_weights_take_in_all_words_again(tmp_path: Path) -> None:
     whole = build_mini(CAPTION_WORDS).tokenizer.get_vocab()
     assert "marble" in whole
     assert RefAdGenPipeline.from_pretrained(tmp_path / "open").tokenizer.get_vocab() == whole
+    assert not (tmp_path / "open" / BILL_FILE).exists()
+    for taken in (weights, tmp_path / "open"):
+        with pytest.raises(ModelError, match="weights lie there already"):
+            reopen(weights, taken)
 
 
 def test_weights_of_another_vocabulary_stay_closed(tmp_path: Path) -> None:
@@ -52,5 +58,8 @@ def test_several_folders_and_mirror_images_are_encoded_into_one(tmp_path: Path) 
          str(tmp_path / "second"), "--mirror"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    rows = {b.native: len(b) for b in load_buckets(tmp_path / "out" / BUCKETS)}
-    assert rows == {(64, 96): 10, (96, 64): 4}
+    found = {b.native: b for b in load_buckets(tmp_path / "out" / BUCKETS)}
+    assert {native: len(b) for native, b in found.items()} == {(64, 96): 10, (96, 64): 4}
+    left = found[96, 64].frames[:, 0].tolist()
+    assert left == [32, 32, 96 - 32, 96 - 32]
+    assert "not known to these weights: on, table, white" in done.output

@@ -1,6 +1,7 @@
 """One stretch on a GPU, run on the CPU with a second for each part."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,15 @@ def test_weights_of_the_large_size_are_gone_on_from_at_once(tmp_path: Path) -> N
     assert not (tmp_path / "out" / "mini").exists()
 
 
+def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
+    from training.scenes_synth import CAPTION_WORDS
+
+    build_mini(CAPTION_WORDS, reference_size=64).save_pretrained(tmp_path / "start")
+    plan = Stretch(0.0, SECOND, SECOND, SECOND, 2, 2, workers=1, block=2)
+    with pytest.raises(ModelError, match="weights of 64 px"):
+        run(tmp_path / "start", None, tmp_path / "out", plan, tmp_path / "room", 0.0)
+
+
 def test_weights_of_another_vocabulary_are_refused(tmp_path: Path) -> None:
     build_mini(["a", "red", "bottle"]).save_pretrained(tmp_path / "start")
     write_shard(tmp_path / "traced", drawn_shard((128, 128), 2))
@@ -77,6 +87,8 @@ def test_a_mirrored_sample_is_the_sample_of_mirrored_pictures(
     assert torch.allclose(seen.products.float(), pipeline.encode_picture(products), atol=2e-2)
     assert (seen.pixels.int() - plain.pixels.flip(-1).int()).abs().max() <= 1
     assert torch.equal(seen.masks, plain.masks.flip(-1))
+    with pytest.raises(ModelError, match="references of 2 sizes"):
+        joined([plain, replace(seen, products=seen.products[..., :-1])])
     [both] = joined([plain, seen])
     assert (both.native, len(both)) == ((96, 64), 6)
     assert torch.equal(both.ads[3:], seen.ads)

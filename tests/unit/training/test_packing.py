@@ -57,14 +57,70 @@ def test_a_picture_shared_by_two_rows_is_stored_once(tmp_path: Path) -> None:
     assert stored == {"ads": 4, "masks": 4, "products": 8}
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", None])
-def test_what_is_no_packed_file_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
+def rewritten(packed: Path, changes: dict[str, bytes | None]) -> None:
+    """Members replaced, added, or left out where None."""
+    with zipfile.ZipFile(packed) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in (members | changes).items():
+            if data is not None:
+                archive.writestr(name, data)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"../victim/x.ads/count": b"1"}, "victim"),
+        ({"/tmp/abs.ads/count": b"1"}, "abs.ads"),
+        ({".bashrc": b"echo"}, "bashrc"),
+        ({"96x64.ads/000000.webp": None}, "000000.webp"),
+        ({"96x64.ads/000002.webp": b"nothing"}, "000002.webp is damaged"),
+        ({"96x64.ads/count": b"7"}, "7 ads"),
+        ({"96x64.captions.json": b"{"}, "Expecting"),
+        ({"96x64.captions.json": b"[]"}, "0 captions"),
+        ({"96x64.frames.npy": None}, "frames"),
+        ({"96x64.captions.json": None}, "no captions"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_refused_and_leaves_nothing(
+    tmp_path: Path, changes: dict[str, bytes | None], said: str
+) -> None:
+    write_shard(tmp_path / "samples", two_views_each(2))
+    pack(tmp_path / "samples", tmp_path / "samples.zip")
+    rewritten(tmp_path / "samples.zip", changes)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ModelError, match="no packed samples") as caught:
+        unpack(tmp_path / "samples.zip", tmp_path / "back")
+    assert said in str(caught.value)
+    assert "samples.zip" in str(caught.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "cut", "flipped"])
+def test_what_is_no_packed_file_is_refused_by_name(tmp_path: Path, kind: str) -> None:
+    write_shard(tmp_path / "samples", two_views_each(2))
     packed = tmp_path / "samples.zip"
-    if content is None:
-        write_shard(tmp_path / "samples", two_views_each(2))
-        pack(tmp_path / "samples", packed)
-        content = packed.read_bytes()[:-200]
-    packed.write_bytes(content)
-    with pytest.raises(ModelError, match=r"no packed samples.*") as caught:
+    pack(tmp_path / "samples", packed)
+    whole = packed.read_bytes()
+    flipped = bytearray(whole)
+    start = whole.index(b"96x64.captions.json") + len("96x64.captions.json")
+    flipped[start : start + 20] = bytes(255 - b for b in whole[start : start + 20])
+    contents = {"empty": b"", "text": b"no archive", "cut": whole[:-200], "flipped": flipped}
+    packed.unlink()
+    if kind in contents:
+        packed.write_bytes(contents[kind])
+    with pytest.raises(ModelError, match="no packed samples") as caught:
         unpack(packed, tmp_path / "back")
     assert "samples.zip" in str(caught.value)
+    assert not (tmp_path / "back").exists()
+
+
+def test_nothing_is_packed_into_itself_or_over_what_lies_there(tmp_path: Path) -> None:
+    write_shard(tmp_path / "samples", two_views_each(2))
+    with pytest.raises(ModelError, match="pack itself"):
+        pack(tmp_path / "samples", tmp_path / "samples" / "x.zip")
+    with pytest.raises(ModelError, match="no samples"):
+        pack(tmp_path / "nowhere", tmp_path / "x.zip")
+    pack(tmp_path / "samples", tmp_path / "deep" / "x.zip")
+    with pytest.raises(ModelError, match="lies there already"):
+        unpack(tmp_path / "deep" / "x.zip", tmp_path / "samples")

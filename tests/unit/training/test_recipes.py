@@ -11,10 +11,17 @@ from tests.unit.refadgen.conftest import small_pipeline
 from tests.unit.refadgen.starting_points import ip_adapter, stable_diffusion
 from tests.unit.training.conftest import NATIVES, drawn_shard
 from training.latents import Bucket, encode_shard
-from training.recipe import Training, read_recipe
+from training.recipe import RECIPES, Training, read_recipe
 from training.schedule import rate_factor
 from training.train import Trainer
 from training.trainable import choose_trainable
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in RECIPES.glob("*.yaml")))
+def test_every_recipe_of_the_project_can_be_read(name: str) -> None:
+    recipe = read_recipe(name)
+    assert recipe.steps > recipe.warmup
+    assert recipe.ema_decay == 0 or 2 / (1 - recipe.ema_decay) < recipe.steps
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +74,8 @@ def test_a_step_of_the_paper_moves_the_trained_parameters_alone(
     }
     recipe = read_recipe("paper", {"steps": 3, "batch": 2, "warmup": 1})
     trainer = Trainer(from_sd15, buckets, recipe, tmp_path)
-    trainer._advance(0.0)
-    trainer._advance(0.0)  # what is zero at first gets its gradient at the second step
+    trainer.take_step(0.0)
+    trainer.take_step(0.0)  # what is zero at first gets its gradient at the second step
     moved = {
         f"{network}.{name}"
         for network, part in from_sd15.networks.items()
@@ -94,7 +101,7 @@ def test_gradient_checkpointing_changes_no_gradient(tmp_path: Path) -> None:
         buckets: list[Bucket] = [encode_shard(pipeline, drawn_shard(n, 12)) for n in NATIVES]
         changes = {"gradient_checkpointing": checkpointing, "bf16": False, "batch": 4}
         trainer = Trainer(pipeline, buckets, read_recipe("mini", changes), tmp_path)
-        trainer._advance(0.0)
+        trainer.take_step(0.0)
         gradients.append([p.grad.clone() for p in trainer.parameters if p.grad is not None])
     assert len(gradients[0]) == len(gradients[1])
     pairs = zip(*gradients, strict=True)
@@ -110,7 +117,7 @@ def test_a_recipe_that_cannot_be_used_says_why(tmp_path: Path, content: str, rea
     (tmp_path / "own.yaml").write_text(content)
     with pytest.raises(SpecError, match=reason):
         read_recipe(str(tmp_path / "own.yaml"))
-    with pytest.raises(SpecError, match="mini, paper"):
+    with pytest.raises(SpecError, match="mini, onward, paper"):
         read_recipe("unheard-of")
 
 

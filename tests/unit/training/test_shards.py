@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adloom.errors import ModelError
 from tests.unit.training.conftest import drawn_shard
 from training.shards import concatenate, draw_block, read_shards, write_shard
 
@@ -22,7 +23,7 @@ def test_shards_survive_the_disk(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_says_how_to_fill_it(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="python -m training shards"):
+    with pytest.raises(ModelError, match="python -m training shards"):
         read_shards(tmp_path)
 
 

@@ -58,7 +58,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(
     whole.run()
     broken = Trainer(small_pipeline(), buckets, SHORT, tmp_path / "broken")
     while broken.step < 15:
-        broken._advance(broken._progress())
+        broken.take_step(broken._progress())
     broken.save()
     other = small_pipeline(seed=5)
     other.vae = whole.pipeline.vae  # not trained, so not in the checkpoint: it came with the model
@@ -74,7 +74,7 @@ def test_the_saved_pipeline_holds_the_averaged_weights(
 ) -> None:
     trainer = Trainer(pipeline, buckets, SHORT, tmp_path)
     for _ in range(5):
-        trainer._advance(0.0)
+        trainer.take_step(0.0)
     kept = weights(trainer)
     trainer.save()
     assert torch.equal(weights(trainer), kept)

@@ -46,6 +46,8 @@ def test_a_model_is_judged_beside_ceiling_and_floor(tmp_path: Path) -> None:
     assert measures["true ad"]["matched-patch"]["value"] == pytest.approx(0, abs=1e-5)
     assert measures["true ad"]["scene: surface"]["value"] == 1.0
     assert measures["model"]["identity"]["value"] < 0.95
+    photo, filled = (measures[n]["matched-patch"]["value"] for n in ("pasted photo", "mean colour"))
+    assert 0 < photo != filled
     for column in measures.values():
         for interval in column.values():
             if np.isfinite(interval["value"]):
