@@ -195,7 +195,8 @@ def pasted(ground: Picture, truth: Truth) -> Picture:
     on_canvas = Box(*(grown * v for v in (box.x, box.y, box.width, box.height)))
     canvas = Size(grown * width, grown * height)
     colours, alpha = placed_photo(truth.reference, mask, bbox, on_canvas, canvas)
-    large = cv2.resize(ground, (canvas.width, canvas.height), interpolation=cv2.INTER_LANCZOS4)
+    sides = canvas.width, canvas.height
+    large = np.asarray(cv2.resize(ground, sides, interpolation=cv2.INTER_LANCZOS4), np.uint8)
     small = cv2.resize(
         on_colour(colours, alpha, large), (width, height), interpolation=cv2.INTER_AREA
     )
