@@ -70,15 +70,7 @@ def run(
     """Draws, trains, writes `out/mini` and `out/mini-256` as pipelines, with their losses. A start
     of 256 px already has all minutes of training for itself: `out/mini-256` alone is written.
     ModelError for a start of another size or vocabulary, or where a run lies already."""
-    given = RefAdGenPipeline.from_pretrained(start)
-    all_words(given, start)  # before anything is drawn
-    if given.reference_size not in (SMALL_PX, LARGE_PX):
-        raise ModelError(
-            f"weights of {given.reference_size} px",
-            where=str(start),
-            hint=f"start from weights of {SMALL_PX} or {LARGE_PX} px",
-        )
-    is_large = given.reference_size == LARGE_PX
+    is_large = _size_of(start) == LARGE_PX  # and whatever is wrong, before anything is drawn
     if is_large:
         longer = plan.large_minutes + plan.small_minutes
         plan = replace(plan, small_minutes=0.0, large_minutes=longer)
@@ -90,7 +82,7 @@ def run(
         blocks = Blocks(pool, scratch / "blocks", plan)
         try:
             blocks.until(began + 60 * plan.draw_minutes)
-            blocks.shards()  # one at least
+            blocks.wait_for_one()
             if not is_large:
                 small = Phase(start, SMALL_PX, plan.small_batch, plan.small_lr, plan.small_minutes)
                 found = [halved(s) for s in blocks.shards()]
@@ -102,6 +94,19 @@ def run(
         _train(large, blocks.shards(), shards, out / "mini-256", plan)
     figures = {"drawn": blocks.count, "traced": sum(len(s) for s in shards), **asdict(plan)}
     (out / "gpu-mini.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def _size_of(start: Path) -> int:
+    """The weights' px. ModelError for another size than those trained here, or vocabulary."""
+    given = RefAdGenPipeline.from_pretrained(start)
+    all_words(given, start)
+    if given.reference_size not in (SMALL_PX, LARGE_PX):
+        raise ModelError(
+            f"weights of {given.reference_size} px",
+            where=str(start),
+            hint=f"start from weights of {SMALL_PX} or {LARGE_PX} px",
+        )
+    return given.reference_size
 
 
 class Blocks:
@@ -128,9 +133,15 @@ class Blocks:
         while self._pending:
             self._collect(None, again=False)
 
+    def wait_for_one(self) -> None:
+        """Until a block at least is done."""
+        if not self._done:
+            self._collect(None)
+
     def shards(self) -> list[Shard]:
         """All that is done, a block at least, joined by native size."""
-        self._collect(0.0 if self._done else None)
+        self.wait_for_one()
+        self._collect(0.0)
         found = by_native([shard for folder in self._done for shard in read_shards(folder)])
         self.count = sum(len(s) for s in found)
         print(f"{self.count} samples drawn", flush=True)

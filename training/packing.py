@@ -52,7 +52,8 @@ def pack(samples: Path, out: Path) -> int:
         with zipfile.ZipFile(temporary, "w") as archive:
             for shard in shards:
                 stem = f"{shard.native[0]}x{shard.native[1]}"
-                _pack_pictures(archive, samples, stem)
+                for kind, quality in QUALITIES.items():
+                    _pack_pictures(archive, f"{stem}.{kind}", getattr(shard, kind), quality)
                 for name in (*(f"{stem}.{n}" for n in NEEDED), f"{stem}.rows.json"):
                     _pack_file(archive, samples / name)
             _pack_file(archive, samples / "adprod-mini.json")
@@ -101,12 +102,10 @@ def _pack_file(archive: zipfile.ZipFile, path: Path) -> None:
         archive.write(path, path.name, zipfile.ZIP_DEFLATED)
 
 
-def _pack_pictures(archive: zipfile.ZipFile, samples: Path, stem: str) -> None:
-    for kind, quality in QUALITIES.items():
-        rows = np.load(samples / f"{stem}.{kind}.npy", mmap_mode="r")
-        archive.writestr(f"{stem}.{kind}/{COUNT}", str(len(rows)))
-        for i, data in _encoded(rows, quality):
-            archive.writestr(f"{stem}.{kind}/{i:06d}.webp", data)
+def _pack_pictures(archive: zipfile.ZipFile, array: str, rows: Picture, quality: int) -> None:
+    archive.writestr(f"{array}/{COUNT}", str(len(rows)))
+    for i, data in _encoded(rows, quality):
+        archive.writestr(f"{array}/{i:06d}.webp", data)
 
 
 def _encoded(rows: Picture, quality: int) -> Iterator[tuple[int, bytes]]:

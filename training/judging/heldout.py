@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adloom.geometry import CANONICAL_FILL, Box, Size
+from adloom.geometry import CANONICAL_FILL, Box, Size, cover
 from adloom.imaging.arrays import OPAQUE
 from adloom.imaging.warp import on_colour, placed_photo
 from models.refadgen.pipeline import RefAdGenPipeline
@@ -191,9 +191,8 @@ def pasted(ground: Picture, truth: Truth) -> Picture:
     bbox = bounding_box(mask)
     height, width = ground.shape[:2]
     grown = canvas_growth(height, width)
-    box = box_in_frame(truth, bbox)
-    on_canvas = Box(*(grown * v for v in (box.x, box.y, box.width, box.height)))
     canvas = Size(grown * width, grown * height)
+    on_canvas = cover(Size(width, height), canvas).to_canvas(box_in_frame(truth, bbox))
     colours, alpha = placed_photo(truth.reference, mask, bbox, on_canvas, canvas)
     sides = canvas.width, canvas.height
     large = np.asarray(cv2.resize(ground, sides, interpolation=cv2.INTER_LANCZOS4), np.uint8)
