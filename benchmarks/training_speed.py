@@ -71,14 +71,15 @@ def gradient(trainer: Trainer) -> Tensor:
     return found
 
 
-def trainer_of(size: int, recipe: Training, folder: Path) -> Trainer:
-    """On drawn samples of one native size."""
+def trainer_of(size: int, recipe: Training, folder: Path, device: str = "cpu") -> Trainer:
+    """On drawn samples of one native size, encoded on the device."""
     pipeline = RefAdGenPipeline.from_pretrained(
         WEIGHTS / "mini", reference_size=size, unit_scale=size // 128
-    )
+    ).to(device)
     with drawing_pool(1, size // 128) as pool:
         pool.submit(draw_and_write, folder / "drawn", (size, size), 0, 32).result()
-    buckets = [encode_shard(pipeline, shard) for shard in read_shards(folder / "drawn")]
+    shards = read_shards(folder / "drawn")
+    buckets = [encode_shard(pipeline, shard).to(pipeline.device) for shard in shards]
     return Trainer(pipeline, buckets, recipe, folder / "run")
 
 

@@ -63,6 +63,8 @@ def gpu_mini_command(
     decoder_minutes: float = 0.4,
     small_batch: int = 384,
     large_batch: int = 192,
+    large_lr: float = 1.5e-3,
+    traced_share: Annotated[float, typer.Option(help="of the rows that are trained on")] = 0.5,
     workers: int = 13,
     scratch: Annotated[Path, typer.Option(help="room for 0.5 MB a sample")] = Path("build/gpu"),
 ) -> None:
@@ -71,7 +73,7 @@ def gpu_mini_command(
 
     plan = gpu_mini.Stretch(
         draw_minutes, small_minutes, large_minutes, decoder_minutes, small_batch, large_batch,
-        workers=workers,
+        large_lr=large_lr, traced_share=traced_share, workers=workers,
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     gpu_mini.run(start, traced, out, plan, scratch, time.monotonic())

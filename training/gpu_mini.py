@@ -6,33 +6,21 @@ Samples are drawn at 256 px by the machine's cores while the GPU does something 
 model goes on from there. Each ends with a decoder that knows its U-Net's latents.
 """
 
-import itertools
 import json
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
 from adloom.errors import ModelError
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.tokens import keep_words
-from training.latents import Bucket, encode_shard, joined
+from training.drawing_ahead import Blocks, Mixture
+from training.latents import encode_shard
 from training.recipe import Training, read_recipe
-from training.shards import (
-    SHARES,
-    Shard,
-    by_native,
-    draw_and_write,
-    drawing_pool,
-    halved,
-    read_shards,
-    words_of,
-)
+from training.shards import Shard, by_native, drawing_pool, halved, read_shards
 from training.train import Trainer, check_unused
 from training.train_decoder import DecoderTraining, teach_decoder
 from training.vocabulary import all_words
@@ -40,15 +28,15 @@ from training.vocabulary import all_words
 SCALE = 2
 SMALL_PX, LARGE_PX = 128, 256
 DECODER_SAMPLES = 1024
-QUEUED = 4000
-"""Blocks that wait to be drawn."""
+TAKE_UP_S = 40.0
+"""Between looks at what has been drawn meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Minutes of each part, and batches. traced_repeats: how often the traced samples count;
-    draw_minutes: until training starts (drawing goes on until the large model's turn); block:
-    samples drawn at a time."""
+    """Minutes of each part, and batches. traced_share: of the rows that are trained on, about;
+    draw_minutes: until training starts (drawing goes on beside it); block: samples drawn at a
+    time."""
 
     draw_minutes: float
     small_minutes: float
@@ -58,7 +46,7 @@ class Stretch:
     large_batch: int = 192
     small_lr: float = 2e-3
     large_lr: float = 1.5e-3
-    traced_repeats: int = 4
+    traced_share: float = 0.5
     workers: int = 13
     block: int = 16
     seed: int = 900
@@ -79,21 +67,24 @@ def run(
     torch.backends.cuda.matmul.allow_tf32 = True
     shards = list(read_shards(traced)) if traced is not None else []
     with drawing_pool(plan.workers, SCALE) as pool:
-        blocks = Blocks(pool, scratch / "blocks", plan)
+        blocks = Blocks(pool, scratch / "blocks", SCALE, plan.block, plan.seed)
         try:
             blocks.until(began + 60 * plan.draw_minutes)
-            blocks.wait_for_one()
             if not is_large:
                 small = Phase(start, SMALL_PX, plan.small_batch, plan.small_lr, plan.small_minutes)
-                found = [halved(s) for s in blocks.shards()]
-                _train(small, found, [halved(s) for s in shards], out / "mini", plan)
+                _train(small, blocks, [halved(s) for s in shards], out / "mini", plan, halved)
+            begun = start if is_large else out / "mini"
+            large = Phase(begun, LARGE_PX, plan.large_batch, plan.large_lr, plan.large_minutes)
+            _train(large, blocks, shards, out / "mini-256", plan, _as_it_is)
         finally:
             blocks.stop()
-        begun = start if is_large else out / "mini"
-        large = Phase(begun, LARGE_PX, plan.large_batch, plan.large_lr, plan.large_minutes)
-        _train(large, blocks.shards(), shards, out / "mini-256", plan)
-    figures = {"drawn": blocks.count, "traced": sum(len(s) for s in shards), **asdict(plan)}
+    drawn = blocks.done * plan.block
+    figures = {"drawn": drawn, "traced": sum(len(s) for s in shards), **asdict(plan)}
     (out / "gpu-mini.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def _as_it_is(shard: Shard) -> Shard:
+    return shard
 
 
 def _size_of(start: Path) -> int:
@@ -107,67 +98,6 @@ def _size_of(start: Path) -> int:
             hint=f"start from weights of {SMALL_PX} or {LARGE_PX} px",
         )
     return given.reference_size
-
-
-class Blocks:
-    """Blocks of samples, drawn without end in a pool's processes, written to a folder."""
-
-    def __init__(self, pool: ProcessPoolExecutor, folder: Path, plan: Stretch) -> None:
-        self.pool, self.folder, self.plan = pool, folder, plan
-        self.count = 0
-        self._numbers = itertools.count()
-        self._pending: set[Future[Path]] = set()
-        self._done: list[Path] = []
-        for _ in range(QUEUED):  # while nobody looks, training, they go on
-            self._submit()
-
-    def until(self, deadline: float) -> None:
-        """Has them drawn until then (`time.monotonic`)."""
-        while (left := deadline - time.monotonic()) > 0:
-            self._collect(left)
-
-    def stop(self) -> None:
-        """No more are begun; what is under way is waited for."""
-        for future in self._pending:
-            future.cancel()
-        while self._pending:
-            self._collect(None, again=False)
-
-    def wait_for_one(self) -> None:
-        """Until a block at least is done."""
-        if not self._done:
-            self._collect(None)
-
-    def shards(self) -> list[Shard]:
-        """All that is done, a block at least, joined by native size."""
-        self.wait_for_one()
-        self._collect(0.0)
-        found = by_native([shard for folder in self._done for shard in read_shards(folder)])
-        self.count = sum(len(s) for s in found)
-        print(f"{self.count} samples drawn", flush=True)
-        return found
-
-    def _collect(self, patience_s: float | None, *, again: bool = True) -> None:
-        done, self._pending = wait(self._pending, patience_s, FIRST_COMPLETED)
-        for future in done:
-            if not future.cancelled():
-                self._done.append(future.result())
-                if again:
-                    self._submit()
-
-    def _submit(self) -> None:
-        number = next(self._numbers)
-        rng = np.random.default_rng([self.plan.seed, number])
-        width, height = list(SHARES)[int(rng.choice(len(SHARES), p=list(SHARES.values())))]
-        self._pending.add(
-            self.pool.submit(
-                draw_and_write,
-                self.folder / f"{number:05d}",
-                (width * SCALE, height * SCALE),
-                self.plan.seed * 100_000 + number,
-                self.plan.block,
-            )
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +114,30 @@ class Phase:
         return replace(
             read_recipe("gpu"),
             steps=10_000_000, batch=self.batch, lr=self.lr, warmup=20, max_minutes=self.minutes,
-            stretch_minutes=None, save_minutes=0.0, mask_weight=3.0, ema_decay=0.998,
-            log_every=20, seed=seed,
+            stretch_minutes=None, save_minutes=2.5, mask_weight=3.0, ema_decay=0.998,
+            log_every=20, seed=seed, cuda_graphs=True, lean_norms=True,
         )  # fmt: skip
 
 
+class _Beside(Trainer):
+    """Takes up what is drawn meanwhile."""
+
+    mixture: Mixture
+    looked = 0.0
+
+    def take_step(self, progress: float) -> torch.Tensor:
+        if self.seconds - self.looked > TAKE_UP_S:
+            self.buckets, self.looked = self.mixture.buckets(), self.seconds
+        return super().take_step(progress)
+
+
 def _train(
-    phase: Phase, drawn_shards: list[Shard], traced: list[Shard], out: Path, plan: Stretch
+    phase: Phase,
+    blocks: Blocks,
+    traced: list[Shard],
+    out: Path,
+    plan: Stretch,
+    smaller: Callable[[Shard], Shard],
 ) -> None:
     pipeline = RefAdGenPipeline.from_pretrained(
         phase.start, reference_size=phase.reference_px, unit_scale=phase.reference_px // 128
@@ -200,39 +147,23 @@ def _train(
     pipeline.tokenizer = all_words(pipeline, phase.start)
     accelerator = Accelerator()
     pipeline.to(accelerator.device)
-    buckets = joined(_encoded(pipeline, drawn_shards, traced, plan.traced_repeats))
-    print(f"{phase.reference_px} px: {sum(len(b) for b in buckets)} rows encoded", flush=True)
-    for network in (pipeline.unet, pipeline.reference_unet):
-        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    trainer = Trainer(
-        pipeline, buckets, phase.recipe(plan.seed), _run_folder(out),
+    mixture = Mixture(pipeline, blocks, traced, plan.traced_share, smaller)
+    trainer = _Beside(
+        pipeline, mixture.buckets(), phase.recipe(plan.seed), _run_folder(out),
         accelerator=accelerator,
     )  # fmt: skip
+    trainer.mixture = mixture
     trainer.run()
     trainer.ema.swap()
-    shards = [*traced, *drawn_shards]
+    shards = [*traced, *(smaller(s) for s in blocks.shards(0, DECODER_SAMPLES // plan.block))]
     _teach_decoder(pipeline, shards, plan.decoder_minutes, plan.seed)
-    for network in (pipeline.unet, pipeline.reference_unet):
-        network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
     pipeline.to(torch.float16)
-    pipeline.tokenizer = keep_words(pipeline.tokenizer, words_of(shards))
+    pipeline.tokenizer = keep_words(pipeline.tokenizer, mixture.words)
     pipeline.save_pretrained(out)
 
 
 def _run_folder(out: Path) -> Path:
     return out.with_name(out.name + "-run")
-
-
-def _encoded(
-    pipeline: RefAdGenPipeline, drawn_shards: Sequence[Shard], traced: Sequence[Shard], repeats: int
-) -> Iterator[Bucket]:
-    """Every sample and its mirror image; the traced ones several times."""
-    for mirror in (False, True):
-        for shard in drawn_shards:
-            yield encode_shard(pipeline, shard, mirror=mirror).to(pipeline.device)
-        for shard in traced:
-            bucket = encode_shard(pipeline, shard, mirror=mirror).to(pipeline.device)
-            yield from itertools.repeat(bucket, repeats)
 
 
 def _teach_decoder(

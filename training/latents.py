@@ -89,17 +89,21 @@ def encode_shard(pipeline: RefAdGenPipeline, shard: Shard, *, mirror: bool = Fal
         given = seen(shard.products[part])
         return (_middle_square(given, side) * 255).round().byte().cpu()
 
+    def masks(part: slice) -> Tensor:
+        given = torch.from_numpy(np.array(shard.masks[part])).to(pipeline.device)[:, None].float()
+        given = given.flip(-1) if mirror else given
+        return latent_mask(given / 255, size, pipeline.config["mask_resize"]).half().cpu()
+
     latents = torch.cat(list(_chunks(ads, len(shard))))
-    masks = torch.from_numpy(np.array(shard.masks))[:, None].float() / 255
+    size = (latents.shape[-2], latents.shape[-1])
     frames = torch.from_numpy(np.array(shard.frames))
     if mirror:
-        masks, frames[:, 0] = masks.flip(-1), shard.native[0] - frames[:, 0]
-    how = pipeline.config["mask_resize"]
+        frames[:, 0] = shard.native[0] - frames[:, 0]
     return Bucket(
         shard.native,
         ads=latents,
         products=torch.cat(list(_chunks(products, len(shard)))),
-        masks=latent_mask(masks, (latents.shape[-2], latents.shape[-1]), how).half(),
+        masks=torch.cat(list(_chunks(masks, len(shard)))),
         pixels=torch.cat(list(_chunks(pixels, len(shard)))),
         frames=frames,
         ids=token_ids(pipeline.tokenizer, shard.captions),

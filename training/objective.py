@@ -26,6 +26,19 @@ class Noised:
     t: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a batch's loss is computed from, on one device: nothing is drawn after it. ids and
+    pixels: conditions, some of them dropped. weights: the timesteps', (B, 1, 1, 1) or one for all.
+    """
+
+    batch: Batch
+    ids: Tensor
+    pixels: Tensor
+    noised: Noised
+    weights: Tensor
+
+
 class Objective:
     """The loss of a batch for a pipeline under a recipe. All that is random comes from the
     generator passed in, so that a resumed run draws the same."""
@@ -39,11 +52,19 @@ class Objective:
     def __call__(self, batch: Batch, rng: np.random.Generator) -> Tensor:
         """The weighted error at random timesteps: eq. 2, or the v-prediction's, as the pipeline's
         scheduler says."""
+        return self.error(self.prepared(batch, rng))
+
+    def prepared(self, batch: Batch, rng: np.random.Generator) -> Prepared:
+        """What is random of a batch's loss, drawn."""
         ids, pixels = self.dropped(batch, rng)
         noised = self._noised(batch.ads, rng)
-        error = (self._predicted(batch, ids, pixels, noised) - noised.target).square()
-        weight = 1 + self.cfg.mask_weight * batch.masks
-        weighted = weight * self.channel_weights * error * self._snr_weights(noised.t)
+        return Prepared(batch, ids, pixels, noised, self._snr_weights(noised.t))
+
+    def error(self, given: Prepared) -> Tensor:
+        """The loss: a function of what is given and the weights alone."""
+        error = (self._predicted(given) - given.noised.target).square()
+        weight = 1 + self.cfg.mask_weight * given.batch.masks
+        weighted = weight * self.channel_weights * error * given.weights
         return weighted.mean() / weight.mean()
 
     def attention(self) -> AbstractContextManager[object]:
@@ -77,20 +98,21 @@ class Objective:
             return Noised(noisy, noise, t)
         return Noised(noisy, scheduler.get_velocity(latents, noise, t), t)
 
-    def _predicted(self, batch: Batch, ids: Tensor, pixels: Tensor, noised: Noised) -> Tensor:
+    def _predicted(self, given: Prepared) -> Tensor:
         pipeline, kind = self.pipeline, self.device.type
+        batch, noised = given.batch, given.noised
         with torch.autocast(kind, torch.bfloat16, enabled=self.cfg.bf16), self.attention():
-            text = pipeline.text_encoder(ids).last_hidden_state
-            fusion = fusion_of(pipeline, batch, pixels)
+            text = pipeline.text_encoder(given.ids).last_hidden_state
+            fusion = fusion_of(pipeline, batch, given.pixels)
             shown = batch.masks if self.cfg.mask_input else torch.zeros_like(batch.masks)
             made = pipeline.unet.predict(noised.noisy, shown, noised.t, text, fusion)
         return made.float()
 
-    def _snr_weights(self, t: Tensor) -> Tensor | float:
+    def _snr_weights(self, t: Tensor) -> Tensor:
         """Min-SNR (arXiv 2303.09556): min(SNR, gamma) / SNR of epsilon, / (SNR + 1) of v."""
         gamma = self.cfg.min_snr_gamma
         if gamma is None:
-            return 1.0
+            return torch.ones((), device=self.device)
         scheduler = self.pipeline.scheduler
         alphas = scheduler.alphas_cumprod.to(self.device)[t]
         snr = alphas / (1 - alphas)

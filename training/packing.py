@@ -9,11 +9,14 @@ PACK.zip
 
 import io
 import json
+import os
 import re
 import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +31,7 @@ Picture = NDArray[np.uint8]
 QUALITIES: Final = {"ads": 92, "products": 92, "masks": 101}
 """WebP's, of each array of pictures; above 100 is lossless."""
 
+DECODED_AT_ONCE: Final = 256
 NEEDED: Final = ("frames.npy", "captions.json")
 COUNT: Final = "count"
 KNOWN: Final = re.compile(
@@ -154,12 +158,16 @@ def _unpack_pictures(
     row = _decoded(archive, array, 0)
     shape = (count, *row.shape)
     rows = np.lib.format.open_memmap(out / f"{array}.npy", "w+", np.uint8, shape)
-    for i in range(count):
-        if f"{array}/{i:06d}.webp" in names:
-            row = _decoded(archive, array, i)
-        if row.shape != shape[1:]:
-            raise ValueError(f"{array}, row {i}: {row.shape} where row 0 has {shape[1:]}")
-        rows[i] = row
+    stored = [i for i in range(count) if f"{array}/{i:06d}.webp" in names]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for first in range(0, len(stored), DECODED_AT_ONCE):
+            some = stored[first : first + DECODED_AT_ONCE]
+            for i, row in zip(some, pool.map(partial(_decoded, archive, array), some), strict=True):
+                if row.shape != shape[1:]:
+                    raise ValueError(f"{array}, row {i}: {row.shape} where row 0 has {shape[1:]}")
+                rows[i] = row
+    for i in sorted(set(range(count)) - set(stored)):
+        rows[i] = rows[i - 1]
     rows.flush()
 
 

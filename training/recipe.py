@@ -31,6 +31,9 @@ class Training:
     that are lent by the hour; it changes nothing of what is learned.
     ema_decay: 0 keeps no average. save_steps, save_minutes: between checkpoints, whichever comes
     first; 0 is never.
+    cuda_graphs: on a GPU, loss and gradients are recorded once for each native size and replayed:
+    small networks' steps otherwise wait for the CPU that launches their kernels. lean_norms: keep
+    bfloat16 through normalization layers, which autocast writes as float32.
     """
 
     trainable: Literal["whole", "paper"] = "whole"
@@ -59,6 +62,8 @@ class Training:
     save_steps: int = 0
     log_every: int = 20
     bf16: bool = True
+    cuda_graphs: bool = False
+    lean_norms: bool = False
     gradient_checkpointing: bool = False
     threads: tuple[int, ...] = (2, 1)
 

@@ -19,9 +19,11 @@ from models.refadgen.pipeline import RefAdGenPipeline
 from training.checkpoints import WEIGHTS, read_checkpoint, restore, write_checkpoint
 from training.ema import MovingAverage
 from training.latents import Batch, Bucket, draw_batch, load_buckets
+from training.lean_norms import make_lean
 from training.objective import Objective
 from training.parallel import ALONE, Workers, accelerator_of
 from training.recipe import Training
+from training.recorded import RecordedLoss
 from training.run_log import RunLog
 from training.schedule import rate_factor
 from training.shards import Shard, read_shards
@@ -65,6 +67,11 @@ class Trainer:
             self.parameters, cfg.lr, cfg.betas, weight_decay=cfg.weight_decay, fused=True
         )
         self.objective = Objective(pipeline, cfg)
+        if cfg.lean_norms:
+            for network in pipeline.networks.values():
+                make_lean(network)
+        recorded = cfg.cuda_graphs and self.objective.device.type == "cuda"
+        self.recorded = RecordedLoss(self.objective.error, self.parameters) if recorded else None
         self.log = RunLog(folder, accelerator)
         self.steps = cfg.steps_over(sum(len(b) for b in buckets), workers.count)
         self.step, self.seconds = 0, 0.0
@@ -116,22 +123,29 @@ class Trainer:
         """The objective of a batch, on the device that is trained on."""
         return self.objective(batch.to(self.objective.device), rng)
 
+    def learned(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+        """A batch's loss; the parameters hold its gradients, and no others."""
+        with self.objective.attention():
+            if self.recorded is not None:
+                return self.recorded(self.objective.prepared(batch.to(self.objective.device), rng))
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = self.loss(batch, rng)
+            loss.backward()
+            return loss.detach()
+
     def take_step(self, progress: float) -> Tensor:
         """One batch, at the rate of this progress in [0, 1]; its loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(progress)
         # Resuming draws the same batches; every worker draws its own.
         rng = np.random.default_rng([self.cfg.seed, self.step, *self._rank_seed()])
-        self.optimizer.zero_grad(set_to_none=True)
-        with self.objective.attention():
-            loss = self.loss(draw_batch(self.buckets, self.cfg.batch, rng), rng)
-            loss.backward()
+        loss = self.learned(draw_batch(self.buckets, self.cfg.batch, rng), rng)
         self.workers.average_gradients(self.parameters)
         nn.utils.clip_grad_norm_(self.parameters, self.cfg.clip)
         self.optimizer.step()
         self.ema.update()
         self.step += 1
-        return self.workers.average(loss.detach())
+        return self.workers.average(loss)
 
     def _rate(self, progress: float) -> float:
         cfg = self.cfg

@@ -106,7 +106,8 @@ class ReferenceUNet(UNet2DConditionModel):
         try:
             self(
                 latent,
-                0,
+                # A number would be copied to the device, which a CUDA graph cannot do.
+                torch.zeros((), dtype=torch.long, device=latent.device),
                 tokens,
                 added_cond_kwargs=conditions,
                 cross_attention_kwargs={"capture": hidden},

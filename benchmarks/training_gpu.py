@@ -1,0 +1,83 @@
+"""How fast a GPU trains: ways of taking a step, in turns, on one batch's shape.
+
+    python -m benchmarks.training_gpu                        # mini-256's shapes, batches of 256
+    python -m benchmarks.training_gpu --size 128 --batch 512
+
+launched: every kernel by the CPU, norms as autocast has them (float32); recorded: loss and
+gradients as a CUDA graph (`training.recorded`); lean: recorded, norms that keep bfloat16
+(`training.lean_norms`). Off: how far one batch's gradient is from launched's, as a share of it.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers.utils import logging as diffusers_logging
+from torch import Tensor
+
+from benchmarks.training_speed import trainer_of
+from training.latents import draw_batch
+from training.recipe import read_recipe
+from training.train import Trainer
+
+WAYS = {"launched": (False, False), "recorded": (True, False), "lean": (True, True)}
+"""cuda_graphs and lean_norms."""
+
+
+def gradient(trainer: Trainer) -> Tensor:
+    """Of one batch, always the same, all parameters' in one."""
+    rng = np.random.default_rng(0)
+    trainer.learned(draw_batch(trainer.buckets, trainer.cfg.batch, rng), rng)
+    return torch.cat([p.grad.flatten() for p in trainer.parameters if p.grad is not None])
+
+
+def seconds_of(trainer: Trainer, steps: int) -> float:
+    """A step's, of so many."""
+    torch.cuda.synchronize()
+    started = time.perf_counter()
+    for _ in range(steps):
+        trainer.take_step(0.5)
+    torch.cuda.synchronize()
+    return (time.perf_counter() - started) / steps
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", type=int, choices=(128, 256), default=256)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=5, help="of each way in each round")
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        parser.exit(2, "no GPU: `python -m benchmarks.training_speed` measures a CPU\n")
+    diffusers_logging.set_verbosity_error()
+    trainers: dict[str, Trainer] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for way, (recorded, lean) in WAYS.items():
+            changes = {"batch": options.batch, "cuda_graphs": recorded, "lean_norms": lean}
+            recipe = read_recipe("gpu", changes)
+            trainers[way] = trainer_of(options.size, recipe, Path(folder) / way, "cuda")
+        first = {way: gradient(trainer) for way, trainer in trainers.items()}
+        taken: dict[str, list[float]] = {way: [] for way in WAYS}
+        for turn in range(options.rounds + 1):
+            for way, trainer in trainers.items():
+                seconds = seconds_of(trainer, options.steps)
+                if turn:  # the first warms up
+                    taken[way].append(seconds)
+    print(f"{options.size} px, batch {options.batch}, {torch.cuda.get_device_name()}")
+    for way, times in taken.items():
+        off = float((first[way] - first["launched"]).norm() / first["launched"].norm())
+        rate, ratio = options.batch / min(times), min(times) / min(taken["launched"])
+        print(f"{way:9} {min(times) * 1e3:6.1f} ms  {rate:7.0f} samples/s"
+              f"  {ratio:.2f} x launched's time  off {off:.3f}")  # fmt: skip
+    print(json.dumps({"benchmark": "training_gpu", "size": options.size, "seconds": taken}))
+
+
+if __name__ == "__main__":
+    main()
