@@ -31,7 +31,7 @@ WAYS = {"launched": (False, False), "recorded": (True, False), "lean": (True, Tr
 def gradient(trainer: Trainer) -> Tensor:
     """Of one batch, always the same, all parameters' in one."""
     rng = np.random.default_rng(0)
-    trainer.learned(draw_batch(trainer.buckets, trainer.cfg.batch, rng), rng)
+    trainer.loss_and_gradients(draw_batch(trainer.buckets, trainer.cfg.batch, rng), rng)
     return torch.cat([p.grad.flatten() for p in trainer.parameters if p.grad is not None])
 
 

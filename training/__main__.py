@@ -66,6 +66,7 @@ def gpu_mini_command(
     large_lr: float = 1.5e-3,
     traced_share: Annotated[float, typer.Option(help="of the rows that are trained on")] = 0.5,
     workers: int = 13,
+    seed: Annotated[int, typer.Option(help="going on, another than before: new samples")] = 900,
     scratch: Annotated[Path, typer.Option(help="room for 0.5 MB a sample")] = Path("build/gpu"),
 ) -> None:
     """Train mini at 128 and 256 px in one stretch on a GPU, drawing samples beside."""
@@ -73,7 +74,7 @@ def gpu_mini_command(
 
     plan = gpu_mini.Stretch(
         draw_minutes, small_minutes, large_minutes, decoder_minutes, small_batch, large_batch,
-        large_lr=large_lr, traced_share=traced_share, workers=workers,
+        large_lr=large_lr, traced_share=traced_share, workers=workers, seed=seed,
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     gpu_mini.run(start, traced, out, plan, scratch, time.monotonic())

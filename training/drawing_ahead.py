@@ -4,10 +4,12 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 
+from adloom.errors import ModelError
 from models.refadgen.pipeline import RefAdGenPipeline
 from training.latents import Bucket, encode_shard, joined
 from training.shards import SHARES, Shard, by_native, draw_and_write, read_shards, words_of
@@ -20,7 +22,8 @@ SEED_STEP = 100_000
 
 
 class Blocks:
-    """Blocks of samples, drawn without end in a pool's processes, written to a folder."""
+    """Blocks of samples, drawn without end in a pool's processes, written to a folder. Where one
+    fails, no more are begun, and what is drawn is gone on with."""
 
     def __init__(
         self, pool: ProcessPoolExecutor, folder: Path, scale: int, size: int, seed: int
@@ -30,12 +33,13 @@ class Blocks:
         self._numbers = itertools.count()
         self._pending: set[Future[Path]] = set()
         self._done: list[Path] = []
+        self._failed: BaseException | None = None
         for _ in range(QUEUED):  # while nobody looks, training, they go on
             self._submit()
 
     def until(self, deadline: float) -> None:
         """Has them drawn until then (`time.monotonic`)."""
-        while (left := deadline - time.monotonic()) > 0:
+        while self._pending and (left := deadline - time.monotonic()) > 0:
             self._collect(left)
 
     def stop(self) -> None:
@@ -46,8 +50,14 @@ class Blocks:
             self._collect(None, again=False)
 
     def wait_for_one(self) -> None:
-        """Until a block at least is done."""
-        if not self._done:
+        """Until a block at least is done. ModelError where none can be drawn."""
+        while not self._done:
+            if self._failed is not None or not self._pending:
+                raise ModelError(
+                    f"no samples can be drawn: {self._failed!r}",
+                    where=str(self.folder),
+                    hint="fewer workers, or more room there",
+                ) from self._failed
             self.wait_for_next()
 
     def wait_for_next(self) -> None:
@@ -55,8 +65,12 @@ class Blocks:
         self._collect(None)
 
     @property
-    def done(self) -> int:
-        """How many blocks are drawn."""
+    def is_drawing(self) -> bool:
+        """Whether more are to come."""
+        return bool(self._pending)
+
+    def count_done(self) -> int:
+        """How many blocks are drawn by now."""
         self._collect(0.0)
         return len(self._done)
 
@@ -68,10 +82,27 @@ class Blocks:
     def _collect(self, patience_s: float | None, *, again: bool = True) -> None:
         done, self._pending = wait(self._pending, patience_s, FIRST_COMPLETED)
         for future in done:
-            if not future.cancelled():
-                self._done.append(future.result())
-                if again:
-                    self._submit()
+            if future.cancelled():
+                continue
+            if (error := future.exception()) is not None:
+                self._give_up(error)
+                continue
+            self._done.append(future.result())
+            if again and self._failed is None:
+                self._try_to_submit()
+
+    def _try_to_submit(self) -> None:
+        try:
+            self._submit()
+        except BrokenProcessPool as error:
+            self._give_up(error)
+
+    def _give_up(self, error: BaseException) -> None:
+        if self._failed is None:
+            print(f"no more samples are drawn: {error!r}", flush=True)
+            self._failed = error
+            for future in self._pending:
+                future.cancel()
 
     def _submit(self) -> None:
         number = next(self._numbers)
@@ -89,8 +120,9 @@ class Blocks:
 
 
 class Mixture:
-    """A model's samples, encoded, with their mirror images: traced ones, repeated until they are
-    about `share` of all rows, and drawn ones. smaller: what is done to drawn samples first."""
+    """A model's samples, encoded: traced ones and their mirror images, repeated until they are
+    about `share` of all rows (once at least, where it is not 0), and drawn ones, of which there are
+    always more. smaller: what is done to drawn samples first."""
 
     def __init__(
         self,
@@ -105,28 +137,25 @@ class Mixture:
         """Drawn ones among the rows."""
         self.words = words_of(traced)
         """Of all captions."""
-        self._traced = self._encoded(traced)
+        self._traced = [b for mirror in (False, True) for b in self._encoded(traced, mirror)]
         self._drawn: list[Bucket] = []
-        self._taken = 0
+        self.taken = 0
+        """Blocks among the rows."""
 
     def buckets(self) -> list[Bucket]:
         """One for each native size, with all that is drawn by now, a block at least."""
         self.blocks.wait_for_one()
-        taken, self._taken = self._taken, self.blocks.done
-        shards = [self.smaller(s) for s in self.blocks.shards(taken, self._taken)]
+        taken, self.taken = self.taken, self.blocks.count_done()
+        shards = [self.smaller(s) for s in self.blocks.shards(taken, self.taken)]
         self.samples += sum(len(s) for s in shards)
         self.words |= words_of(shards)
         self._drawn = joined([*self._drawn, *self._encoded(shards)])
         traced, drawn = (sum(map(len, part)) for part in (self._traced, self._drawn))
         wanted = self.share / (1 - self.share) * drawn
-        repeats = max(1, round(wanted / traced)) if traced else 0
+        repeats = max(1, round(wanted / traced)) if traced and self.share else 0
         print(f"{self.samples} samples drawn; traced ones {repeats} times", flush=True)
         return joined([*self._drawn, *(self._traced * repeats)])
 
-    def _encoded(self, shards: Sequence[Shard]) -> list[Bucket]:
-        device = self.pipeline.device
-        return [
-            encode_shard(self.pipeline, shard, mirror=mirror).to(device)
-            for mirror in (False, True)
-            for shard in shards
-        ]
+    def _encoded(self, shards: Sequence[Shard], mirror: bool = False) -> list[Bucket]:
+        pipeline = self.pipeline
+        return [encode_shard(pipeline, s, mirror=mirror).to(pipeline.device) for s in shards]

@@ -1,7 +1,7 @@
 """`python -m training gpu-mini`: `mini` at 128 and at 256 px in one stretch on a lent GPU, or the
 latter alone, from weights of its size.
 
-Samples are drawn at 256 px by the machine's cores while the GPU does something else, or waits. The
+Samples are drawn at 256 px by the machine's cores while the GPU trains. The
 128 px model learns from their halves, goes on from weights of that size and is written; the 256 px
 model goes on from there. Each ends with a decoder that knows its U-Net's latents.
 """
@@ -64,6 +64,7 @@ def run(
         plan = replace(plan, small_minutes=0.0, large_minutes=longer)
     for name in ("mini-256",) if is_large else ("mini", "mini-256"):
         check_unused(_run_folder(out / name))
+    _check_share(plan.traced_share)
     torch.backends.cuda.matmul.allow_tf32 = True
     shards = list(read_shards(traced)) if traced is not None else []
     with drawing_pool(plan.workers, SCALE) as pool:
@@ -75,12 +76,18 @@ def run(
                 _train(small, blocks, [halved(s) for s in shards], out / "mini", plan, halved)
             begun = start if is_large else out / "mini"
             large = Phase(begun, LARGE_PX, plan.large_batch, plan.large_lr, plan.large_minutes)
-            _train(large, blocks, shards, out / "mini-256", plan, _as_it_is)
+            drawn = _train(large, blocks, shards, out / "mini-256", plan, _as_it_is)
         finally:
             blocks.stop()
-    drawn = blocks.done * plan.block
     figures = {"drawn": drawn, "traced": sum(len(s) for s in shards), **asdict(plan)}
     (out / "gpu-mini.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def _check_share(share: float) -> None:
+    if not 0 <= share < 1:
+        raise ModelError(
+            f"traced samples are {share:g} of all", where="traced_share", hint="from 0 to below 1"
+        )
 
 
 def _as_it_is(shard: Shard) -> Shard:
@@ -115,15 +122,16 @@ class Phase:
             read_recipe("gpu"),
             steps=10_000_000, batch=self.batch, lr=self.lr, warmup=20, max_minutes=self.minutes,
             stretch_minutes=None, save_minutes=2.5, mask_weight=3.0, ema_decay=0.998,
-            log_every=20, seed=seed, cuda_graphs=True, lean_norms=True,
+            log_every=20, seed=seed,
         )  # fmt: skip
 
 
 class _Beside(Trainer):
     """Takes up what is drawn meanwhile."""
 
-    mixture: Mixture
-    looked = 0.0
+    def __init__(self, mixture: Mixture, cfg: Training, folder: Path, device: Accelerator) -> None:
+        super().__init__(mixture.pipeline, mixture.buckets(), cfg, folder, accelerator=device)
+        self.mixture, self.looked = mixture, 0.0
 
     def take_step(self, progress: float) -> torch.Tensor:
         if self.seconds - self.looked > TAKE_UP_S:
@@ -138,7 +146,8 @@ def _train(
     out: Path,
     plan: Stretch,
     smaller: Callable[[Shard], Shard],
-) -> None:
+) -> int:
+    """How many drawn samples it learned from."""
     pipeline = RefAdGenPipeline.from_pretrained(
         phase.start, reference_size=phase.reference_px, unit_scale=phase.reference_px // 128
     )
@@ -148,11 +157,7 @@ def _train(
     accelerator = Accelerator()
     pipeline.to(accelerator.device)
     mixture = Mixture(pipeline, blocks, traced, plan.traced_share, smaller)
-    trainer = _Beside(
-        pipeline, mixture.buckets(), phase.recipe(plan.seed), _run_folder(out),
-        accelerator=accelerator,
-    )  # fmt: skip
-    trainer.mixture = mixture
+    trainer = _Beside(mixture, phase.recipe(plan.seed), _run_folder(out), accelerator)
     trainer.run()
     trainer.ema.swap()
     shards = [*traced, *(smaller(s) for s in blocks.shards(0, DECODER_SAMPLES // plan.block))]
@@ -160,6 +165,7 @@ def _train(
     pipeline.to(torch.float16)
     pipeline.tokenizer = keep_words(pipeline.tokenizer, mixture.words)
     pipeline.save_pretrained(out)
+    return mixture.samples
 
 
 def _run_folder(out: Path) -> Path:

@@ -2,8 +2,8 @@
 
 torch's autocast computes layer and group norms in float32 and hands float32 on: on a GPU a small
 network's steps then mostly move memory, there and back between the two (docs/performance.md). The
-kernels sum in float32 whatever they are given; only what they write is rounded, as every other
-layer's output is.
+kernels sum in float32 whatever they are given; what they write is rounded, and their weights, as a
+linear layer's are. Where float32 comes in, float32 goes on.
 """
 
 import torch
@@ -33,7 +33,8 @@ LEAN = {nn.LayerNorm: LeanLayerNorm, nn.GroupNorm: LeanGroupNorm}
 
 
 def make_lean(network: nn.Module) -> None:
-    """Has every layer and group norm of the network keep bfloat16; parameters stay float32."""
+    """Has every layer and group norm of the network keep bfloat16 from now on; parameters stay
+    float32."""
     for module in network.modules():
         if type(module) in LEAN:
             module.__class__ = LEAN[type(module)]

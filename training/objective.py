@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,13 +28,10 @@ class Noised:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that a batch's loss is computed from, on one device: nothing is drawn after it. ids and
-    pixels: conditions, some of them dropped. weights: the timesteps', (B, 1, 1, 1) or one for all.
-    """
+    """All that a batch's loss is computed from, on one device: nothing is drawn after it. batch:
+    with some conditions dropped; weights: the timesteps', (B, 1, 1, 1) or one for all."""
 
     batch: Batch
-    ids: Tensor
-    pixels: Tensor
     noised: Noised
     weights: Tensor
 
@@ -58,7 +55,8 @@ class Objective:
         """What is random of a batch's loss, drawn."""
         ids, pixels = self.dropped(batch, rng)
         noised = self._noised(batch.ads, rng)
-        return Prepared(batch, ids, pixels, noised, self._snr_weights(noised.t))
+        shown = replace(batch, ids=ids, pixels=pixels)
+        return Prepared(shown, noised, self._snr_weights(noised.t))
 
     def error(self, given: Prepared) -> Tensor:
         """The loss: a function of what is given and the weights alone."""
@@ -102,8 +100,8 @@ class Objective:
         pipeline, kind = self.pipeline, self.device.type
         batch, noised = given.batch, given.noised
         with torch.autocast(kind, torch.bfloat16, enabled=self.cfg.bf16), self.attention():
-            text = pipeline.text_encoder(given.ids).last_hidden_state
-            fusion = fusion_of(pipeline, batch, given.pixels)
+            text = pipeline.text_encoder(batch.ids).last_hidden_state
+            fusion = fusion_of(pipeline, batch, batch.pixels)
             shown = batch.masks if self.cfg.mask_input else torch.zeros_like(batch.masks)
             made = pipeline.unet.predict(noised.noisy, shown, noised.t, text, fusion)
         return made.float()

@@ -53,7 +53,10 @@ class Workers:
         for p, mean in zip(
             parameters, together.split([p.numel() for p in parameters]), strict=True
         ):
-            p.grad = mean.view_as(p)
+            if p.grad is None:
+                p.grad = mean.view_as(p)
+            else:  # in place: a recorded loss writes there again (`training.recorded`)
+                p.grad.copy_(mean.view_as(p))
 
     @torch.no_grad()
     def average(self, value: Tensor) -> Tensor:

@@ -90,7 +90,12 @@ def read_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Training
         raise SpecError("no such recipe", where=name, hint=f"{known}, or a .yaml file") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SpecError(f"the recipe cannot be read: {error}", where=str(path)) from error
-    return replace(_validated(content, str(path)), **_given(changes or {}))
+    recipe = replace(_validated(content, str(path)), **_given(changes or {}))
+    if recipe.cuda_graphs and recipe.gradient_checkpointing:
+        raise SpecError(
+            "cuda_graphs with gradient_checkpointing", where=str(path), hint="turn one of them off"
+        )
+    return recipe
 
 
 def _given(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -123,7 +123,7 @@ class Trainer:
         """The objective of a batch, on the device that is trained on."""
         return self.objective(batch.to(self.objective.device), rng)
 
-    def learned(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+    def loss_and_gradients(self, batch: Batch, rng: np.random.Generator) -> Tensor:
         """A batch's loss; the parameters hold its gradients, and no others."""
         with self.objective.attention():
             if self.recorded is not None:
@@ -139,7 +139,7 @@ class Trainer:
             group["lr"] = self._rate(progress)
         # Resuming draws the same batches; every worker draws its own.
         rng = np.random.default_rng([self.cfg.seed, self.step, *self._rank_seed()])
-        loss = self.learned(draw_batch(self.buckets, self.cfg.batch, rng), rng)
+        loss = self.loss_and_gradients(draw_batch(self.buckets, self.cfg.batch, rng), rng)
         self.workers.average_gradients(self.parameters)
         nn.utils.clip_grad_norm_(self.parameters, self.cfg.clip)
         self.optimizer.step()

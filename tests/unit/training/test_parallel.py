@@ -19,7 +19,9 @@ from training.train import Trainer, train_worker
 def _average(folder: Path, workers: Workers) -> None:
     read, unread = nn.Parameter(torch.zeros(2, 3)), nn.Parameter(torch.zeros(4))
     read.grad = torch.full((2, 3), float(workers.rank + 1))
+    held = read.grad
     workers.average_gradients([read, unread])
+    assert read.grad is held  # its place in memory is kept
     agreed = workers.agree(10.0 + workers.rank)
     torch.save((read.grad, unread.grad, agreed), folder / f"{workers.rank}.pt")
 

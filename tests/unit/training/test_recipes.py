@@ -111,7 +111,8 @@ def test_gradient_checkpointing_changes_no_gradient(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [("lr: fast", "lr"), ("learning_rate: 1", "unknown: learning_rate"), ("- 1", "names and"),
-     ("schedule: sawtooth", "schedule"), ("a: [", "cannot be read")],
+     ("schedule: sawtooth", "schedule"), ("a: [", "cannot be read"),
+     ("{cuda_graphs: true, gradient_checkpointing: true}", "turn one of them off")],
 )  # fmt: skip
 def test_a_recipe_that_cannot_be_used_says_why(tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "own.yaml").write_text(content)

@@ -56,7 +56,7 @@ def test_what_is_prepared_gives_the_loss(pipeline: RefAdGenPipeline) -> None:
     whole = objective(batch, np.random.default_rng(1))
     assert torch.equal(objective.error(prepared), whole)
     count = len(list(tensors_of(prepared)))
-    assert count == 6 + 2 + 3 + 1  # the batch's, the conditions, what is noised, the weights
+    assert count == 6 + 3 + 1  # the batch's, what is noised, the weights
 
 
 def test_lean_norms_keep_bfloat16_and_nearly_the_same_numbers() -> None:
