@@ -84,7 +84,9 @@ def main() -> None:
     if options.device == "cpu":
         keep_freed_memory()  # as every process that renders on a CPU does
     diffusers_logging.set_verbosity_error()
+    started = time.monotonic()
     pipeline = build(shapes, options.device, dtype)
+    print(f"built in {time.monotonic() - started:.0f} s", flush=True)
     pipeline.set_progress_bar_config(disable=True)
     job = Job(shapes, options.steps, options.guidance, options.products)
     rate = matrix_rate(options.device, dtype)
