@@ -9,7 +9,6 @@ import typer
 
 from adloom.weights_bill import BILL_FILE, Part
 from models.refadgen.autoencoder import MiniAutoencoder
-from models.refadgen.mini import NOISE_SCALE
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.tokens import keep_words
 from models.refadgen.weights import components, write_bill
@@ -24,7 +23,7 @@ def export(
     out: Folder,
     vae: Path | None = None,
     samples: Path | None = None,
-    noise_scale: float = NOISE_SCALE,
+    noise_scale: Annotated[float | None, typer.Option(help="another than the model's")] = None,
     licence: Annotated[str | None, typer.Option(help="SPDX name of its licence")] = None,
     origin: Annotated[str, typer.Option(help="where it comes from, for its bill")] = ORIGIN,
 ) -> None:
@@ -34,7 +33,8 @@ def export(
     With a LICENCE its bill of materials is written too. A bill of what lay in OUT before is
     removed in any case.
     """
-    pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16, noise_scale=noise_scale)
+    changed = {} if noise_scale is None else {"noise_scale": noise_scale}
+    pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16, **changed)
     if samples is not None:
         words = sample_shards.words_of(sample_shards.read_shards(samples))
         pipeline.tokenizer = keep_words(pipeline.tokenizer, words)

@@ -24,6 +24,7 @@ from models.refadgen.added import pooled_size
 from models.refadgen.autoencoder import PATCH, MiniAutoencoder
 from models.refadgen.pictures import encoder_pixels
 from models.refadgen.reference import ReferenceUNet
+from models.refadgen.regions import Regions
 from models.refadgen.resampler import Resampler
 from models.refadgen.schedules import NoiseSchedule, check_schedule
 from models.refadgen.text import TextEncoders
@@ -37,8 +38,9 @@ class RefAdGenComponents(DiffusionPipeline):
     """The components of RefAdGen and what is fixed with the weights.
 
     reference_size: side of the canonical reference pictures in px; mask_resize: `nearest` (the
-    paper) or `area`; guidance_rescale: see `sampling.Guidance`; noise_scale: see
-    `sampling.initial_noise`; reference_frame: `canonical`
+    paper) or `area`; guidance_rescale: see `sampling.Guidance`; noise_scale,
+    product_noise_scale (None: the same), product_guidance, scene_eta: see `regions.Regions`;
+    reference_frame: `canonical`
     (ours: the product on a square of its own) or `aligned` (the paper's: the product on white where
     it stands on the canvas); unit_scale: how many of the smallest steps in size a format's unit
     takes, 2 for a `mini` of 256 px. Text and image encoder, tokenizer and autoencoder may be
@@ -66,6 +68,9 @@ class RefAdGenComponents(DiffusionPipeline):
         mask_resize: str = "nearest",
         guidance_rescale: float = 0.0,
         noise_scale: float = 1.0,
+        product_noise_scale: float | None = None,
+        product_guidance: float = 1.0,
+        scene_eta: float = 0.0,
         unit_scale: int = 1,
         reference_frame: str = "canonical",
         force_zeros_for_empty_prompt: bool = True,
@@ -74,7 +79,7 @@ class RefAdGenComponents(DiffusionPipeline):
     ) -> None:
         super().__init__()
         check_schedule(scheduler)
-        _check_config(mask_resize, noise_scale, reference_frame, unet)
+        _check_config(mask_resize, reference_frame, unet)
         if unit_scale < 1:
             raise ModelError(
                 f"unit_scale {unit_scale}", where="model_index.json", hint="at least 1"
@@ -96,10 +101,14 @@ class RefAdGenComponents(DiffusionPipeline):
             mask_resize=mask_resize,
             guidance_rescale=guidance_rescale,
             noise_scale=noise_scale,
+            product_noise_scale=product_noise_scale,
+            product_guidance=product_guidance,
+            scene_eta=scene_eta,
             unit_scale=unit_scale,
             reference_frame=reference_frame,
             force_zeros_for_empty_prompt=force_zeros_for_empty_prompt,
         )
+        self.regions.check()
         self._trained = NoiseSchedule.of(scheduler)
         self.text_encoders.check(_context(unet), pooled_size(unet.config))
         _check_tokens(image_encoder, resampler, reference_unet)
@@ -134,6 +143,17 @@ class RefAdGenComponents(DiffusionPipeline):
     def text_encoders(self) -> TextEncoders:
         return TextEncoders(
             self.tokenizer, self.text_encoder, self.tokenizer_2, self.text_encoder_2
+        )
+
+    @property
+    def regions(self) -> Regions:
+        """How the product and its scene are sampled."""
+        whole, product = self.config["noise_scale"], self.config["product_noise_scale"]
+        return Regions(
+            noise=float(whole),
+            product_noise=float(whole if product is None else product),
+            product_guidance=float(self.config["product_guidance"]),
+            scene_eta=float(self.config["scene_eta"]),
         )
 
     @property
@@ -202,13 +222,7 @@ def _tiling(vae: AutoencoderKL | MiniAutoencoder) -> Iterator[None]:
         vae.use_tiling = before
 
 
-def _check_config(
-    mask_resize: str, noise_scale: float, reference_frame: str, unet: GenerationUNet
-) -> None:
-    if not 0 < noise_scale <= 1:
-        raise ModelError(
-            f"noise_scale {noise_scale}", where="model_index.json", hint="above 0, at most 1"
-        )
+def _check_config(mask_resize: str, reference_frame: str, unet: GenerationUNet) -> None:
     if mask_resize not in ("nearest", "area"):
         raise ModelError(
             f"mask_resize {mask_resize!r}", where="model_index.json", hint="nearest or area"

@@ -187,12 +187,14 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
         )
         conditions = replace(conditions, product_only=shortcuts.product_tokens_only)
         trained_steps = len(self.trained_schedule.alphas)
-        guidance = Guidance(guidance_scale, float(self.config["guidance_rescale"])).between(
-            shortcuts.guided_above, shortcuts.guided_below, trained_steps
-        )
+        guidance = Guidance(
+            guidance_scale,
+            float(self.config["guidance_rescale"]),
+            product_share=self.regions.product_guidance,
+        ).between(shortcuts.guided_above, shortcuts.guided_below, trained_steps)
         generators = generators_of(seeds)
         shape = (self.unet.config["out_channels"], *size)
-        noise = initial_noise(generators, shape, float(self.config["noise_scale"]))
+        noise = self.regions.start(initial_noise(generators, shape), conditions.mask)
         self._interrupt = False
         return denoise(
             guided_prediction(self.unet, conditions, guidance, shortcuts.reuse_every),
@@ -202,6 +204,7 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
             generators=generators,
             taken=self._until_interrupted,
             after_step=after_step,
+            step=self.regions.steps_of(scheduler, conditions.mask, generators),
         )
 
     def _conditions(

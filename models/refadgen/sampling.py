@@ -22,6 +22,9 @@ from models.refadgen.product_tokens import product_only
 from models.refadgen.reference import CONDITIONAL, UNCONDITIONAL, ReferenceFeatures
 from models.refadgen.unet import GenerationUNet
 
+Step = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(predicted, t, z_t) -> the next z."""
+
 
 def generators_of(seeds: Sequence[int | torch.Generator]) -> list[torch.Generator]:
     """One generator per sample; a seed's is on the CPU, so that its noise is the same alone, in
@@ -32,16 +35,9 @@ def generators_of(seeds: Sequence[int | torch.Generator]) -> list[torch.Generato
     ]
 
 
-def initial_noise(
-    generators: Sequence[torch.Generator], shape: tuple[int, int, int], scale: float = 1.0
-) -> Tensor:
-    """(B, C, h, w), each sample from its own generator.
-
-    scale: the noise's standard deviation. Below 1 (Glow's temperature, arXiv 1807.03039, sec. 6)
-    a small model gives up some variety for cleaner pictures: weights/mini/README.md has figures.
-    """
-    drawn = [torch.randn(shape, generator=g, device=g.device) for g in generators]
-    return scale * torch.stack(drawn)
+def initial_noise(generators: Sequence[torch.Generator], shape: tuple[int, ...]) -> Tensor:
+    """(B, *shape) standard normal, each sample from its own generator."""
+    return torch.stack([torch.randn(shape, generator=g, device=g.device) for g in generators])
 
 
 def latent_mask(mask: Tensor, size: tuple[int, int], how: str) -> Tensor:
@@ -59,12 +55,15 @@ class Guidance:
 
     above, below: the timesteps between which both halves are rendered (arXiv 2404.07724);
     elsewhere the conditional one alone.
+
+    product_share: of the guidance, on the product (`Regions.product_guidance`).
     """
 
     scale: float
     rescale: float = 0.0
     above: float = 0.0
     below: float = math.inf
+    product_share: float = 1.0
 
     def between(self, above: float, below: float, timesteps: int) -> "Guidance":
         """With `Shortcuts.guided_above` and `guided_below` of a schedule of so many timesteps."""
@@ -78,13 +77,22 @@ class Guidance:
             return True
         return self.above <= float(t) <= self.below
 
-    def combine(self, unconditional: Tensor, conditional: Tensor) -> Tensor:
-        guided = unconditional + self.scale * (conditional - unconditional)
+    def combine(
+        self, unconditional: Tensor, conditional: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """Both (B, C, h, w); mask: (B, 1, h, w), where the product is, which `product_share`
+        needs."""
+        guided = unconditional + self._scales(mask) * (conditional - unconditional)
         if self.rescale == 0:
             return guided
         dims = (1, 2, 3)
         ratio = conditional.std(dims, keepdim=True) / guided.std(dims, keepdim=True)
         return guided * (self.rescale * ratio + 1 - self.rescale)
+
+    def _scales(self, mask: Tensor | None) -> float | Tensor:
+        if mask is None or self.product_share == 1:
+            return self.scale
+        return self.scale - (1 - self.product_share) * (self.scale - 1) * mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +165,7 @@ class GuidedPrediction:
         if not self.guidance.acts_at(t):
             return self._predicted(self._alone, z, t)
         unconditional, conditional = self._predicted(self._both, z, t).chunk(2)
-        return self.guidance.combine(unconditional, conditional)
+        return self.guidance.combine(unconditional, conditional, self.conditions.mask)
 
     @cached_property
     def _alone(self) -> Halves:
@@ -213,11 +221,13 @@ def denoise(
     generators: Sequence[torch.Generator] = (),
     taken: Callable[[Tensor], Iterable[Tensor]] = iter,
     after_step: Callable[[int, Tensor, Tensor], Tensor] | None = None,
+    step: Step | None = None,
 ) -> Tensor:
     """From noise (B, C, h, w) to a clean latent in `steps` steps of any of diffusers' schedulers.
 
     generators: one per sample, for schedulers that add noise on the way; taken: what of the
-    timesteps is taken, such as a progress bar around them; after_step: (i, t, z) -> z.
+    timesteps is taken, such as a progress bar around them; after_step: (i, t, z) -> z;
+    step: how a step is taken, None: the scheduler's own.
     """
     # diffusers' annotations know no common scheduler: they ask for an int where its schedulers
     # take their own timesteps' type.
@@ -230,7 +240,10 @@ def denoise(
     z = noise * sampler.init_noise_sigma
     for i, t in enumerate(taken(sampler.timesteps)):
         predicted = predict(sampler.scale_model_input(z, t).to(noise.dtype), t)
-        z = sampler.step(predicted, t, z, return_dict=False, **extra)[0]
+        if step is not None:
+            z = step(predicted, t, z)
+        else:
+            z = sampler.step(predicted, t, z, return_dict=False, **extra)[0]
         if after_step is not None:
             z = after_step(i, t, z)
     return z

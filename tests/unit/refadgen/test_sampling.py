@@ -70,11 +70,6 @@ def test_noise_depends_on_its_own_seed_alone() -> None:
     assert not torch.equal(together[0], together[1])
 
 
-def test_the_noise_scale_is_its_deviation() -> None:
-    whole, scaled = (initial_noise(generators_of([5]), (4, 8, 8), s) for s in (1.0, 0.7))
-    assert torch.allclose(scaled, 0.7 * whole)
-
-
 def test_guidance_extrapolates_and_rescale_keeps_the_deviation() -> None:
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(2, 4, 8, 8, generator=generator) for _ in range(2))

@@ -1,0 +1,76 @@
+"""What it is worth to sample the product and its scene differently (`models.refadgen.regions`).
+
+    python -m training adprod-mini HELDOUT --count 64 --split heldout-families --size 256 --seed 11
+    python -m benchmarks.refadgen_regions HELDOUT [--scenes TRACED] [--weights weights/mini-256]
+
+Each row renders the same held-out samples from the same seeds; measures as `training evaluate` has
+them. The first row samples all alike, the last is what the weights say of themselves.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from models.refadgen.pipeline import RefAdGenPipeline
+from training.judging.heldout import Sampling, Truth, read_truths, render_all
+from training.judging.measuring import Judges, measure
+from training.judging.run import check_enough, judges_of, load_pipeline
+
+ALIKE: Final[dict[str, Any]] = {
+    "noise_scale": 0.85, "product_noise_scale": None, "product_guidance": 1.0, "scene_eta": 0.0,
+}  # fmt: skip
+SHOWN: Final = ("identity", "retrieval@1", "scene: surface", "scene: light", "KID-EffLite0")
+
+
+def cases(own: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Settings by name; own: the weights' own."""
+    calm = {"product_noise_scale": 0.85, "product_guidance": 0.2}
+    return {
+        "all alike, noise 0.85": ALIKE,
+        "all alike, noise 1": {**ALIKE, "noise_scale": 1.0},
+        "product calm": {**ALIKE, **calm, "noise_scale": 1.0},
+        "and the scene at η 0.6": {**ALIKE, **calm, "noise_scale": 1.0, "scene_eta": 0.6},
+        "and the scene at η 1": {**ALIKE, **calm, "noise_scale": 1.0, "scene_eta": 1.0},
+        "as the weights say": own,
+    }
+
+
+def row_of(
+    pipeline: RefAdGenPipeline,
+    judges: Judges,
+    truths: list[Truth],
+    settings: dict[str, Any],
+    how: Sampling,
+    seeds: int,
+) -> dict[str, str]:
+    """Measures with their intervals, of renders under the settings."""
+    pipeline.register_to_config(**settings)
+    pipeline.regions.check()
+    found = measure(judges, truths, [render_all(pipeline, truths, s, how) for s in range(seeds)])
+    return {name: str(found[name]) for name in SHOWN if name in found}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("samples", type=Path)
+    parser.add_argument("--weights", type=Path, default=Path("weights/mini-256"))
+    parser.add_argument("--scenes", type=Path)
+    parser.add_argument("--count", type=int, default=64)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, default=4.0)
+    asked = parser.parse_args()
+    truths = read_truths(asked.samples, asked.count)
+    check_enough(truths, asked.seeds, asked.samples)
+    judges = judges_of(asked.scenes)
+    pipeline = load_pipeline(asked.weights)
+    own = {name: pipeline.config[name] for name in ALIKE}
+    how = Sampling(asked.steps, asked.guidance)
+    for name, settings in cases(own).items():
+        row = row_of(pipeline, judges, truths, settings, how, asked.seeds)
+        print(json.dumps({"sampled": name, **row}, ensure_ascii=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Sampling that tells the product from its scene."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+from adloom.errors import ModelError
+from models.refadgen.pipeline import RefAdGenPipeline
+from models.refadgen.regions import Regions
+from models.refadgen.sampling import Guidance, denoise, generators_of, initial_noise
+from models.refadgen.schedules import own_schedule, sampler_named
+from tests.unit.refadgen.conftest import SIDE, Inputs, small_pipeline
+
+SHAPE = (4, 8, 8)
+
+
+def left_half() -> Tensor:
+    mask = torch.zeros(2, 1, 8, 8)
+    mask[..., :4] = 1
+    return mask
+
+
+def pointwise(z: Tensor, t: Tensor) -> Tensor:
+    """A prediction at each place from that place alone."""
+    return torch.tanh(z) + 1e-3 * t
+
+
+def made_with(regions: Regions, mask: Tensor, seeds: list[int], steps: int = 6) -> Tensor:
+    scheduler, generators = own_schedule(), generators_of(seeds)
+    start = regions.start(initial_noise(generators, SHAPE), mask)
+    step = regions.steps_of(scheduler, mask, generators)
+    return denoise(pointwise, start, scheduler, steps, generators, step=step)
+
+
+def rendered(pipeline: RefAdGenPipeline, inputs: Inputs) -> Tensor:
+    return pipeline.render(
+        inputs.prompts,
+        inputs.negatives,
+        pipeline.encode_references(inputs.pictures).select(inputs.products),
+        inputs.masks,
+        inputs.frames,
+        inputs.seeds,
+        steps=3,
+    )
+
+
+def test_noise_has_the_deviation_of_its_region() -> None:
+    noise = initial_noise(generators_of([1, 2]), SHAPE)
+    scaled = Regions(noise=0.9, product_noise=0.7).start(noise, left_half())
+    assert torch.allclose(scaled[..., :4], 0.7 * noise[..., :4])
+    assert torch.allclose(scaled[..., 4:], 0.9 * noise[..., 4:])
+    assert torch.equal(Regions().start(noise, left_half()), noise)
+
+
+def test_the_product_has_its_share_of_the_guidance() -> None:
+    a, b = initial_noise(generators_of([1, 2]), SHAPE), initial_noise(generators_of([3, 4]), SHAPE)
+    made = Guidance(5.0, product_share=0.25).combine(a, b, left_half())
+    assert torch.allclose(made[..., :4], Guidance(2.0).combine(a, b)[..., :4], atol=1e-6)
+    assert torch.allclose(made[..., 4:], Guidance(5.0).combine(a, b)[..., 4:], atol=1e-6)
+    all_over = torch.ones(2, 1, 8, 8)
+    assert torch.allclose(Guidance(5.0, product_share=0.0).combine(a, b, all_over), b, atol=1e-6)
+
+
+def test_the_product_takes_no_fresh_noise() -> None:
+    calm = made_with(Regions(), left_half(), [1, 2])
+    lively = made_with(Regions(scene_eta=1.0), left_half(), [1, 2])
+    assert torch.equal(lively[..., :4], calm[..., :4])
+    assert float((lively - calm)[..., 4:].abs().mean()) > 0.05
+
+
+def test_a_scene_alone_is_sampled_as_diffusers_does() -> None:
+    nowhere = torch.zeros(2, 1, 8, 8)
+    ours = made_with(Regions(scene_eta=0.6), nowhere, [1, 2])
+    scheduler, generators = own_schedule(), generators_of([1, 2])
+    z = initial_noise(generators, SHAPE)
+    scheduler.set_timesteps(6)
+    for t in scheduler.timesteps:
+        made = scheduler.step(pointwise(z, t), int(t), z, eta=0.6, generator=list(generators))  # pyright: ignore[reportArgumentType]
+        z = made.prev_sample  # pyright: ignore[reportAttributeAccessIssue]
+    assert torch.allclose(ours, z, atol=1e-5)
+
+
+def test_fresh_noise_depends_on_its_own_seed_alone() -> None:
+    together = made_with(Regions(scene_eta=1.0), left_half(), [1, 2])
+    alone = made_with(Regions(scene_eta=1.0), left_half()[:1], [2])
+    assert torch.allclose(together[1:], alone, atol=1e-6)
+
+
+def test_a_perfect_network_recovers_the_latent_whatever_noise_comes() -> None:
+    clean, scheduler = torch.randn(2, *SHAPE, generator=generators_of([9])[0]), own_schedule()
+
+    def perfect(z: Tensor, t: Tensor) -> Tensor:
+        alpha = scheduler.alphas_cumprod[t]
+        eps = (z - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+        return alpha.sqrt() * eps - (1 - alpha).sqrt() * clean
+
+    generators = generators_of([5, 6])
+    step = Regions(scene_eta=1.0).steps_of(scheduler, left_half(), generators)
+    made = denoise(perfect, initial_noise(generators, SHAPE), scheduler, 20, step=step)
+    assert torch.allclose(made, clean, atol=1e-3)
+
+
+def test_other_samplers_take_their_own_steps() -> None:
+    mask, generators = left_half(), generators_of([1, 2])
+    assert Regions(scene_eta=1.0).steps_of(own_schedule(), mask, generators) is not None
+    assert Regions().steps_of(own_schedule(), mask, generators) is None
+    other = sampler_named("dpm++", DDIMScheduler.from_config(own_schedule().config))
+    assert Regions(scene_eta=1.0).steps_of(other, mask, generators) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("noise_scale", 0.0),
+        ("noise_scale", 1.5),
+        ("product_noise_scale", 0.0),
+        ("product_guidance", -0.1),
+        ("product_guidance", 1.1),
+        ("scene_eta", float("nan")),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(ModelError, match=name):
+        RefAdGenPipeline(**small_pipeline().components, **{name: value})
+
+
+def test_the_product_s_noise_is_the_scene_s_where_none_is_given() -> None:
+    made = RefAdGenPipeline(**small_pipeline().components, noise_scale=0.8)
+    assert made.regions == Regions(noise=0.8, product_noise=0.8)
+
+
+def test_regions_are_saved_with_the_weights_and_change_the_picture(
+    tmp_path: Path, pipeline: RefAdGenPipeline, inputs: Inputs
+) -> None:
+    asked = {"product_noise_scale": 0.8, "product_guidance": 0.2, "scene_eta": 1.0}
+    fixed = {"reference_size": SIDE, "mask_resize": "area"}
+    RefAdGenPipeline(**pipeline.components, **fixed, **asked).save_pretrained(tmp_path / "model")
+    loaded = RefAdGenPipeline.from_pretrained(tmp_path / "model")
+    loaded.set_progress_bar_config(disable=True)
+    assert loaded.regions == Regions(1.0, 0.8, 0.2, 1.0)
+    made, again, plain = (rendered(p, inputs) for p in (loaded, loaded, pipeline))
+    assert torch.equal(made, again)
+    assert not torch.allclose(made, plain, atol=1e-2)
