@@ -14,25 +14,15 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers.utils import logging as diffusers_logging
-from torch import Tensor
 
-from benchmarks.training_speed import trainer_of
-from training.latents import draw_batch
+from benchmarks.training_speed import gradient, trainer_of
 from training.recipe import read_recipe
 from training.train import Trainer
 
 WAYS = {"launched": (False, False), "recorded": (True, False), "lean": (True, True)}
 """cuda_graphs and lean_norms."""
-
-
-def gradient(trainer: Trainer) -> Tensor:
-    """Of one batch, always the same, all parameters' in one."""
-    rng = np.random.default_rng(0)
-    trainer.loss_and_gradients(draw_batch(trainer.buckets, trainer.cfg.batch, rng), rng)
-    return torch.cat([p.grad.flatten() for p in trainer.parameters if p.grad is not None])
 
 
 def seconds_of(trainer: Trainer, steps: int) -> float:

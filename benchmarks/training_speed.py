@@ -64,11 +64,8 @@ def _by_torch(
 def gradient(trainer: Trainer) -> Tensor:
     """Of one batch, always the same, all parameters' in one."""
     rng = np.random.default_rng(0)
-    with trainer.objective.attention():
-        trainer.loss(draw_batch(trainer.buckets, trainer.cfg.batch, rng), rng).backward()
-    found = torch.cat([p.grad.flatten() for p in trainer.parameters if p.grad is not None])
-    trainer.optimizer.zero_grad(set_to_none=True)
-    return found
+    trainer.loss_and_gradients(draw_batch(trainer.buckets, trainer.cfg.batch, rng), rng)
+    return torch.cat([p.grad.flatten() for p in trainer.parameters if p.grad is not None])
 
 
 def trainer_of(size: int, recipe: Training, folder: Path, device: str = "cpu") -> Trainer:

@@ -14,6 +14,7 @@ from models.refadgen.tokens import keep_words
 from models.refadgen.weights import components, write_bill
 from training import shards as sample_shards
 
+OWN = typer.Option(help="the model's own, if none is given (docs/model.md)")
 ORIGIN = "trained by this project on synthetic data (training/scenes_synth)"
 Folder = Annotated[Path, typer.Argument(file_okay=False)]
 
@@ -23,7 +24,10 @@ def export(
     out: Folder,
     vae: Path | None = None,
     samples: Path | None = None,
-    noise_scale: Annotated[float | None, typer.Option(help="another than the model's")] = None,
+    noise_scale: Annotated[float | None, OWN] = None,
+    product_noise_scale: Annotated[float | None, OWN] = None,
+    product_guidance: Annotated[float | None, OWN] = None,
+    scene_eta: Annotated[float | None, OWN] = None,
     licence: Annotated[str | None, typer.Option(help="SPDX name of its licence")] = None,
     origin: Annotated[str, typer.Option(help="where it comes from, for its bill")] = ORIGIN,
 ) -> None:
@@ -33,7 +37,13 @@ def export(
     With a LICENCE its bill of materials is written too. A bill of what lay in OUT before is
     removed in any case.
     """
-    changed = {} if noise_scale is None else {"noise_scale": noise_scale}
+    asked = {
+        "noise_scale": noise_scale,
+        "product_noise_scale": product_noise_scale,
+        "product_guidance": product_guidance,
+        "scene_eta": scene_eta,
+    }
+    changed = {name: value for name, value in asked.items() if value is not None}
     pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16, **changed)
     if samples is not None:
         words = sample_shards.words_of(sample_shards.read_shards(samples))

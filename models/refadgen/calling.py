@@ -63,8 +63,9 @@ class DiffusersCall:
 
         image: the product on white, in the model's reference frame; mask_image: where it shall
         stand, white = product, at the native size; each one for all prompts or one per prompt.
-        reference_scale: lambda. generator: one, or one per picture; a generator seeded with n gives
-        the picture of `render(seeds=[n])`. output_type: pil, np, pt or latent.
+        reference_scale: lambda. generator: one, or one per picture; a generator of its own
+        seeded with n gives a picture as `render(seeds=[n])` does. output_type: pil, np, pt or
+        latent.
         callback_on_step_end: (pipeline, i, t, {"latents": z}) -> dict, as in diffusers.
         truncate_prompts: leave out the end of a prompt beyond the text encoder's length, which is
         refused otherwise.

@@ -108,7 +108,7 @@ class RefAdGenComponents(DiffusionPipeline):
             reference_frame=reference_frame,
             force_zeros_for_empty_prompt=force_zeros_for_empty_prompt,
         )
-        self.regions.check()
+        Regions.of(self.config)  # which refuses what cannot be
         self._trained = NoiseSchedule.of(scheduler)
         self.text_encoders.check(_context(unet), pooled_size(unet.config))
         _check_tokens(image_encoder, resampler, reference_unet)
@@ -148,13 +148,7 @@ class RefAdGenComponents(DiffusionPipeline):
     @property
     def regions(self) -> Regions:
         """How the product and its scene are sampled."""
-        whole, product = self.config["noise_scale"], self.config["product_noise_scale"]
-        return Regions(
-            noise=float(whole),
-            product_noise=float(whole if product is None else product),
-            product_guidance=float(self.config["product_guidance"]),
-            scene_eta=float(self.config["scene_eta"]),
-        )
+        return Regions.of(self.config)
 
     @property
     def latent_px(self) -> int:

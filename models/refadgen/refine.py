@@ -102,7 +102,11 @@ def refine(
     _check(how)
     check_schedule(pipeline.scheduler, pipeline.trained_schedule)
     conditions = _conditions(pipeline, seen, tiling, how)
-    guidance = Guidance(how.guidance_scale, float(pipeline.config["guidance_rescale"]))
+    guidance = Guidance(
+        how.guidance_scale,
+        float(pipeline.config["guidance_rescale"]),
+        product_share=pipeline.regions.product_guidance,
+    )
     predict = _tiled(pipeline.unet, _chunks(conditions, how), guidance, tiling)
     device, dtype = pipeline.device, pipeline.unet.dtype
     in_pixels = tiling.times(pipeline.latent_px)

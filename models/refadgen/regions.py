@@ -6,8 +6,9 @@ way), the scene led firmly by its words and given fresh noise at each step, whic
 steps before got wrong. Regions are blended by the mask M' at the latent's size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import torch
@@ -17,9 +18,6 @@ from torch import Tensor
 
 from adloom.errors import ModelError
 from models.refadgen.sampling import Step, initial_noise
-
-MOST_ETA = 0.999
-"""At 1 rounding can make a square root of less than 0 in diffusers' first step from pure noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Regions:
     product_guidance: share in [0, 1] of the guidance that acts on the product: a scale s is there
     1 + share (s - 1). Guidance that varies over the picture: arXiv 2404.05384.
     scene_eta: η in [0, 1] of DDIM (arXiv 2010.02502, eq. 16) in the scene, 1 is DDPM; the product
-    has none. Samplers other than DDIM take no notice of it.
+    has none. It has no effect on samplers other than DDIM.
     """
 
     noise: float = 1.0
@@ -40,21 +38,21 @@ class Regions:
     product_guidance: float = 1.0
     scene_eta: float = 0.0
 
-    def check(self) -> None:
-        """ModelError names the value that is out of bounds."""
-        for name, value, above in (
-            ("noise_scale", self.noise, True),
-            ("product_noise_scale", self.product_noise, True),
-            ("product_guidance", self.product_guidance, False),
-            ("scene_eta", self.scene_eta, False),
-        ):
-            if not (0 < value <= 1 or (value == 0 and not above)):
-                bounds = "above 0, at most 1" if above else "from 0 to 1"
-                raise ModelError(f"{name} {value}", where="model_index.json", hint=bounds)
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Regions":
+        """What a pipeline's configuration says; `product_noise_scale` None is `noise_scale`.
+        ModelError names the value that cannot be."""
+        noise = _number(config, "noise_scale")
+        own = config["product_noise_scale"] is not None
+        return cls(
+            noise,
+            _number(config, "product_noise_scale") if own else noise,
+            _number(config, "product_guidance", may_be_zero=True),
+            _number(config, "scene_eta", may_be_zero=True),
+        )
 
     def start(self, noise: Tensor, mask: Tensor) -> Tensor:
         """Standard normal noise (B, C, h, w) with the deviations of scene and product."""
-        mask = mask.to(noise)
         if self.noise == self.product_noise:
             return self.noise * noise
         return blended(self.noise * noise, self.product_noise * noise, mask)
@@ -67,15 +65,38 @@ class Regions:
         if self.scene_eta == 0 or not isinstance(scheduler, DDIMScheduler):
             return None
         sampler: Any = scheduler
-        eta = min(self.scene_eta, MOST_ETA)
+        given = {"generators": generators, "eta": self.scene_eta * (1 - mask)}
+        return lambda predicted, t, z: _ddim_step(sampler, predicted, t, z, **given)
 
-        def step(predicted: Tensor, t: Tensor, z: Tensor) -> Tensor:
-            fresh = initial_noise(generators, tuple(z.shape[1:])).to(z)
-            given = {"eta": eta, "variance_noise": fresh, "return_dict": False}
-            scene = sampler.step(predicted, t, z, **given)[0]
-            return blended(scene, sampler.step(predicted, t, z, return_dict=False)[0], mask)
 
-        return step
+def _number(config: Mapping[str, Any], name: str, *, may_be_zero: bool = False) -> float:
+    value = config[name]
+    if isinstance(value, int | float) and (0 < value <= 1 or (may_be_zero and value == 0)):
+        return float(value)
+    bounds = "a number from 0 to 1" if may_be_zero else "a number above 0, at most 1"
+    raise ModelError(f"{name} {value!r}", where="model_index.json", hint=bounds)
+
+
+def _ddim_step(
+    sampler: Any,
+    predicted: Tensor,
+    t: Tensor,
+    z: Tensor,
+    generators: Sequence[torch.Generator],
+    eta: Tensor,
+) -> Tensor:
+    """DDIM's step (eq. 12 and 16) with an η (B, 1, h, w) of each place: everywhere as much noise
+    is left as the network expects next. diffusers' own takes one η for all."""
+    made = sampler.step(predicted, t, z)
+    before = int(t) - sampler.config.num_train_timesteps // sampler.num_inference_steps
+    alphas = sampler.alphas_cumprod
+    here = float(alphas[int(t)])
+    left = float(alphas[before] if before >= 0 else sampler.final_alpha_cumprod)
+    renewed = eta.to(z) * sqrt(max(0.0, 1 - here / left) / (1 - here))  # of the noise's deviation
+    kept = (1 - renewed.square()).clamp(min=0).sqrt()
+    clean = sqrt(left) * made.pred_original_sample
+    fresh = sqrt(1 - left) * initial_noise(generators, tuple(z.shape[1:])).to(z)
+    return clean + kept * (made.prev_sample - clean) + renewed * fresh
 
 
 def blended(scene: Tensor, product: Tensor, mask: Tensor) -> Tensor:

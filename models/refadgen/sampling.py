@@ -80,19 +80,23 @@ class Guidance:
     def combine(
         self, unconditional: Tensor, conditional: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """Both (B, C, h, w); mask: (B, 1, h, w), where the product is, which `product_share`
-        needs."""
-        guided = unconditional + self._scales(mask) * (conditional - unconditional)
+        """Both (B, C, h, w); mask: (B, 1, h, w), where the product is: ValueError where a
+        `product_share` has none. Each scale's prediction is rescaled by itself."""
+        guided = self._guided(unconditional, conditional, self.scale)
+        if self.product_share == 1:
+            return guided
+        if mask is None:
+            raise ValueError("product_share needs the mask")
+        own_scale = 1 + self.product_share * (self.scale - 1)
+        return torch.lerp(guided, self._guided(unconditional, conditional, own_scale), mask)
+
+    def _guided(self, unconditional: Tensor, conditional: Tensor, scale: float) -> Tensor:
+        guided = unconditional + scale * (conditional - unconditional)
         if self.rescale == 0:
             return guided
         dims = (1, 2, 3)
         ratio = conditional.std(dims, keepdim=True) / guided.std(dims, keepdim=True)
         return guided * (self.rescale * ratio + 1 - self.rescale)
-
-    def _scales(self, mask: Tensor | None) -> float | Tensor:
-        if mask is None or self.product_share == 1:
-            return self.scale
-        return self.scale - (1 - self.product_share) * (self.scale - 1) * mask
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ Picture = NDArray[np.uint8]
 BATCH = 8
 SEED_STRIDE = 100_003
 NEARLY_WHITE = 250
+SAMPLED_ALIKE = {"product_noise_scale": None, "product_guidance": 1.0, "scene_eta": 0.0}
 DELIVERED_PX = 1024
 """A canvas' shorter side, about."""
 
@@ -137,15 +138,19 @@ def render_all(
 
 @contextmanager
 def _mask_unread(pipeline: RefAdGenPipeline) -> Iterator[None]:
-    """The U-Net with its mask channel's weights at zero, which is as good as a mask of zeros."""
+    """The U-Net with its mask channel's weights at zero, which is as good as a mask of zeros, and
+    a sampler that does not tell the product from its scene."""
     weights = pipeline.unet.conv_in.weight
+    settings = {name: pipeline.config[name] for name in SAMPLED_ALIKE}
     with torch.no_grad():
         kept = weights[:, -1].clone()
         weights[:, -1] = 0
+        pipeline.register_to_config(**SAMPLED_ALIKE)
         try:
             yield
         finally:
             weights[:, -1] = kept
+            pipeline.register_to_config(**settings)
 
 
 def _render(

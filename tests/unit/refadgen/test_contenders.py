@@ -24,6 +24,7 @@ from benchmarks.refadgen_speed import (
     rows_of,
 )
 from models.refadgen.pipeline import RefAdGenPipeline
+from models.refadgen.regions import Regions
 from tests.unit.refadgen.conftest import SIDE, randomise, small_pipeline
 
 CANONICAL = Shapes("tiny", 64, 96, "canonical", SIDE)
@@ -40,7 +41,8 @@ def aligned() -> RefAdGenPipeline:
 
 def both(pipeline: RefAdGenPipeline, shapes: Shapes) -> tuple[Tensor, Tensor]:
     """Two pictures of ours with new products, and of the released way."""
-    assert (pipeline.config["guidance_rescale"], pipeline.config["noise_scale"]) == (0, 1)
+    assert pipeline.config["guidance_rescale"] == 0
+    assert pipeline.regions == Regions()
     job = Job(shapes, steps=2, guidance=4.0)
     return contenders.ours_cold(pipeline, job)(2), contenders.released(pipeline, job)(2)
 
