@@ -16,7 +16,7 @@ from models.refadgen.ahead import with_position_logits
 from models.refadgen.attention import Fusion
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.reference import ReferenceFeatures
-from models.refadgen.sampling import denoise, generators_of, initial_noise, latent_mask
+from models.refadgen.sampling import denoise, generators_of, latent_mask, standard_normal
 
 Render = Callable[[int], Tensor]
 
@@ -144,7 +144,7 @@ def released(pipeline: RefAdGenPipeline, job: Job) -> Render:
             without, conditional = both.chunk(2)
             return without + job.guidance * (conditional - without)
 
-        noise = initial_noise(generators_of(range(batch)), (unet.config["out_channels"], *size))
+        noise = standard_normal(generators_of(range(batch)), (unet.config["out_channels"], *size))
         latents = denoise(predict, noise.to(pipeline.device, dtype), pipeline.scheduler, job.steps)
         return pipeline.decode_picture(latents)
 
@@ -170,7 +170,7 @@ def plain(pipeline: RefAdGenPipeline, job: Job) -> Render:
     def render(batch: int) -> Tensor:
         text = pipeline.text_encoders.encode([PROMPT] * batch).hidden
         negative = pipeline.text_encoders.encode([""] * batch).hidden
-        noise = initial_noise(
+        noise = standard_normal(
             generators_of(range(batch)),
             (
                 network.config["out_channels"],

@@ -26,6 +26,7 @@ from models.refadgen.pictures import encoder_pixels
 from models.refadgen.reference import ReferenceUNet
 from models.refadgen.regions import Regions
 from models.refadgen.resampler import Resampler
+from models.refadgen.sampling import Guidance
 from models.refadgen.schedules import NoiseSchedule, check_schedule
 from models.refadgen.text import TextEncoders
 from models.refadgen.unet import GenerationUNet
@@ -40,13 +41,12 @@ class RefAdGenComponents(DiffusionPipeline):
     reference_size: side of the canonical reference pictures in px; mask_resize: `nearest` (the
     paper) or `area`; guidance_rescale: see `sampling.Guidance`; noise_scale,
     product_noise_scale (None: the same), product_guidance, scene_eta: see `regions.Regions`;
-    reference_frame: `canonical`
-    (ours: the product on a square of its own) or `aligned` (the paper's: the product on white where
-    it stands on the canvas); unit_scale: how many of the smallest steps in size a format's unit
-    takes, 2 for a `mini` of 256 px. Text and image encoder, tokenizer and autoencoder may be
-    SD1.5's; the second text encoder and its tokenizer are SDXL's, and so is
-    `force_zeros_for_empty_prompt`: no (negative) prompt at all is then zeros in place of the empty
-    text's encoding.
+    reference_frame: `canonical` (ours: the product on a square of its own) or `aligned` (the
+    paper's: the product on white where it stands on the canvas); unit_scale: how many of the
+    smallest steps in size a format's unit takes, 2 for a `mini` of 256 px. Text and image encoder,
+    tokenizer and autoencoder may be SD1.5's; the second text encoder and its tokenizer are SDXL's,
+    and so is `force_zeros_for_empty_prompt`: no (negative) prompt at all is then zeros in place of
+    the empty text's encoding.
 
     The scheduler given here tells how the weights were trained; `pipeline.scheduler` may be
     replaced by any that goes with it (`schedules.check_schedule`).
@@ -149,6 +149,11 @@ class RefAdGenComponents(DiffusionPipeline):
     def regions(self) -> Regions:
         """How the product and its scene are sampled."""
         return Regions.of(self.config)
+
+    def guidance(self, scale: float) -> Guidance:
+        """Guidance of this scale as the weights want it: rescaled, with the product's share."""
+        rescale = float(self.config["guidance_rescale"])
+        return Guidance(scale, rescale, product_share=self.regions.product_guidance)
 
     @property
     def latent_px(self) -> int:

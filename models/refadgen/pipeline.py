@@ -18,13 +18,12 @@ from models.refadgen.product_tokens import product_area
 from models.refadgen.reference import ReferenceFeatures, reference_features
 from models.refadgen.sampling import (
     Conditions,
-    Guidance,
     check_shortcuts,
     denoise,
     generators_of,
     guided_prediction,
-    initial_noise,
     latent_mask,
+    standard_normal,
 )
 from models.refadgen.schedules import check_schedule, sampler_named
 from models.refadgen.text import TextFeatures
@@ -187,14 +186,13 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
         )
         conditions = replace(conditions, product_only=shortcuts.product_tokens_only)
         trained_steps = len(self.trained_schedule.alphas)
-        guidance = Guidance(
-            guidance_scale,
-            float(self.config["guidance_rescale"]),
-            product_share=self.regions.product_guidance,
-        ).between(shortcuts.guided_above, shortcuts.guided_below, trained_steps)
+        guidance = self.guidance(guidance_scale).between(
+            shortcuts.guided_above, shortcuts.guided_below, trained_steps
+        )
         generators = generators_of(seeds)
         shape = (self.unet.config["out_channels"], *size)
-        noise = self.regions.start(initial_noise(generators, shape), conditions.mask)
+        regions = self.regions
+        noise = regions.start(standard_normal(generators, shape), conditions.mask)
         self._interrupt = False
         return denoise(
             guided_prediction(self.unet, conditions, guidance, shortcuts.reuse_every),
@@ -204,7 +202,7 @@ class RefAdGenPipeline(DiffusersCall, RefAdGenComponents):
             generators=generators,
             taken=self._until_interrupted,
             after_step=after_step,
-            step=self.regions.steps_of(scheduler, conditions.mask, generators),
+            step=regions.steps_of(scheduler, conditions.mask, generators),
         )
 
     def _conditions(

@@ -26,8 +26,8 @@ from models.refadgen.sampling import (
     denoise,
     generators_of,
     guided_prediction,
-    initial_noise,
     latent_mask,
+    standard_normal,
 )
 from models.refadgen.schedules import check_schedule
 from models.refadgen.text import TextFeatures
@@ -102,11 +102,7 @@ def refine(
     _check(how)
     check_schedule(pipeline.scheduler, pipeline.trained_schedule)
     conditions = _conditions(pipeline, seen, tiling, how)
-    guidance = Guidance(
-        how.guidance_scale,
-        float(pipeline.config["guidance_rescale"]),
-        product_share=pipeline.regions.product_guidance,
-    )
+    guidance = pipeline.guidance(how.guidance_scale)
     predict = _tiled(pipeline.unet, _chunks(conditions, how), guidance, tiling)
     device, dtype = pipeline.device, pipeline.unet.dtype
     in_pixels = tiling.times(pipeline.latent_px)
@@ -114,7 +110,7 @@ def refine(
     clean = tiling.blend(_by_chunks(pipeline.encode_picture, tiles, how.tiles_at_once))
     generators = generators_of([_second_seed(how.seed)])
     _, channels, height, width = clean.shape
-    noise = initial_noise(generators, (channels, height, width)).to(clean)
+    noise = standard_normal(generators, (channels, height, width)).to(clean)
     kept = F.interpolate(seen.mask.to(clean), tiling.size, mode="area")
     latents = _denoised(pipeline.scheduler, predict, clean, noise, kept, how, generators)
     decoded = _by_chunks(pipeline.decode_picture, tiling.cut(latents), how.tiles_at_once)

@@ -17,12 +17,12 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
 from adloom.errors import ModelError
-from models.refadgen.sampling import Step, initial_noise
+from models.refadgen.sampling import Step, standard_normal
 
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """How the product and its scene are sampled; as it stands, like all the rest.
+    """How the product and its scene are sampled. Its defaults sample both alike, plainly.
 
     noise, product_noise: deviation of the noise that sampling starts from, above 0, at most 1.
     Below 1 (Glow's temperature, arXiv 1807.03039, sec. 6) a small model gives up some variety for
@@ -95,7 +95,7 @@ def _ddim_step(
     renewed = eta.to(z) * sqrt(max(0.0, 1 - here / left) / (1 - here))  # of the noise's deviation
     kept = (1 - renewed.square()).clamp(min=0).sqrt()
     clean = sqrt(left) * made.pred_original_sample
-    fresh = sqrt(1 - left) * initial_noise(generators, tuple(z.shape[1:])).to(z)
+    fresh = sqrt(1 - left) * standard_normal(generators, tuple(z.shape[1:])).to(z)
     return clean + kept * (made.prev_sample - clean) + renewed * fresh
 
 

@@ -35,7 +35,7 @@ def generators_of(seeds: Sequence[int | torch.Generator]) -> list[torch.Generato
     ]
 
 
-def initial_noise(generators: Sequence[torch.Generator], shape: tuple[int, ...]) -> Tensor:
+def standard_normal(generators: Sequence[torch.Generator], shape: tuple[int, ...]) -> Tensor:
     """(B, *shape) standard normal, each sample from its own generator."""
     return torch.stack([torch.randn(shape, generator=g, device=g.device) for g in generators])
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from adloom.errors import ModelError
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.regions import Regions
-from models.refadgen.sampling import Guidance, denoise, generators_of, initial_noise
+from models.refadgen.sampling import Guidance, denoise, generators_of, standard_normal
 from models.refadgen.schedules import own_schedule, sampler_named
 from tests.unit.refadgen.conftest import SIDE, Inputs, small_pipeline
 
@@ -30,7 +30,7 @@ def pointwise(z: Tensor, t: Tensor) -> Tensor:
 
 def made_with(regions: Regions, mask: Tensor, seeds: list[int], steps: int = 6) -> Tensor:
     scheduler, generators = own_schedule(), generators_of(seeds)
-    start = regions.start(initial_noise(generators, SHAPE), mask)
+    start = regions.start(standard_normal(generators, SHAPE), mask)
     step = regions.steps_of(scheduler, mask, generators)
     return denoise(pointwise, start, scheduler, steps, generators, step=step)
 
@@ -48,7 +48,7 @@ def rendered(pipeline: RefAdGenPipeline, inputs: Inputs) -> Tensor:
 
 
 def test_noise_has_the_deviation_of_its_region() -> None:
-    noise = initial_noise(generators_of([1, 2]), SHAPE)
+    noise = standard_normal(generators_of([1, 2]), SHAPE)
     scaled = Regions(noise=0.9, product_noise=0.7).start(noise, left_half())
     assert torch.allclose(scaled[..., :4], 0.7 * noise[..., :4])
     assert torch.allclose(scaled[..., 4:], 0.9 * noise[..., 4:])
@@ -56,7 +56,10 @@ def test_noise_has_the_deviation_of_its_region() -> None:
 
 
 def test_the_product_has_its_share_of_the_guidance() -> None:
-    a, b = initial_noise(generators_of([1, 2]), SHAPE), initial_noise(generators_of([3, 4]), SHAPE)
+    a, b = (
+        standard_normal(generators_of([1, 2]), SHAPE),
+        standard_normal(generators_of([3, 4]), SHAPE),
+    )
     made = Guidance(5.0, product_share=0.25).combine(a, b, left_half())
     assert torch.allclose(made[..., :4], Guidance(2.0).combine(a, b)[..., :4], atol=1e-6)
     assert torch.allclose(made[..., 4:], Guidance(5.0).combine(a, b)[..., 4:], atol=1e-6)
@@ -75,7 +78,7 @@ def test_a_scene_alone_is_sampled_as_diffusers_does() -> None:
     nowhere = torch.zeros(2, 1, 8, 8)
     ours = made_with(Regions(scene_eta=0.6), nowhere, [1, 2])
     scheduler, generators = own_schedule(), generators_of([1, 2])
-    z = initial_noise(generators, SHAPE)
+    z = standard_normal(generators, SHAPE)
     scheduler.set_timesteps(6)
     for t in scheduler.timesteps:
         made = scheduler.step(pointwise(z, t), int(t), z, eta=0.6, generator=list(generators))  # pyright: ignore[reportArgumentType]
@@ -103,7 +106,7 @@ def test_everywhere_as_much_noise_is_left_as_the_network_expects(share: float) -
         deviations.append(float(eps.std()))
         return alpha.sqrt() * eps - (1 - alpha).sqrt() * clean
 
-    start = initial_noise(generators, (4, 64, 64))
+    start = standard_normal(generators, (4, 64, 64))
     made = denoise(perfect, start, scheduler, 20, step=step)
     assert len(deviations) == 20
     assert deviations == pytest.approx([1.0] * 20, abs=0.02)
@@ -174,7 +177,10 @@ def remade(pipeline: RefAdGenPipeline, **asked: float) -> RefAdGenPipeline:
 
 
 def test_a_share_of_the_guidance_is_rescaled_by_itself() -> None:
-    a, b = initial_noise(generators_of([1, 2]), SHAPE), initial_noise(generators_of([3, 4]), SHAPE)
+    a, b = (
+        standard_normal(generators_of([1, 2]), SHAPE),
+        standard_normal(generators_of([3, 4]), SHAPE),
+    )
     made = Guidance(5.0, rescale=0.5, product_share=0.25).combine(a, b, left_half())
     assert torch.allclose(made[..., :4], Guidance(2.0, 0.5).combine(a, b)[..., :4], atol=1e-6)
     assert torch.allclose(made[..., 4:], Guidance(5.0, 0.5).combine(a, b)[..., 4:], atol=1e-6)

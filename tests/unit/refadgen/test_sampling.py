@@ -13,8 +13,8 @@ from models.refadgen.sampling import (
     denoise,
     generators_of,
     guided_prediction,
-    initial_noise,
     latent_mask,
+    standard_normal,
 )
 from models.refadgen.schedules import check_schedule, own_schedule, released_schedule
 from models.refadgen.unet import GenerationUNet
@@ -45,7 +45,7 @@ def test_inconsistent_schedules_are_refused(changed: dict[str, str], message: st
 def test_a_perfect_network_recovers_the_latent(schedule: object) -> None:
     scheduler = schedule()  # pyright: ignore[reportCallIssue]
     clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    noise = initial_noise(generators_of([5, 6]), (4, 8, 8))
+    noise = standard_normal(generators_of([5, 6]), (4, 8, 8))
 
     def perfect(z: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         alpha = scheduler.alphas_cumprod[t]
@@ -65,8 +65,8 @@ def test_steps_that_begin_beyond_the_last_trained_timestep_are_refused() -> None
 
 
 def test_noise_depends_on_its_own_seed_alone() -> None:
-    together = initial_noise(generators_of([1, 2, 3]), (4, 8, 8))
-    assert torch.equal(together[1:2], initial_noise(generators_of([2]), (4, 8, 8)))
+    together = standard_normal(generators_of([1, 2, 3]), (4, 8, 8))
+    assert torch.equal(together[1:2], standard_normal(generators_of([2]), (4, 8, 8)))
     assert not torch.equal(together[0], together[1])
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from adloom.errors import ModelError
 from models.refadgen.pipeline import RefAdGenPipeline
-from models.refadgen.sampling import denoise, generators_of, initial_noise
+from models.refadgen.sampling import denoise, generators_of, standard_normal
 from models.refadgen.schedules import (
     NoiseSchedule,
     check_schedule,
@@ -104,7 +104,7 @@ def test_a_perfect_network_recovers_the_latent_by_any_of_them(kind: type) -> Non
         noise = (z - alpha.sqrt() * clean) / (1 - alpha).sqrt()
         return alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
 
-    start = initial_noise(generators, (4, 8, 8))
+    start = standard_normal(generators, (4, 8, 8))
     made = denoise(perfect, start, scheduler, 12, generators)
     assert (made - clean).abs().max() <= (0.3 if kind is DDPMScheduler else 0.05)
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from adloom.errors import CheckpointError, ModelError
 from models.refadgen.conversion.ip_adapter import read_resampler, resampler_of
 from models.refadgen.pipeline import RefAdGenPipeline
-from models.refadgen.sampling import generators_of, initial_noise
+from models.refadgen.sampling import generators_of, standard_normal
 from models.refadgen.schedules import released_schedule
 from tests.unit.refadgen.bases import BASES
 from tests.unit.refadgen.equations import relative_error
@@ -67,7 +67,7 @@ def rendered_by_base(folder: Path, base: str, negative: str | None, **options: A
         width=32,
         num_inference_steps=3,
         guidance_scale=5.0,
-        latents=initial_noise(generators_of([7]), (4, 32, 16)),
+        latents=standard_normal(generators_of([7]), (4, 32, 16)),
         output_type="latent",
     ).images
 
