@@ -8,6 +8,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from adloom.errors import ModelError
+from adloom.render_spec import EXACT, Shortcuts
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.regions import Regions
 from models.refadgen.sampling import Guidance, denoise, generators_of, standard_normal
@@ -15,6 +16,7 @@ from models.refadgen.schedules import own_schedule, sampler_named
 from tests.unit.refadgen.conftest import SIDE, Inputs, small_pipeline
 
 SHAPE = (4, 8, 8)
+ALL: dict[str, float] = {"product_noise_scale": 0.8, "product_guidance": 0.2, "scene_eta": 1.0}
 
 
 def left_half() -> Tensor:
@@ -35,7 +37,7 @@ def made_with(regions: Regions, mask: Tensor, seeds: list[int], steps: int = 6) 
     return denoise(pointwise, start, scheduler, steps, generators, step=step)
 
 
-def rendered(pipeline: RefAdGenPipeline, inputs: Inputs) -> Tensor:
+def rendered(pipeline: RefAdGenPipeline, inputs: Inputs, shortcuts: Shortcuts = EXACT) -> Tensor:
     return pipeline.render(
         inputs.prompts,
         inputs.negatives,
@@ -44,7 +46,15 @@ def rendered(pipeline: RefAdGenPipeline, inputs: Inputs) -> Tensor:
         inputs.frames,
         inputs.seeds,
         steps=3,
+        shortcuts=shortcuts,
     )
+
+
+def third_alone(inputs: Inputs) -> Inputs:
+    return Inputs(
+        inputs.pictures, inputs.prompts[2:3], inputs.negatives[2:3], inputs.masks[2:3],
+        inputs.frames[2:3], inputs.seeds[2:3], inputs.products[2:3],
+    )  # fmt: skip
 
 
 def test_noise_has_the_deviation_of_its_region() -> None:
@@ -145,8 +155,7 @@ def test_the_product_s_noise_is_the_scene_s_where_none_is_given() -> None:
 
 
 def test_regions_are_saved_with_the_weights(tmp_path: Path, pipeline: RefAdGenPipeline) -> None:
-    asked = {"product_noise_scale": 0.8, "product_guidance": 0.2, "scene_eta": 1.0}
-    remade(pipeline, **asked).save_pretrained(tmp_path / "model")
+    remade(pipeline, **ALL).save_pretrained(tmp_path / "model")
     assert RefAdGenPipeline.from_pretrained(tmp_path / "model").regions == Regions(
         1.0, 0.8, 0.2, 1.0
     )
@@ -162,11 +171,26 @@ def test_each_changes_the_picture_and_none_depends_on_the_batch(
     made = rendered(other, inputs)
     assert torch.equal(made, rendered(other, inputs))
     assert not torch.allclose(made, rendered(pipeline, inputs), atol=1e-3)
-    one = Inputs(
-        inputs.pictures, inputs.prompts[2:3], inputs.negatives[2:3], inputs.masks[2:3],
-        inputs.frames[2:3], inputs.seeds[2:3], inputs.products[2:3],
-    )  # fmt: skip
-    assert torch.allclose(rendered(other, one), made[2:3], atol=1e-4)
+    assert torch.allclose(rendered(other, third_alone(inputs)), made[2:3], atol=1e-4)
+
+
+@pytest.mark.parametrize("shortcuts", [Shortcuts(reuse_every=2), Shortcuts(guided_below=0.5)])
+def test_regions_go_with_shortcuts(
+    shortcuts: Shortcuts, pipeline: RefAdGenPipeline, inputs: Inputs
+) -> None:
+    other = remade(pipeline, **ALL)
+    made = rendered(other, inputs, shortcuts)
+    assert not torch.allclose(made, rendered(other, inputs), atol=1e-3)
+    assert not torch.allclose(made, rendered(pipeline, inputs, shortcuts), atol=1e-3)
+    assert torch.allclose(rendered(other, third_alone(inputs), shortcuts), made[2:3], atol=1e-4)
+
+
+def test_regions_in_bfloat16_draw_the_same_noise(inputs: Inputs) -> None:
+    exact = rendered(remade(small_pipeline(), **ALL), inputs)
+    made = rendered(remade(small_pipeline(), **ALL).to(torch.bfloat16), inputs)
+    elsewhere = rendered(remade(small_pipeline()), inputs)
+    error = float((made.float() - exact).abs().mean())
+    assert error < 0.2 * float((elsewhere - exact).abs().mean())
 
 
 def remade(pipeline: RefAdGenPipeline, **asked: float) -> RefAdGenPipeline:
