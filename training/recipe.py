@@ -9,6 +9,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from adloom.errors import SpecError
+from training.trainable import Trainable
 
 RECIPES: Final = Path(__file__).parent / "recipes"
 """What the project trains by, a YAML file each."""
@@ -22,7 +23,8 @@ class Training:
     then each step is the same in every run, resumed or not, to the last bit.
 
     trainable: `whole` is every network but the autoencoder, `paper` what RefAdGen trains when it
-    starts from Stable Diffusion (`training.trainable`).
+    starts from Stable Diffusion, `generation` all but what reads the reference
+    (`training.trainable`).
     mask_input: whether the U-Net is shown the mask (the ablation is not).
     mask_weight: the error counts 1 + this on the product. channel_weighting: power of the latent
     channels' spread in the loss, 0 weighs them alike, 2 as their pixels do. noise_offset: deviation
@@ -36,7 +38,7 @@ class Training:
     bfloat16 through normalization layers, which autocast writes as float32.
     """
 
-    trainable: Literal["whole", "paper"] = "whole"
+    trainable: Trainable = "whole"
     steps: int = 20000
     epochs: float | None = None
     batch: int = 16

@@ -1,31 +1,35 @@
 """Which parameters a run trains."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from torch import nn
 
 from models.refadgen.pipeline import RefAdGenPipeline
 
-WHOLE = ("unet", "reference_unet", "text_encoder", "image_encoder", "resampler")
-OF_THE_UNET = ("conv_in.", ".processor.")
+Trainable = Literal["whole", "paper", "generation"]
+NETWORKS: Final[dict[Trainable, tuple[str, ...]]] = {
+    "whole": ("unet", "reference_unet", "text_encoder", "image_encoder", "resampler"),
+    "paper": ("unet", "reference_unet", "resampler"),
+    "generation": ("unet", "text_encoder"),
+}
+OF_THE_UNET: Final = ("conv_in.", ".processor.")
 """What the paper trains of the Generation U-Net: its widened input, and the AFMs' projections."""
 
 
-def choose_trainable(
-    pipeline: RefAdGenPipeline, which: Literal["whole", "paper"]
-) -> dict[str, nn.Parameter]:
+def choose_trainable(pipeline: RefAdGenPipeline, which: Trainable) -> dict[str, nn.Parameter]:
     """The parameters to train by name (`network.parameter`); all others are frozen.
 
     `paper`: conv_in and the AFMs of the Generation U-Net, the whole Reference U-Net and the
-    Resampler. `whole`: every network but the autoencoder. What follows the Reference U-Net's last
-    self-attention is read by nothing and never trained.
+    Resampler. `whole`: every network but the autoencoder. `generation`: the Generation U-Net and
+    the text encoder; what reads the reference stays as it is, and costs no backward pass. What
+    follows the Reference U-Net's last self-attention is read by nothing and never trained.
     """
     for network in pipeline.networks.values():
         network.requires_grad_(False)
-    trained = WHOLE if which == "whole" else ("unet", "reference_unet", "resampler")
+    trained = NETWORKS[which]
     for name in trained:
         for parameter_name, parameter in getattr(pipeline, name).named_parameters():
-            everything = which == "whole" or name != "unet"
+            everything = which != "paper" or name != "unet"
             chosen = everything or any(part in parameter_name for part in OF_THE_UNET)
             parameter.requires_grad_(chosen)
     pipeline.reference_unet.freeze_unread()

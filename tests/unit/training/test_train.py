@@ -1,6 +1,7 @@
 """A short run learns, stops, and goes on as if it had not stopped."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,25 @@ def test_a_short_run_lowers_the_loss_and_logs_it(
     assert held_loss(trainer, buckets) < 0.8 * before
     with (tmp_path / "loss.csv").open() as f:
         assert [row["step"] for row in csv.DictReader(f)] == ["10", "20", "30", "40"]
+
+
+def test_scenes_are_learned_and_what_reads_the_reference_stays(
+    pipeline: RefAdGenPipeline, buckets: list[Bucket], tmp_path: Path
+) -> None:
+    before = {
+        name: {n: p.detach().clone() for n, p in network.named_parameters()}
+        for name, network in pipeline.networks.items()
+    }
+    trainer = Trainer(pipeline, buckets, replace(SHORT, trainable="generation"), tmp_path)
+    lost = held_loss(trainer, buckets)
+    trainer.run()
+    assert held_loss(trainer, buckets) < 0.8 * lost
+    changed = {
+        name
+        for name, network in pipeline.networks.items()
+        if any(not torch.equal(p, before[name][n]) for n, p in network.named_parameters())
+    }
+    assert changed == {"unet", "text_encoder"}
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(
