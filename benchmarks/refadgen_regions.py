@@ -13,16 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.refadgen.pipeline import RefAdGenPipeline
-from training.judging.heldout import Sampling, Truth, read_truths, render_all
+from training.judging.heldout import SAMPLED_ALIKE, Sampling, Truth, read_truths, render_all
 from training.judging.measuring import Judges, measure
 from training.judging.run import check_enough, judges_of, load_pipeline
 
-ALIKE: Final[dict[str, Any]] = {
-    "noise_scale": 0.85, "product_noise_scale": None, "product_guidance": 1.0, "scene_eta": 0.0,
-}  # fmt: skip
+ALIKE: Final[dict[str, Any]] = {"noise_scale": 0.85, **SAMPLED_ALIKE}
 SHOWN: Final = ("identity", "retrieval@1", "scene: surface", "scene: light", "KID-EffLite0")
-
-
 CHANGES: Final[dict[str, dict[str, Any]]] = {
     "all alike, noise 0.85": {},
     "noise 1": {"noise_scale": 1.0},
