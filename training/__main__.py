@@ -167,7 +167,7 @@ def train_model(
     model: Folder,
     encoded: Folder,
     out: Folder,
-    recipe: Annotated[str, typer.Option(help="mini, paper, or a .yaml file")] = "mini",
+    recipe: Annotated[str, typer.Option(help="one of training/recipes, or a .yaml file")] = "mini",
     minutes: Annotated[float | None, typer.Option(help="0: steps alone, exact to resume")] = None,
     steps: int | None = None,
     batch: int | None = None,

@@ -9,8 +9,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from adloom.errors import SpecError
-from training.trainable import Trainable
 
+Trainable = Literal["whole", "paper", "generation"]
 RECIPES: Final = Path(__file__).parent / "recipes"
 """What the project trains by, a YAML file each."""
 
@@ -23,7 +23,7 @@ class Training:
     then each step is the same in every run, resumed or not, to the last bit.
 
     trainable: `whole` is every network but the autoencoder, `paper` what RefAdGen trains when it
-    starts from Stable Diffusion, `generation` all but what reads the reference
+    starts from Stable Diffusion, `generation` the Generation U-Net and the text encoder
     (`training.trainable`).
     mask_input: whether the U-Net is shown the mask (the ablation is not).
     mask_weight: the error counts 1 + this on the product. channel_weighting: power of the latent

@@ -1,12 +1,12 @@
 """Which parameters a run trains."""
 
-from typing import Final, Literal
+from typing import Final
 
 from torch import nn
 
 from models.refadgen.pipeline import RefAdGenPipeline
+from training.recipe import Trainable
 
-Trainable = Literal["whole", "paper", "generation"]
 NETWORKS: Final[dict[Trainable, tuple[str, ...]]] = {
     "whole": ("unet", "reference_unet", "text_encoder", "image_encoder", "resampler"),
     "paper": ("unet", "reference_unet", "resampler"),
@@ -20,9 +20,10 @@ def choose_trainable(pipeline: RefAdGenPipeline, which: Trainable) -> dict[str, 
     """The parameters to train by name (`network.parameter`); all others are frozen.
 
     `paper`: conv_in and the AFMs of the Generation U-Net, the whole Reference U-Net and the
-    Resampler. `whole`: every network but the autoencoder. `generation`: the Generation U-Net and
-    the text encoder; what reads the reference stays as it is, and costs no backward pass. What
-    follows the Reference U-Net's last self-attention is read by nothing and never trained.
+    Resampler. `whole`: every network but the autoencoder. `generation`: the Generation U-Net,
+    with it the AFMs' projections, and the text encoder; the networks that encode the reference
+    stay as they are and cost no backward pass. What follows the Reference U-Net's last
+    self-attention is read by nothing and never trained.
     """
     for network in pipeline.networks.values():
         network.requires_grad_(False)

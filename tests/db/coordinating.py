@@ -11,10 +11,10 @@ from tests.db.world import World, campaign
 SPEC = campaign(draws=2)
 
 
-def second(world: World, folder: Path) -> Environment:
-    """That of a coordinator of this name."""
+def environment_of(world: World, folder: Path, owner: str = "second") -> Environment:
+    """The environment of a coordinator named `owner`."""
     rendering = Rendering(weights_root=folder, lease_s=1.0)
-    return Environment(world.database, LocalStore(folder), "w", world.ws, rendering, "second")
+    return Environment(world.database, LocalStore(folder), "w", world.ws, rendering, owner)
 
 
 def held_by(world: World, run_id: int, owner: str, ttl_s: float = 60) -> RunLease:

@@ -33,13 +33,13 @@ from tasks import runs as run_tasks
 from tasks.environment import Environment, use
 from tasks.finishing import unfinished
 from tasks.planned import PlanChunk
-from tests.db.coordinating import SPEC, held_by, partly_done, second
+from tests.db.coordinating import SPEC, environment_of, held_by, partly_done
 from tests.db.world import REVISION, World, campaign
 
 
 @pytest.fixture
 def env(world: World, tmp_path: Path) -> Environment:
-    return second(world, tmp_path)
+    return environment_of(world, tmp_path)
 
 
 def taken_over(world: World, run_id: int) -> tuple[RunLease, RunLease]:

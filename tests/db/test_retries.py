@@ -10,13 +10,13 @@ from adloom.states import RunState, Trigger
 from db.queries import campaigns, cancelling, leases, runs
 from tasks import retrying
 from tasks.environment import Environment
-from tests.db.coordinating import SPEC, held_by, partly_done, second
+from tests.db.coordinating import SPEC, environment_of, held_by, partly_done
 from tests.db.world import World, campaign
 
 
 @pytest.fixture
 def env(world: World, tmp_path: Path) -> Environment:
-    return second(world, tmp_path)
+    return environment_of(world, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,50 +1,84 @@
-"""Weights in the form that they are shipped in."""
+"""Weights in the form that they are shipped in. Their bill: tests/unit/tasks/test_weights.py."""
 
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from adloom.errors import ModelError
-from adloom.weights_bill import BILL_FILE
+from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.mini import build_mini
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.regions import Regions
+from models.refadgen.sampling import Guidance
+from tests.unit.training.conftest import drawn_shard
 from training.__main__ import app
+from training.shards import words_of, write_shard
 
-OWN = {"noise_scale": 0.9, "product_noise_scale": 0.8}
+OWN = {
+    "noise_scale": 0.9,
+    "product_noise_scale": 0.8,
+    "product_guidance": 0.3,
+    "scene_eta": 0.4,
+}
 
 
-def exported(tmp_path: Path, *options: str) -> RefAdGenPipeline:
-    trained = build_mini(["a", "red", "bottle"])
-    trained.register_to_config(**OWN)
-    trained.save_pretrained(tmp_path / "trained")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / BILL_FILE).write_text("{}")  # of what lay there before
-    asked = ["export", str(tmp_path / "trained"), str(tmp_path / "out"), *options]
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    pipeline = build_mini(
+        ["a", "red", "bottle", "on", "marble", *words_of([drawn_shard((64, 64), 2)])]
+    )
+    pipeline.register_to_config(**OWN)
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def exported(trained: Path, out: Path, *options: str) -> RefAdGenPipeline:
+    asked = ["export", str(trained), str(out), *options]
     done = CliRunner().invoke(app, asked, catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    return RefAdGenPipeline.from_pretrained(tmp_path / "out")
+    return RefAdGenPipeline.from_pretrained(out)
 
 
-def test_a_models_own_regions_are_kept(tmp_path: Path) -> None:
-    assert exported(tmp_path).regions == Regions(noise=0.9, product_noise=0.8)
-    assert not (tmp_path / "out" / BILL_FILE).exists()
+def test_a_models_own_regions_are_kept(trained: Path, tmp_path: Path) -> None:
+    assert exported(trained, tmp_path).regions == Regions(0.9, 0.8, 0.3, 0.4)
 
 
-def test_regions_are_what_is_asked_for(tmp_path: Path) -> None:
-    made = exported(
-        tmp_path, "--product-guidance", "0.2", "--scene-eta", "0.6", "--noise-scale", "1"
-    )
+def test_regions_are_what_is_asked_for(trained: Path, tmp_path: Path) -> None:
+    asked = ["--product-guidance", "0.2", "--scene-eta", "0.6", "--noise-scale", "1"]
+    made = exported(trained, tmp_path, *asked)
     assert made.regions == Regions(1.0, 0.8, product_guidance=0.2, scene_eta=0.6)
-    assert made.guidance(6.0).product_share == 0.2
+    assert made.guidance(6.0) == Guidance(6.0, rescale=0.5, product_share=0.2)
 
 
-def test_regions_that_cannot_be_are_refused(tmp_path: Path) -> None:
+def test_regions_that_cannot_be_are_refused(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="scene_eta 2"):
-        exported(tmp_path, "--scene-eta", "2")
+        exported(trained, tmp_path, "--scene-eta", "2")
 
 
-def test_with_a_licence_it_has_a_bill(tmp_path: Path) -> None:
-    exported(tmp_path, "--licence", "Apache-2.0")
-    assert "Apache-2.0" in (tmp_path / "out" / BILL_FILE).read_text()
+def test_numbers_are_of_half_precision_and_no_folder_of_the_machine_is_told(
+    trained: Path, tmp_path: Path
+) -> None:
+    exported(trained, tmp_path)
+    stored = {t.dtype for f in tmp_path.rglob("*.safetensors") for t in load_file(f).values()}
+    assert {d for d in stored if d.is_floating_point} == {torch.float16}
+    assert all(str(trained) not in f.read_text() for f in tmp_path.rglob("*.json"))
+
+
+def test_words_are_those_of_the_samples_and_the_autoencoder_is_the_given_one(
+    trained: Path, tmp_path: Path
+) -> None:
+    shard = drawn_shard((64, 64), 2)
+    write_shard(tmp_path / "samples", shard)
+    torch.manual_seed(5)
+    other = MiniAutoencoder(**RefAdGenPipeline.from_pretrained(trained).vae.config)
+    other.save_pretrained(tmp_path / "vae")
+    options = ["--samples", str(tmp_path / "samples"), "--vae", str(tmp_path / "vae")]
+    made = exported(trained, tmp_path / "out", *options)
+    known = {w for w in made.tokenizer.get_vocab() if not w.startswith("<")}
+    assert known - {","} == words_of([shard])
+    given, kept = next(other.parameters()), next(made.vae.parameters())
+    assert torch.equal(kept, given.half().float())

@@ -118,7 +118,7 @@ def test_a_recipe_that_cannot_be_used_says_why(tmp_path: Path, content: str, rea
     (tmp_path / "own.yaml").write_text(content)
     with pytest.raises(SpecError, match=reason):
         read_recipe(str(tmp_path / "own.yaml"))
-    with pytest.raises(SpecError, match="mini, onward, paper"):
+    with pytest.raises(SpecError, match="mini, onward, onward-scenes, paper"):
         read_recipe("unheard-of")
 
 
