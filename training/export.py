@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 import typer
 
+from adloom.errors import ModelError
 from adloom.weights_bill import BILL_FILE, Part
 from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.pipeline import RefAdGenPipeline
@@ -28,11 +29,16 @@ def export(
     product_noise_scale: Annotated[float | None, OWN] = None,
     product_guidance: Annotated[float | None, OWN] = None,
     scene_eta: Annotated[float | None, OWN] = None,
+    start: Annotated[Path | None, typer.Option(help="weights that MODEL went on from")] = None,
+    share: Annotated[float, typer.Option(help="with --start: of MODEL, from 0 to 1")] = 0.5,
     licence: Annotated[str | None, typer.Option(help="SPDX name of its licence")] = None,
     origin: Annotated[str, typer.Option(help="where it comes from, for its bill")] = ORIGIN,
 ) -> None:
     """Write MODEL in float16 for shipping: with the autoencoder VAE if one is given, and no other
     words in its vocabulary than the captions of SAMPLES hold.
+
+    With the weights that its training went on from (START), what is written lies between them and
+    MODEL (WiSE-FT, arXiv 2109.01903): much of what it learned, less of what it forgot.
 
     With a LICENCE its bill of materials is written too. A bill of what lay in OUT before is
     removed in any case.
@@ -44,7 +50,10 @@ def export(
         "scene_eta": scene_eta,
     }
     changed = {name: value for name, value in asked.items() if value is not None}
-    pipeline = RefAdGenPipeline.from_pretrained(model, dtype=torch.float16, **changed)
+    pipeline = RefAdGenPipeline.from_pretrained(model, **changed)
+    if start is not None:
+        draw_back(pipeline, start, share)
+    pipeline.to(torch.float16)
     if samples is not None:
         words = sample_shards.words_of(sample_shards.read_shards(samples))
         pipeline.tokenizer = keep_words(pipeline.tokenizer, words)
@@ -55,6 +64,26 @@ def export(
     _forget_folders(out)
     if licence is not None:
         write_bill(out, [Part(components(out), origin, licence)])
+
+
+@torch.no_grad()
+def draw_back(pipeline: RefAdGenPipeline, start: Path, share: float) -> None:
+    """Each weight w of the pipeline becomes start + share (w - start). ModelError where the weights
+    in the folder `start` are not of its shape."""
+    if not 0 <= share <= 1:
+        raise ModelError(f"a share of {share:g}", where="share", hint="a number from 0 to 1")
+    begun = RefAdGenPipeline.from_pretrained(start).networks
+    for name, network in pipeline.networks.items():
+        learned, before = network.state_dict(), begun[name].state_dict()
+        if {n: t.shape for n, t in learned.items()} != {n: t.shape for n, t in before.items()}:
+            raise ModelError(
+                f"{name} has other weights than the model",
+                where=str(start),
+                hint="name the weights that its training went on from",
+            )
+        for key, weight in learned.items():
+            if weight.is_floating_point():
+                weight.copy_(torch.lerp(before[key], weight, share))
 
 
 def _forget_folders(out: Path) -> None:

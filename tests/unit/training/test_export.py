@@ -82,3 +82,31 @@ def test_words_are_those_of_the_samples_and_the_autoencoder_is_the_given_one(
     assert known - {","} == words_of([shard])
     given, kept = next(other.parameters()), next(made.vae.parameters())
     assert torch.equal(kept, given.half().float())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_what_is_written_lies_between_the_start_and_the_model(
+    trained: Path, tmp_path: Path, share: float
+) -> None:
+    begun, ended = (RefAdGenPipeline.from_pretrained(trained) for _ in range(2))
+    with torch.no_grad():
+        for weight in ended.unet.parameters():
+            weight.add_(1.0)
+    ended.save_pretrained(tmp_path / "ended")
+    options = ["--start", str(trained), "--share", str(share)]
+    made = exported(tmp_path / "ended", tmp_path / "out", *options)
+    for old, new in zip(begun.unet.parameters(), made.unet.parameters(), strict=True):
+        assert torch.allclose(new, old + share, atol=2e-3)
+    for old, new in zip(begun.vae.parameters(), made.vae.parameters(), strict=True):
+        assert torch.allclose(new, old, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"), [(["--share", "1.5"], "share of 1.5"), ([], "text_encoder has other")]
+)
+def test_a_start_of_another_shape_is_refused(
+    trained: Path, tmp_path: Path, options: list[str], reason: str
+) -> None:
+    build_mini(["velvet"]).save_pretrained(tmp_path / "other")
+    with pytest.raises(ModelError, match=reason):
+        exported(trained, tmp_path / "out", "--start", str(tmp_path / "other"), *options)
