@@ -28,9 +28,7 @@ OWN = {
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    pipeline = build_mini(
-        ["a", "red", "bottle", "on", "marble", *words_of([drawn_shard((64, 64), 2)])]
-    )
+    pipeline = build_mini(["velvet", *words_of([drawn_shard((64, 64), 2)])])
     pipeline.register_to_config(**OWN)
     pipeline.save_pretrained(folder)
     return folder
