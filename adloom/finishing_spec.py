@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-FINISHING_VERSION = "1"
+FINISHING_VERSION = "2"
 """Raised by hand when the same recipe gives other pixels."""
 
 
@@ -76,7 +76,7 @@ class FinishingSpec:
     canvas_width: int
     canvas_height: int
     detail_lock: bool = True
-    edge_px: float = 2.0
+    edge_px: float = 1.0
     gain_min: float = 0.6
     gain_max: float = 1.6
     chroma_shift_max: float = 8.0

@@ -20,17 +20,16 @@ def without_product(render: Rgb, own_mask: Mask, placed: Mask) -> Rgb:
     """The native render with its product's rim painted over from the background beside it.
 
     The render's product is never quite where the photo's product will lie; what sticks out would
-    show as a second outline. Only a thin ring is painted (a pixel or two where the masks agree,
+    show as a second outline. Only a thin ring is painted (a pixel where the masks agree, up to
     `_REACH` of the product's size where the render's product sticks out), so that the contact
     shadow beyond it stays, and the ring takes on the shadow's own colour.
     """
     product = (placed >= OPAQUE).astype(np.uint8)
     side = sqrt(float(product.sum()))
     reach = ceil(_REACH * side) + 1
-    seam = max(1, round(0.015 * side))
-    sticking_out = dilated((own_mask >= OPAQUE).astype(np.uint8), 2)
+    sticking_out = dilated((own_mask >= OPAQUE).astype(np.uint8), 1)
     ring = dilated(product, reach) & sticking_out
-    hidden = dilated((placed >= 8).astype(np.uint8), seam) | ring
+    hidden = (placed >= 8).astype(np.uint8) | ring
     deep = eroded(product, reach)
     return _filled(render, hidden.astype(bool), keep=deep.astype(bool))
 

@@ -17,7 +17,7 @@ from adloom.geometry import Box, CoverMap, Size, cover
 from adloom.imaging.arrays import OPAQUE, Mask, Plane, Rgb, as_alpha, check_cutout
 from adloom.imaging.background import grained, upscaled, without_product
 from adloom.imaging.enlarging import as_it_is, enlarged
-from adloom.imaging.light import Light, light_of, lit
+from adloom.imaging.light import MODELS, Light, light_of, lit
 from adloom.imaging.warp import placed_mask, placed_photo
 
 
@@ -100,29 +100,33 @@ def agreement_of(own_mask: Mask, placed: Mask) -> float:
 
 
 def soft_edge(alpha: Plane, edge_px: float) -> Plane:
-    """The alpha with an edge about `edge_px` wide that lies inside the old one."""
+    """The alpha with an edge about `edge_px` wide, nowhere above the old one."""
     if edge_px <= 0:
         return alpha
-    side = 2 * max(1, round(edge_px / 2)) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    blurred = cv2.GaussianBlur(cv2.erode(alpha, disc), (0, 0), edge_px / 2)
+    blurred = cv2.GaussianBlur(alpha, (0, 0), edge_px / 2)
     return np.asarray(np.minimum(alpha, blurred), np.float32)
+
+
+def shown_in_both(own_mask: Mask, native_alpha: Plane) -> Plane:
+    """(h, w) 1 where the render and the placed photo both show the product, 0 elsewhere: well
+    inside it, where no background bleeds in, unless it is so slim that too little would be left."""
+    both = (own_mask >= OPAQUE) & (native_alpha > 0.5)
+    inside = cv2.erode(both.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
+    enough = np.count_nonzero(inside) >= 0.4 * np.count_nonzero(both)
+    return (inside if enough else both).astype(np.float32)
 
 
 def _light(
     raw: Rgb, own_mask: Mask, colours: Rgb, native_alpha: Plane, spec: FinishingSpec
 ) -> Light:
-    """The render's light, read well inside the product, where no background bleeds in."""
-    both = (own_mask >= OPAQUE) & (native_alpha > 0.5)
-    inside = cv2.erode(both.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
-    enough = np.count_nonzero(inside) >= 0.4 * np.count_nonzero(both)
     return light_of(
         raw,
         colours,
-        (inside if enough else both).astype(np.float32),
+        shown_in_both(own_mask, native_alpha),
         gain_min=spec.gain_min,
         gain_max=spec.gain_max,
         shift_max=spec.chroma_shift_max,
+        trust=MODELS,
     )
 
 

@@ -7,6 +7,7 @@ luminance over the photo's) and a small shift of colour (in the a, b plane of CI
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Final
 
 import cv2
 import numpy as np
@@ -15,6 +16,21 @@ from adloom.imaging.arrays import Plane, Rgb, luma
 
 _SMOOTH = 0.16  # the low-pass's sigma, as a share of the product's size
 _FLOOR = 8.0  # levels: keeps the ratio of two blacks at 1
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How much of the gain's logarithm is taken: of its mean over the product (`level`), and of
+    what differs from that from place to place (`shape`)."""
+
+    level: float = 1.0
+    shape: float = 1.0
+
+
+WHOLE: Final = Trust()
+MODELS: Final = Trust(0.7, 0.3)
+"""Of a model's light: the slopes of path-traced light on the light that `mini-256` draws, least
+squares through the origin over 64 ads of AdProd-mini (docs/finishing.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +49,19 @@ def light_of(
     gain_min: float,
     gain_max: float,
     shift_max: float,
+    trust: Trust = WHOLE,
 ) -> Light:
     """The light of `render` relative to `photo`, both native and in place.
 
-    `weight` (H, W) in 0..1 says where both show the product; means are taken there alone. The
-    gain lies in [gain_min, gain_max] and never blows out what the photo still resolves; the
-    shift is at most `shift_max` long (ΔE at equal luminance).
+    `weight` (H, W) in 0..1 says where both show the product; means are taken there alone. `trust`
+    draws the gain towards 1. It lies in [gain_min, gain_max] and never blows out what the photo
+    still resolves; the shift is at most `shift_max` long (ΔE at equal luminance).
     """
     sigma = max(1.0, _SMOOTH * sqrt(float(weight.sum())))
     rendered, original = _smooth(luma(render), weight, sigma), _smooth(luma(photo), weight, sigma)
-    gain = np.clip((rendered + _FLOOR) / (original + _FLOOR), gain_min, gain_max)
+    gain = np.clip(
+        _trusted((rendered + _FLOOR) / (original + _FLOOR), weight, trust), gain_min, gain_max
+    )
     gain = np.minimum(gain, _headroom(photo, weight, sigma))
     lit = np.clip(photo * gain[..., None], 0, 255).astype(np.float32)
     shift = _smooth(_ab(render.astype(np.float32)) - _ab(lit), weight, sigma)
@@ -60,6 +79,14 @@ def lit(colours: Rgb, gain: Plane, shift: Plane) -> Plane:
     lab[..., 1:] += shift
     tinted = np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.float32)
     return np.clip(tinted, 0, 1) * np.float32(255)
+
+
+def _trusted(gain: Plane, weight: Plane, trust: Trust) -> Plane:
+    if trust == WHOLE:
+        return gain
+    logarithm = np.log(gain)
+    level = float((logarithm * weight).sum() / max(float(weight.sum()), 1e-6))
+    return np.exp(trust.level * level + trust.shape * (logarithm - level), dtype=np.float32)
 
 
 def _smooth(plane: Plane, weight: Plane, sigma: float) -> Plane:

@@ -24,6 +24,7 @@ from training.judging.heldout import (
     read_truths,
     render_all,
 )
+from training.judging.relighting import light_slopes
 from training.judging.report import finished, write_report
 from training.judging.run import check_enough, load_pipeline
 from training.judging.statistics import mean_interval, paired_differences
@@ -71,11 +72,13 @@ def run_joining(asked: Joining) -> str:
     ground = replace(asked.how, reference_scale=0.0)
     made: dict[str, list[list[Picture]]] = {FINISHED: [], PASTED: [], PASTED_UNMASKED: []}
     locked: list[list[bool]] = []
+    slopes: list[dict[str, float]] = []
     for seed in range(asked.seeds):
         raws = render_all(pipeline, truths, seed, asked.how)
         ended = [finished(raw, t, extractor) for raw, t in zip(raws, truths, strict=True)]
         made[FINISHED].append([picture for picture, _ in ended])
         locked.append([applied for _, applied in ended])
+        slopes.append(light_slopes(raws, truths, extractor))
         for name, masked in ((PASTED, True), (PASTED_UNMASKED, False)):
             grounds = render_all(pipeline, truths, seed, replace(ground, with_mask=masked))
             made[name].append([pasted(g, t) for g, t in zip(grounds, truths, strict=True)])
@@ -97,6 +100,7 @@ def run_joining(asked: Joining) -> str:
         "seeds": asked.seeds,
         "compared": int(np.sum(locked)),
         "detail lock applied": float(np.mean(locked)),
+        "light": {name: float(np.mean([s[name] for s in slopes])) for name in slopes[0]},
     }
     return write_report(asked.out, columns, facts)
 
