@@ -30,7 +30,9 @@ def export(
     product_guidance: Annotated[float | None, OWN] = None,
     scene_eta: Annotated[float | None, OWN] = None,
     start: Annotated[Path | None, typer.Option(help="weights that MODEL went on from")] = None,
-    share: Annotated[float, typer.Option(help="with --start: of MODEL, from 0 to 1")] = 0.5,
+    share: Annotated[
+        float | None, typer.Option(help="with --start: of MODEL, from 0 to 1 (0.5)")
+    ] = None,
     licence: Annotated[str | None, typer.Option(help="SPDX name of its licence")] = None,
     origin: Annotated[str, typer.Option(help="where it comes from, for its bill")] = ORIGIN,
 ) -> None:
@@ -43,6 +45,12 @@ def export(
     With a LICENCE its bill of materials is written too. A bill of what lay in OUT before is
     removed in any case.
     """
+    if share is not None and start is None:
+        raise ModelError(
+            f"a share of {share:g} of what lies between MODEL and nothing",
+            where="--share",
+            hint="name the weights that its training went on from with --start",
+        )
     asked = {
         "noise_scale": noise_scale,
         "product_noise_scale": product_noise_scale,
@@ -52,7 +60,7 @@ def export(
     changed = {name: value for name, value in asked.items() if value is not None}
     pipeline = RefAdGenPipeline.from_pretrained(model, **changed)
     if start is not None:
-        draw_back(pipeline, start, share)
+        draw_back(pipeline, start, 0.5 if share is None else share)
     pipeline.to(torch.float16)
     if samples is not None:
         words = sample_shards.words_of(sample_shards.read_shards(samples))

@@ -108,3 +108,9 @@ def test_a_start_of_another_shape_is_refused(
     build_mini(["velvet"]).save_pretrained(tmp_path / "other")
     with pytest.raises(ModelError, match=reason):
         exported(trained, tmp_path / "out", "--start", str(tmp_path / "other"), *options)
+
+
+def test_a_share_of_nothing_is_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="--start"):
+        exported(trained, tmp_path / "out", "--share", "0.7")
+    assert not (tmp_path / "out").exists()
