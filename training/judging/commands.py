@@ -67,7 +67,8 @@ def joins(
     model: Folder,
     samples: Annotated[Path, typer.Argument(help="of `adprod-mini`, held out")],
     out: Folder,
-    count: int = 64,
+    also: Annotated[list[Path] | None, typer.Option(help="a further folder of samples")] = None,
+    count: Annotated[int, typer.Option(help="samples of each folder, at most")] = 64,
     seeds: int = 3,
     steps: int = 12,
 ) -> None:
@@ -76,7 +77,8 @@ def joins(
     from training.judging.heldout import Sampling
     from training.judging.joining import Joining, run_joining
 
-    typer.echo(run_joining(Joining(model, samples, out, count, seeds, Sampling(steps))))
+    folders = (samples, *(also or ()))
+    typer.echo(run_joining(Joining(model, folders, out, count, seeds, Sampling(steps))))
 
 
 def showcase(

@@ -53,10 +53,11 @@ FINISHED, PASTED, PASTED_UNMASKED = "finished", "pasted", "pasted, no mask"
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """model: a folder; samples: of AdProd-mini; seeds: pictures of each sample."""
+    """model: a folder; samples: folders of AdProd-mini, `count` of each at most; seeds: pictures
+    of each sample."""
 
     model: Path
-    samples: Path
+    samples: tuple[Path, ...]
     out: Path
     count: int = 64
     seeds: int = 3
@@ -66,8 +67,8 @@ class Joining:
 def run_joining(asked: Joining) -> str:
     """Renders, joins both ways, judges those whose detail lock is applied; a table and a sheet go
     to `out`. ModelError where there is too little to judge by."""
-    truths = read_truths(asked.samples, asked.count)
-    check_enough(truths, asked.seeds, asked.samples)
+    truths = [t for folder in asked.samples for t in read_truths(folder, asked.count)]
+    check_enough(truths, asked.seeds, asked.samples[0])
     pipeline, extractor = load_pipeline(asked.model), MaskExtractor.load()
     ground = replace(asked.how, reference_scale=0.0)
     made: dict[str, list[list[Picture]]] = {FINISHED: [], PASTED: [], PASTED_UNMASKED: []}

@@ -122,8 +122,9 @@ def drawn(folder: Path, count: int) -> Path:
 
 
 def test_both_ways_are_judged_and_shown(tmp_path: Path) -> None:
-    held = drawn(tmp_path / "held", 4)
-    command = ["joins", str(MINI), str(held), str(tmp_path / "out"), "--seeds", "1", "--steps", "8"]
+    held, more = drawn(tmp_path / "held", 3), drawn(tmp_path / "more", 1)
+    command = ["joins", str(MINI), str(held), str(tmp_path / "out"), "--also", str(more)]
+    command += ["--seeds", "1", "--steps", "8"]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert f"| {FINISHED} - {PASTED} |" in result.output
@@ -133,6 +134,8 @@ def test_both_ways_are_judged_and_shown(tmp_path: Path) -> None:
         assert set(measures[way]) == {SEAM, *SEAMS, CONTACT}
         assert all(np.isfinite(of["value"]) for of in measures[way].values()), way
     assert measures[FINISHED][SEAM]["value"] != measures[PASTED][SEAM]["value"]
+    assert report["samples"] == 4
+    assert set(report["light"]) == {"level", "shape"}
     assert report["compared"] == round(4 * report["detail lock applied"])
     assert (tmp_path / "out" / "joins.png").stat().st_size > 500
 
@@ -141,14 +144,14 @@ def test_renders_that_show_no_product_are_no_comparison(tmp_path: Path) -> None:
     small_pipeline().save_pretrained(tmp_path / "model")
     held = samples(tmp_path / "held", 3, 1)
     with pytest.raises(ModelError, match="detail lock was refused in all 2 renders"):
-        run_joining(Joining(tmp_path / "model", held, tmp_path / "out", 2, 1, Sampling(1)))
+        run_joining(Joining(tmp_path / "model", (held,), tmp_path / "out", 2, 1, Sampling(1)))
 
 
 def test_too_little_to_judge_by_is_refused(tmp_path: Path) -> None:
     small_pipeline().save_pretrained(tmp_path / "model")
     held = samples(tmp_path / "held", 1, 1)
     with pytest.raises(ModelError, match="at least two samples"):
-        run_joining(Joining(tmp_path / "model", held, tmp_path / "out"))
+        run_joining(Joining(tmp_path / "model", (held,), tmp_path / "out"))
 
 
 def test_where_detail_lock_was_refused_nothing_is_compared() -> None:
