@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any, Self
 
 FINISHING_VERSION = "2"
-"""Raised by hand when the same recipe gives other pixels."""
+"""Raised by hand when the same recipe would give other pixels; what the versions before did is kept
+(`adloom.imaging.finishing.MANNERS`), so that a stored recipe gives the same for ever."""
 
 
 class ImageFormat(StrEnum):
@@ -94,7 +95,7 @@ class FinishingSpec:
 
     def to_json(self) -> dict[str, Any]:
         """All fields; the upscaling only if it is another than the one that was once the only one,
-        so that what was finished then keeps its hash."""
+        so that a recipe stored then keeps its hash."""
         return without_lanczos(asdict(self))
 
     @classmethod

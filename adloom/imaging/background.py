@@ -1,5 +1,6 @@
 """The render's own background, made ready to stand behind the photo's product."""
 
+from dataclasses import dataclass
 from functools import cache
 from math import ceil, sqrt
 
@@ -16,20 +17,34 @@ _FILL_RADII = (1.0, 2.0, 4.0, 8.0)
 _REACH = 0.08
 
 
-def without_product(render: Rgb, own_mask: Mask, placed: Mask) -> Rgb:
+@dataclass(frozen=True, slots=True)
+class Rim:
+    """How far beyond the masks a render is painted over: around the placed product as a share of
+    its size (the root of its area), a pixel at least; around the render's own as far, or `own_px`.
+    """
+
+    share: float = 0.008
+    own_px: int | None = None
+
+
+THIN = Rim()
+
+
+def without_product(render: Rgb, own_mask: Mask, placed: Mask, rim: Rim = THIN) -> Rgb:
     """The native render with its product's rim painted over from the background beside it.
 
     The render's product is never quite where the photo's product will lie; what sticks out would
-    show as a second outline. Only a thin ring is painted (a pixel where the masks agree, up to
+    show as a second outline. Only a thin ring is painted (`rim` where the masks agree, up to
     `_REACH` of the product's size where the render's product sticks out), so that the contact
     shadow beyond it stays, and the ring takes on the shadow's own colour.
     """
     product = (placed >= OPAQUE).astype(np.uint8)
     side = sqrt(float(product.sum()))
     reach = ceil(_REACH * side) + 1
-    sticking_out = dilated((own_mask >= OPAQUE).astype(np.uint8), 1)
+    seam = max(1, round(rim.share * side))
+    sticking_out = dilated((own_mask >= OPAQUE).astype(np.uint8), rim.own_px or seam)
     ring = dilated(product, reach) & sticking_out
-    hidden = (placed >= 8).astype(np.uint8) | ring
+    hidden = dilated((placed >= 8).astype(np.uint8), seam) | ring
     deep = eroded(product, reach)
     return _filled(render, hidden.astype(bool), keep=deep.astype(bool))
 

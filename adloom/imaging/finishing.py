@@ -7,17 +7,18 @@ Upscale the render to the canvas; lay the photo's own product over it, in the re
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan
+from typing import Final
 
 import cv2
 import numpy as np
 
-from adloom.errors import MaskError
+from adloom.errors import ConfigurationError, MaskError
 from adloom.finishing_spec import DetailLock, FinishingSpec
 from adloom.geometry import Box, CoverMap, Size, cover
 from adloom.imaging.arrays import OPAQUE, Mask, Plane, Rgb, as_alpha, check_cutout
-from adloom.imaging.background import grained, upscaled, without_product
+from adloom.imaging.background import THIN, Rim, grained, upscaled, without_product
 from adloom.imaging.enlarging import as_it_is, enlarged
-from adloom.imaging.light import MODELS, Light, light_of, lit
+from adloom.imaging.light import MODELS, WHOLE, Light, Trust, light_of, lit
 from adloom.imaging.warp import placed_mask, placed_photo
 
 
@@ -30,6 +31,23 @@ class Finished:
     product_alpha: Plane
     agreement: float
     detail_lock: DetailLock
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What a version of finishing does in a way of its own. eats_edge: its edge lies a pixel or
+    more within the mask."""
+
+    rim: Rim
+    trust: Trust
+    eats_edge: bool
+
+
+MANNERS: Final = {
+    "1": Manner(Rim(0.015, 2), WHOLE, eats_edge=True),
+    "2": Manner(THIN, MODELS, eats_edge=False),
+}
+"""By `FinishingSpec.version`: a recipe that was stored gives the pixels that it gave."""
 
 
 def finish(
@@ -50,8 +68,10 @@ def finish(
     the canvas (see `enlarging`); it must give the same for the same.
 
     Raises MaskError where photo, mask and box, or render and its mask, do not belong together;
-    ValueError where detail lock is asked for without `raw_product_mask`.
+    ValueError where detail lock is asked for without `raw_product_mask`; ConfigurationError where
+    the recipe's version is one of a newer adloom.
     """
+    manner = manner_of(spec)
     check_cutout(photo, mask, bbox)
     native, canvas = _size(raw), Size(spec.canvas_width, spec.canvas_height)
     to_canvas = cover(native, canvas)
@@ -70,13 +90,23 @@ def finish(
 
     colours, native_alpha = placed_photo(photo, mask, bbox, native_box, native)
     placed = np.rint(native_alpha * 255).astype(np.uint8)
-    scene = without_product(raw, raw_product_mask, placed)
+    scene = without_product(raw, raw_product_mask, placed, manner.rim)
     background = _on_canvas(scene, enlarge, to_canvas, canvas)
-    light = _light(raw, raw_product_mask, colours, native_alpha, spec)
+    light = _light(raw, raw_product_mask, colours, native_alpha, spec, manner.trust)
     colours, alpha = placed_photo(photo, mask, bbox, box, canvas)
-    alpha = soft_edge(alpha, spec.edge_px)
+    alpha = soft_edge(alpha, spec.edge_px, eats=manner.eats_edge)
     image = _locked(background, colours, alpha, light, to_canvas)
     return Finished(image, alpha, agreement, DetailLock.APPLIED)
+
+
+def manner_of(spec: FinishingSpec) -> Manner:
+    """Raises ConfigurationError."""
+    if spec.version not in MANNERS:
+        raise ConfigurationError(
+            f"finishing version {spec.version!r} is not known here",
+            hint=f"update this process: it knows {', '.join(MANNERS)}",
+        )
+    return MANNERS[spec.version]
 
 
 def _on_canvas(
@@ -99,11 +129,17 @@ def agreement_of(own_mask: Mask, placed: Mask) -> float:
     return np.count_nonzero(a & b) / union if union else 0.0
 
 
-def soft_edge(alpha: Plane, edge_px: float) -> Plane:
-    """The alpha with an edge about `edge_px` wide, nowhere above the old one."""
+def soft_edge(alpha: Plane, edge_px: float, *, eats: bool = False) -> Plane:
+    """The alpha with an edge about `edge_px` wide, nowhere above the old one; where it `eats`, it
+    begins half as far within."""
     if edge_px <= 0:
         return alpha
-    blurred = cv2.GaussianBlur(alpha, (0, 0), edge_px / 2)
+    kept = alpha
+    if eats:
+        side = 2 * max(1, round(edge_px / 2)) + 1
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        kept = np.asarray(cv2.erode(alpha, disc), np.float32)
+    blurred = cv2.GaussianBlur(kept, (0, 0), edge_px / 2)
     return np.asarray(np.minimum(alpha, blurred), np.float32)
 
 
@@ -117,7 +153,12 @@ def shown_in_both(own_mask: Mask, native_alpha: Plane) -> Plane:
 
 
 def _light(
-    raw: Rgb, own_mask: Mask, colours: Rgb, native_alpha: Plane, spec: FinishingSpec
+    raw: Rgb,
+    own_mask: Mask,
+    colours: Rgb,
+    native_alpha: Plane,
+    spec: FinishingSpec,
+    trust: Trust,
 ) -> Light:
     return light_of(
         raw,
@@ -126,7 +167,7 @@ def _light(
         gain_min=spec.gain_min,
         gain_max=spec.gain_max,
         shift_max=spec.chroma_shift_max,
-        trust=MODELS,
+        trust=trust,
     )
 
 

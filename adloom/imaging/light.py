@@ -2,7 +2,8 @@
 
 What the model drew right about the product is its light, which is smooth; what it draws wrong is
 detail. So of the rendered product only the low frequencies are kept: a gain (its low-passed
-luminance over the photo's) and a small shift of colour (in the a, b plane of CIE Lab).
+luminance over the photo's, as far as it is trusted) and a small shift of colour (in the a, b plane
+of CIE Lab).
 """
 
 from dataclasses import dataclass
@@ -54,20 +55,24 @@ def light_of(
     """The light of `render` relative to `photo`, both native and in place.
 
     `weight` (H, W) in 0..1 says where both show the product; means are taken there alone. `trust`
-    draws the gain towards 1. It lies in [gain_min, gain_max] and never blows out what the photo
-    still resolves; the shift is at most `shift_max` long (ΔE at equal luminance).
+    draws the gain's mean towards 1, and what varies towards the mean. The gain lies in [gain_min,
+    gain_max] and never blows out what the photo still resolves. The shift, at most `shift_max`
+    long (ΔE at equal luminance), is that under the whole gain: what is not trusted of the light's
+    strength is no colour.
     """
     sigma = max(1.0, _SMOOTH * sqrt(float(weight.sum())))
     rendered, original = _smooth(luma(render), weight, sigma), _smooth(luma(photo), weight, sigma)
-    gain = np.clip(
-        _trusted((rendered + _FLOOR) / (original + _FLOOR), weight, trust), gain_min, gain_max
-    )
-    gain = np.minimum(gain, _headroom(photo, weight, sigma))
-    lit = np.clip(photo * gain[..., None], 0, 255).astype(np.float32)
+    headroom = _headroom(photo, weight, sigma)
+
+    def bounded(gain: Plane) -> Plane:
+        return np.minimum(np.clip(gain, gain_min, gain_max), headroom)
+
+    whole = (rendered + _FLOOR) / (original + _FLOOR)
+    lit = np.clip(photo * bounded(whole)[..., None], 0, 255).astype(np.float32)
     shift = _smooth(_ab(render.astype(np.float32)) - _ab(lit), weight, sigma)
     length = np.linalg.norm(shift, axis=2, keepdims=True)
     shift *= np.minimum(1, shift_max / np.maximum(length, 1e-6))
-    return Light(gain, shift)
+    return Light(bounded(_trusted(whole, weight, trust)), shift)
 
 
 def lit(colours: Rgb, gain: Plane, shift: Plane) -> Plane:

@@ -3,7 +3,7 @@
 Features of pictures are only comparable at one resolution, on one background, under one outline
 (see docs/gates.md). So both views are cut by the placed mask, stand on neutral grey, and the
 photo is first placed at the picture's own resolution. A scene's light is no fault of the product:
-the photo's view is shown under the picture's own light, as far as finishing would let it.
+the photo's view is shown under the picture's own light, within bounds.
 """
 
 from collections.abc import Callable

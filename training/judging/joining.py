@@ -65,24 +65,13 @@ class Joining:
 
 
 def run_joining(asked: Joining) -> str:
-    """Renders, joins both ways, judges those whose detail lock is applied; a table and a sheet go
-    to `out`. ModelError where there is too little to judge by."""
+    """Renders, joins both ways, judges those whose detail lock is applied; a table, how far the
+    renders' light is to be trusted, and a sheet go to `out`. ModelError where there is too little
+    to judge by."""
     truths = [t for folder in asked.samples for t in read_truths(folder, asked.count)]
-    check_enough(truths, asked.seeds, asked.samples[0])
-    pipeline, extractor = load_pipeline(asked.model), MaskExtractor.load()
-    ground = replace(asked.how, reference_scale=0.0)
-    made: dict[str, list[list[Picture]]] = {FINISHED: [], PASTED: [], PASTED_UNMASKED: []}
-    locked: list[list[bool]] = []
-    slopes: list[dict[str, float]] = []
-    for seed in range(asked.seeds):
-        raws = render_all(pipeline, truths, seed, asked.how)
-        ended = [finished(raw, t, extractor) for raw, t in zip(raws, truths, strict=True)]
-        made[FINISHED].append([picture for picture, _ in ended])
-        locked.append([applied for _, applied in ended])
-        slopes.append(light_slopes(raws, truths, extractor))
-        for name, masked in ((PASTED, True), (PASTED_UNMASKED, False)):
-            grounds = render_all(pipeline, truths, seed, replace(ground, with_mask=masked))
-            made[name].append([pasted(g, t) for g, t in zip(grounds, truths, strict=True)])
+    check_enough(truths, asked.seeds, ", ".join(map(str, asked.samples)))
+    extractor = MaskExtractor.load()
+    raws, made, locked = _joined(asked, truths, extractor)
     if not np.any(locked):
         raise ModelError(
             f"detail lock was refused in all {np.size(locked)} renders: none can be compared",
@@ -93,17 +82,43 @@ def run_joining(asked: Joining) -> str:
     columns = {n: {m: mean_interval(v) for m, v in found.items()} for n, found in values.items()}
     for name in (PASTED, PASTED_UNMASKED):
         columns[f"{FINISHED} - {name}"] = paired_differences(values[FINISHED], values[name])
-    rows = [[t.ad, *(made[name][0][i] for name in made)] for i, t in enumerate(truths[:SHOWN])]
+    chosen = np.linspace(0, len(truths) - 1, min(SHOWN, len(truths))).round().astype(int).tolist()
+    rows = [[truths[i].ad, *(made[name][0][i] for name in made)] for i in chosen]
     write_rows(rows, asked.out / "joins.png", columns=2)
+    slopes = light_slopes(raws, truths * asked.seeds, extractor)
     facts = {
         "model": asked.model.name,
         "samples": len(truths),
         "seeds": asked.seeds,
         "compared": int(np.sum(locked)),
         "detail lock applied": float(np.mean(locked)),
-        "light": {name: float(np.mean([s[name] for s in slopes])) for name in slopes[0]},
+        "light": slopes,
     }
-    return write_report(asked.out, columns, facts)
+    table = write_report(asked.out, columns, facts)
+    trusted = ", ".join(f"{name} {slope:.2f}" for name, slope in slopes.items())
+    return f"{table}\nOf the renders' light the true ads have: {trusted}\n"
+
+
+def _joined(
+    asked: Joining, truths: list[Truth], extractor: MaskExtractor
+) -> tuple[list[Picture], dict[str, list[list[Picture]]], list[list[bool]]]:
+    """Raw renders, seed after seed; the pictures (seeds, samples) of each way; and whether detail
+    lock was applied."""
+    pipeline = load_pipeline(asked.model)
+    ground = replace(asked.how, reference_scale=0.0)
+    made: dict[str, list[list[Picture]]] = {FINISHED: [], PASTED: [], PASTED_UNMASKED: []}
+    rendered: list[Picture] = []
+    locked: list[list[bool]] = []
+    for seed in range(asked.seeds):
+        raws = render_all(pipeline, truths, seed, asked.how)
+        ended = [finished(raw, t, extractor) for raw, t in zip(raws, truths, strict=True)]
+        rendered += raws
+        made[FINISHED].append([picture for picture, _ in ended])
+        locked.append([applied for _, applied in ended])
+        for name, masked in ((PASTED, True), (PASTED_UNMASKED, False)):
+            grounds = render_all(pipeline, truths, seed, replace(ground, with_mask=masked))
+            made[name].append([pasted(g, t) for g, t in zip(grounds, truths, strict=True)])
+    return rendered, made, locked
 
 
 def only_locked(

@@ -18,7 +18,7 @@ from training.judging.heldout import Truth, box_in_frame, outline_of
 
 Picture = NDArray[np.uint8]
 WIDEST: Final = (0.2, 5.0)
-"""Bounds of a gain that is measured, not used."""
+"""Bounds of a gain that is measured, not used; the photo's headroom bounds both sides alike."""
 
 LEAST_AGREEMENT: Final = FinishingSpec(1, 1).min_agreement
 

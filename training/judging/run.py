@@ -95,7 +95,7 @@ def run_evaluation(asked: Evaluation) -> str:
     return written
 
 
-def check_enough(truths: list[Truth], seeds: int, where: Path) -> None:
+def check_enough(truths: list[Truth], seeds: int, where: Path | str) -> None:
     """ModelError where there is too little to judge by."""
     if len(truths) < LEAST_SAMPLES or seeds < 1:
         raise ModelError(

@@ -7,7 +7,14 @@ import pytest
 from adloom.campaign import CampaignSpec
 from adloom.campaign_document import parse_campaign
 from adloom.errors import SpecError
-from adloom.finishing_spec import FinishingSpec, ImageFormat, Upscaler, Upscaling
+from adloom.finishing_spec import (
+    FINISHING_VERSION,
+    FinishingSpec,
+    ImageFormat,
+    Upscaler,
+    Upscaling,
+)
+from adloom.imaging.finishing import MANNERS
 
 START = "campaign: s\nscenes: [a]\nformats: ['1:1']\n"
 UPSCALINGS = (
@@ -19,13 +26,37 @@ UPSCALINGS = (
 )
 
 
-def test_what_was_finished_before_there_was_a_choice_keeps_its_hash() -> None:
-    """As they were computed then: another value would finish every stored render again."""
-    before = "0be2862dbe0ed5d6ef2f27313d25ae5fcbaed2837867109b46208521091b12cf"
-    assert FinishingSpec(1080, 1080).finish_hash == before
+STORED_FIRST = {
+    "canvas_width": 1080,
+    "canvas_height": 1080,
+    "detail_lock": True,
+    "edge_px": 2.0,
+    "gain_min": 0.6,
+    "gain_max": 1.6,
+    "chroma_shift_max": 8.0,
+    "min_agreement": 0.55,
+    "encoding": "webp",
+    "quality": 90,
+    "version": "1",
+}
+"""As version 1 stored it, before there was a choice of upscalers."""
+
+
+def test_a_recipe_that_version_1_stored_keeps_its_hash_and_version() -> None:
+    """As it was computed then: under another one its files would not be found."""
+    before = FinishingSpec.from_json(STORED_FIRST)
+    assert before.finish_hash == "0be2862dbe0ed5d6ef2f27313d25ae5fcbaed2837867109b46208521091b12cf"
+    assert before.to_json() == STORED_FIRST
+    assert before.version in MANNERS
+
+
+def test_what_this_version_finishes_keeps_its_hash() -> None:
+    """Another value would finish every stored render again."""
+    now = "907dab25"
+    assert FinishingSpec(1080, 1080).finish_hash.startswith(now)
     other = FinishingSpec(1080, 1350, detail_lock=False, encoding=ImageFormat.JPEG, quality=85)
-    assert other.finish_hash == "e71c107deffa0830671c5368b8f4ddd5b88a90bff5f0038006cdf0b397519d0f"
     assert "upscaling" not in other.to_json()
+    assert FINISHING_VERSION in MANNERS
 
 
 def test_a_campaign_that_chooses_nothing_keeps_its_hash() -> None:

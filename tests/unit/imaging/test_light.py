@@ -42,5 +42,16 @@ def test_neither_trust_changes_a_render_that_is_the_photo() -> None:
         assert found.shift == pytest.approx(0.0, abs=1e-3)
 
 
+def test_what_is_not_trusted_of_a_lights_strength_is_no_colour() -> None:
+    """A neutral light on a coloured product shifts no colour, however much of it is taken."""
+    coloured: Rgb = np.full((SIDE, SIDE, 3), (200, 60, 40), np.uint8)
+    dimmed = np.rint(coloured * 0.6).astype(np.uint8)
+    found = light_of(
+        dimmed, coloured, EVERYWHERE, gain_min=0.3, gain_max=2.0, shift_max=8.0, trust=MODELS
+    )
+    assert found.gain == pytest.approx(0.63**MODELS.level, abs=0.02)
+    assert np.linalg.norm(found.shift, axis=2).max() < 2.5  # the floor's share alone
+
+
 def test_bounds_hold_after_the_trust() -> None:
     assert light(under(0.1 * EVERYWHERE), Trust(1.5, 1.0)).gain.min() >= np.float32(0.3)

@@ -38,6 +38,12 @@ def test_a_light_drawn_twice_as_strong_is_to_be_halved(drawn: float) -> None:
     assert found["shape"] == pytest.approx(1 / drawn, abs=0.08)
 
 
+def test_ads_are_pooled_so_that_a_strong_light_weighs_more() -> None:
+    """Slope 1 of a light of strength 2, slope 0 of one of strength 1: 4 / 5, not the mean."""
+    found = light_slopes([shown(2.0), shown(1.0)], [truth(2.0), truth(0.0)], MaskExtractor.load())
+    assert found["level"] == pytest.approx(0.8, abs=0.05)
+
+
 def test_a_light_that_is_not_there_is_not_to_be_trusted() -> None:
     found = light_slopes([shown(1.0)], [truth(0.0)], MaskExtractor.load())
     assert abs(found["level"]) < 0.1
