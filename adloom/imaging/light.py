@@ -65,9 +65,9 @@ def light_of(
     headroom = _headroom(photo, weight, sigma)
 
     def bounded(gain: Plane) -> Plane:
-        return np.minimum(np.clip(gain, gain_min, gain_max), headroom)
+        return np.asarray(np.minimum(np.clip(gain, gain_min, gain_max), headroom), np.float32)
 
-    whole = (rendered + _FLOOR) / (original + _FLOOR)
+    whole: Plane = np.divide(rendered + _FLOOR, original + _FLOOR, dtype=np.float32)
     lit = np.clip(photo * bounded(whole)[..., None], 0, 255).astype(np.float32)
     shift = _smooth(_ab(render.astype(np.float32)) - _ab(lit), weight, sigma)
     length = np.linalg.norm(shift, axis=2, keepdims=True)
@@ -91,7 +91,8 @@ def _trusted(gain: Plane, weight: Plane, trust: Trust) -> Plane:
         return gain
     logarithm = np.log(gain)
     level = float((logarithm * weight).sum() / max(float(weight.sum()), 1e-6))
-    return np.exp(trust.level * level + trust.shape * (logarithm - level), dtype=np.float32)
+    trusted = np.exp(trust.level * level + trust.shape * (logarithm - level))
+    return np.asarray(trusted, np.float32)
 
 
 def _smooth(plane: Plane, weight: Plane, sigma: float) -> Plane:
