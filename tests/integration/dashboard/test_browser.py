@@ -73,6 +73,7 @@ def page(browser: "Browser", site: Site, env: Environment) -> Iterator["Page"]:
         lambda said: problems.append(said.text) if "Content Security" in said.text else None,
     )
     opened.goto("/sign-in?next=/account")
+    opened.locator("input:focus").wait_for()  # Chromium gives a new page its focus after its load
     opened.keyboard.type("ann")
     opened.keyboard.press("Tab")
     opened.keyboard.type(PASSWORD)
