@@ -160,6 +160,7 @@ def _light(
     spec: FinishingSpec,
     trust: Trust,
 ) -> Light:
+    """The render's light on the photo's product, within the recipe's bounds."""
     return light_of(
         raw,
         colours,

@@ -11,7 +11,7 @@ from adloom.finishing_spec import FinishingSpec
 from adloom.geometry import Size
 from adloom.imaging.finishing import agreement_of, shown_in_both
 from adloom.imaging.light import light_of
-from adloom.imaging.warp import placed_photo
+from adloom.imaging.warp import placed_mask, placed_photo
 from models.segmentation import MaskExtractor
 from models.segmentation.measures import bounding_box
 from training.judging.heldout import Truth, box_in_frame, outline_of
@@ -49,10 +49,11 @@ def _gains(
     outline = outline_of(truth)
     bbox = bounding_box(outline)
     size = Size(raw.shape[1], raw.shape[0])
-    colours, alpha = placed_photo(truth.reference, outline, bbox, box_in_frame(truth, bbox), size)
+    box = box_in_frame(truth, bbox)
     own = extractor.extract(raw).mask
-    if agreement_of(own, np.rint(alpha * 255).astype(np.uint8)) < LEAST_AGREEMENT:
+    if agreement_of(own, placed_mask(outline, bbox, box, size)) < LEAST_AGREEMENT:
         raise MaskError("the render shows no such product at its place")
+    colours, alpha = placed_photo(truth.reference, outline, bbox, box, size)
     weight = shown_in_both(own, alpha)
     low, high = WIDEST
     lights = (
