@@ -168,9 +168,14 @@ def log_tail(log: Path, lines: int = 15) -> str:
 
 
 def _start_time(pid: int) -> float | None:
-    """Seconds since the epoch, or None when there is no such process or only its remains."""
+    """Seconds since the epoch, or None when there is no such process or only its remains.
+
+    A killed process is a zombie as soon as its first thread has ended, while the others may still
+    hold its ports and locks: it is gone when no other thread is left.
+    """
     try:
         found = psutil.Process(pid)
-        return None if found.status() == psutil.STATUS_ZOMBIE else found.create_time()
+        gone = found.status() == psutil.STATUS_ZOMBIE and found.num_threads() <= 1
+        return None if gone else found.create_time()
     except psutil.NoSuchProcess:
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from services.ports import free_port
 from services.processes import (
     Process,
     is_alive,
@@ -28,6 +29,14 @@ PARENT = (
     "import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', "
     f"{STUBBORN!r}]); print(c.pid, flush=True); import signal; "
     "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+)
+
+
+# Its first thread ends, so the system calls it a zombie; a second one keeps its port for a second.
+LEADERLESS = (
+    "import ctypes, socket, threading, time; s = socket.socket(); s.bind(('127.0.0.1', 0)); "
+    "s.listen(); threading.Thread(target=time.sleep, args=(1,)).start(); "
+    "print(s.getsockname()[1], flush=True); ctypes.CDLL(None).pthread_exit(None)"
 )
 
 
@@ -62,6 +71,17 @@ def test_one_that_ignores_the_signal_is_killed_with_those_it_started(tmp_path: P
     assert wait_until(
         lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie", 10
     )
+
+
+def test_a_process_is_alive_while_any_of_its_threads_holds_its_port(tmp_path: Path) -> None:
+    process = start(LEADERLESS, tmp_path)
+    assert said(tmp_path)
+    port = int(log_tail(tmp_path / "log"))
+    leader = psutil.Process(process.pid)
+    assert wait_until(lambda: leader.status() == psutil.STATUS_ZOMBIE, 10)
+    assert is_alive(process)
+    assert wait_until(lambda: not is_alive(process), 20)
+    assert free_port("127.0.0.1", port) == port
 
 
 def test_whoever_has_a_recycled_pid_is_left_alone(tmp_path: Path) -> None:
