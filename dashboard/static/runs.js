@@ -56,13 +56,15 @@ if (page) {
     for (const run of runs) if (run.id === id) { show(page, run); renewSoon(); }
   });
   // What stands behind the figures is renewed at most so often.
-  let renewedAt = Date.now(), renewing = 0;
+  let renewedAt = Date.now(), renewing = 0, isBehind = false;
   function renewSoon() {
-    if (renewing) return;
+    if (renewing) { isBehind = true; return; } // what is being fetched may be older than this news
     renewing = setTimeout(async () => {
+      isBehind = false;
       await renew(page).catch(() => {}); // the bar says that the server does not answer
       renewedAt = Date.now();
       renewing = 0;
+      if (isBehind) renewSoon();
     }, Math.max(0, renewedAt + RENEWED_EVERY_MS - Date.now()));
   }
 }

@@ -42,7 +42,7 @@ class Installation:
             check=False,
             text=True,
             capture_output=True,
-            timeout=280,
+            timeout=600,
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 

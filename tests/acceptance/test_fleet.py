@@ -20,7 +20,7 @@ from adloom.records import AttemptRecord, WorkerRecord
 from adloom.render_spec import RENDERER_VERSION
 from adloom.states import AttemptEnding, Outcome
 from db.engine import Database
-from db.queries import attempts, runs
+from db.queries import attempts, runs, submissions
 from db.queries import workers as queries
 from services.stack import connect
 from tasks.settings import Settings
@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 PRODUCTS = ("zolla-soda", "tarn-bottle", "tamsin-tea", "korba-ball")
 A, B, C = "marble-morning", "beach-day", "neon-street"
-WS, LEASE_S = 1, 4.0
+WS, LEASE_S = 1, 8.0
 HOST = socket.gethostname()
 
 
@@ -187,7 +187,7 @@ def test_two_campaigns_that_share_renders_run_at_once_and_cancelling_one_harms_n
 ) -> None:
     begun = len(journal(adloom))
     for name, scenes in {"left": [A, B], "right": [B, C], "dropped": [A, B, C]}.items():
-        apply(adloom, name, scenes, 0.6)
+        apply(adloom, name, scenes, 1.5)
     commands = {name: adloom.start("run", name, "--wait") for name in ("dropped", "left", "right")}
     adloom.ok("cancel", str(newest(database, "dropped")))
     assert [commands[name].wait(400) for name in ("left", "right")] == [0, 0]
@@ -205,16 +205,21 @@ def journal(adloom: Installation) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
+def handed_over(database: Database, run: int) -> int:
+    """How many of its batches workers may still begin, or have begun."""
+    with database.transaction() as tx:
+        return submissions.under_way(tx, run)
+
+
 def test_a_paused_run_begins_no_batch_until_it_is_resumed(
     adloom: Installation, database: Database
 ) -> None:
-    apply(adloom, "paused", [A, B, C], 0.7)
+    apply(adloom, "paused", [A, B, C], 2.0)
     command = adloom.start("run", "paused", "--wait")
     run = newest(database, "paused")
     comes_true(lambda: tries(database, run))
     adloom.ok("pause", str(run))
-    comes_true(lambda: not under_way(database, run))
-    time.sleep(1.0)
+    comes_true(lambda: not handed_over(database, run))
     ended = len(tries(database, run))
     time.sleep(2.5)
     assert len(tries(database, run)) == ended

@@ -21,7 +21,7 @@ from tests.unit.intake.conftest import Page, Site, encoded, site
 
 __all__ = ["site"]
 
-LIMITS = PhotoLimits(timeout_s=2)
+LIMITS = PhotoLimits(timeout_s=30)
 
 
 def picture(shade: int) -> bytes:

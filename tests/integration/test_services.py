@@ -68,6 +68,11 @@ def _states(settings: Settings) -> list[ServiceState]:
     return [s.state for s in stack.status(settings)]
 
 
+def _come_to(settings: Settings, wanted: ServiceState) -> bool:
+    """Whether both servers come to it: one that has just started may take seconds to answer."""
+    return wait_until(lambda: _states(settings) == [wanted, wanted], 60)
+
+
 def _servers_of(settings: Settings) -> list[int]:
     """The pids of all Postgres servers on the installation's data."""
     found = psutil.process_iter(["name", "cmdline"])
@@ -86,7 +91,7 @@ def _without_own_prefect(running: Running, home: Path) -> Settings:
 def test_up_starts_both_servers_and_runs_the_migrations(
     settings: Settings, running: Running
 ) -> None:
-    assert _states(settings) == [ServiceState.RUNNING, ServiceState.RUNNING]
+    assert _come_to(settings, ServiceState.RUNNING)
     assert _kept(running.database_url) == [(1,)]
     assert prefect_server.answers(running.prefect_api_url)
     assert stack.connect(settings) == running
@@ -136,7 +141,7 @@ def test_a_killed_postgres_is_noticed_and_comes_back_with_its_data(
         stack.connect(settings)
     assert stack.up(settings) == running
     assert _kept(running.database_url) == [(1,)]
-    assert _states(settings) == [ServiceState.RUNNING, ServiceState.RUNNING]
+    assert _come_to(settings, ServiceState.RUNNING)
     assert _pids(settings)["postgres"] != before["postgres"]
 
 
@@ -151,7 +156,7 @@ def test_a_killed_prefect_server_comes_back_on_its_port(
     with pytest.raises(UnavailableError, match="Prefect server has ended"):
         stack.connect(settings)
     assert stack.up(settings) == running
-    assert _states(settings) == [ServiceState.RUNNING, ServiceState.RUNNING]
+    assert _come_to(settings, ServiceState.RUNNING)
 
 
 def test_servers_of_others_are_used_and_left_alone(
@@ -164,9 +169,9 @@ def test_servers_of_others_are_used_and_left_alone(
     )
     assert stack.connect(other).database_url == running.database_url
     assert stack.up(other).prefect_api_url == running.prefect_api_url
-    assert _states(other) == [ServiceState.EXTERNAL, ServiceState.EXTERNAL]
+    assert _come_to(other, ServiceState.EXTERNAL)
     assert stack.down(other)
-    assert _states(settings) == [ServiceState.RUNNING, ServiceState.RUNNING]
+    assert _come_to(settings, ServiceState.RUNNING)
 
 
 def test_two_installations_started_at_once_twice_run_one_postgres_each(

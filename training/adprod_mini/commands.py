@@ -35,7 +35,7 @@ def adprod_mini(
     from training.adprod_mini.samples import Recipe, check_recipe
     from training.adprod_mini.scenes import Split, split_named
 
-    quality = Quality(samples, max(4, samples // 2))
+    quality = Quality(samples, max(2, samples // 2))
     lit = find_hdris(hdri)
     wanted = [(out, split, count)]
     if heldout:

@@ -106,7 +106,7 @@ def test_light_and_dark_are_kept_over_pages(page: "Page") -> None:
 
 
 def test_what_a_page_asks_by_itself_says_so(page: "Page") -> None:
-    with page.expect_request("**/api/v1/health", timeout=15_000) as asked:
+    with page.expect_request("**/api/v1/health") as asked:
         page.goto("/audit")
     assert asked.value.headers["x-unattended"] == "1"
 
@@ -114,10 +114,10 @@ def test_what_a_page_asks_by_itself_says_so(page: "Page") -> None:
 def test_a_stopped_server_is_noticed_and_so_is_its_return(page: "Page", site: Site) -> None:
     bar = page.locator("#connection")
     site.stop()
-    bar.wait_for(state="visible", timeout=15_000)
+    bar.wait_for(state="visible", timeout=40_000)
     assert "does not answer" in bar.inner_text()
     site.restart()
-    bar.wait_for(state="hidden", timeout=15_000)
+    bar.wait_for(state="hidden", timeout=40_000)
 
 
 def test_a_dangerous_act_asks_first(page: "Page") -> None:

@@ -96,14 +96,14 @@ def test_a_run_is_followed_live(page: "Page", site: Site, world: World) -> None:
     run_id = world.run(campaign())
     page.goto(f"{site.url}/runs")
     row = page.locator(f'[data-run="{run_id}"]')
-    row.get_by_text("0 / 12").wait_for(timeout=15_000)
+    row.get_by_text("0 / 12").wait_for()
 
     world.render_all(run_id)
     world.judge(run_id, rejects=lambda n: n < 3)
     with world.database.transaction() as tx:
         runs.set_state(tx, run_id, RunState.COMPLETE)
 
-    row.get_by_text("12 / 12").wait_for(timeout=15_000)
+    row.get_by_text("12 / 12").wait_for()
     row.locator('[data-state="complete"]').wait_for()
     assert row.get_by_text("75.0 %").is_visible()
 
@@ -120,7 +120,7 @@ def test_a_runs_page_follows_it_to_its_end(page: "Page", site: Site, world: Worl
     with world.database.transaction() as tx:
         runs.set_state(tx, run_id, RunState.COMPLETE)
 
-    page.locator('.page-head [data-state="complete"]').wait_for(timeout=15_000)
+    page.locator('.page-head [data-state="complete"]').wait_for()
     page.get_by_role("row", name="rejected").get_by_role("cell", name="3", exact=True).wait_for()
     page.get_by_role("heading", name="Why creatives were not approved").wait_for()
     page.get_by_role("heading", name="What failed").wait_for()
@@ -161,7 +161,7 @@ def test_many_tabs_leave_the_server_reachable(page: "Page", site: Site, world: W
     for tab in tabs:
         tab.goto(f"{site.url}/runs")
         set_visibility(tab, "hidden")
-    page.goto(f"{site.url}/runs", timeout=10_000)
+    page.goto(f"{site.url}/runs")
     page.get_by_role("heading", name="Runs").wait_for()
     for tab in tabs[1:]:
         tab.close()

@@ -71,7 +71,7 @@ def _is_an_error(said: Any) -> bool:
     return said.type == "error" and "Failed to load resource" not in said.text
 
 
-def eventually(holds: Callable[[], Any], within_s: float = 15) -> None:
+def eventually(holds: Callable[[], Any], within_s: float = 60) -> None:
     """Asked again and again here: a page with our policy evaluates no text by itself."""
     deadline = time.monotonic() + within_s
     while not holds():
@@ -80,7 +80,7 @@ def eventually(holds: Callable[[], Any], within_s: float = 15) -> None:
 
 
 def shown(page: Any) -> str:
-    return page.locator(SHOWN).get_attribute("data-creative", timeout=10_000)
+    return page.locator(SHOWN).get_attribute("data-creative")
 
 
 def until_stored(page: Any) -> None:
@@ -178,7 +178,8 @@ def test_what_is_decided_without_a_connection_is_pending_and_then_stored(
     run_id = gallery.run()
     page = opened("/review")
     creative = shown(page)
-    page.wait_for_timeout(300)  # the next items come
+    finished = page.locator("figure[data-part=finished] img")
+    eventually(lambda: finished.evaluate("i => i.complete && i.naturalWidth > 0"))
     page.context.set_offline(True)
     page.keyboard.press("a")
     until_other(page, creative)
@@ -253,7 +254,7 @@ def test_a_phone_shows_buttons_that_do_the_same(
     until_stored(page)
     assert decisions(gallery, run_id)["rejected"] == 1
     page.locator("[data-actions] [data-act=undo]").tap()
-    assert shown(page) == creative
+    eventually(lambda: shown(page) == creative)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -341,16 +341,19 @@ def test_a_word_on_an_image_has_its_run_measured_again(env: Environment, world: 
 
 def test_a_stream_tells_of_trouble_and_of_its_end(env: Environment) -> None:
     watch = RunWatch(env)
+    over: list[str] = []
 
     async def still_there() -> bool:
         return False
 
     async def read() -> list[str]:
-        stream = events(watch, still_there, lambda: "signed out", check_s=1.2)
+        stream = events(watch, still_there, lambda: over[0] if over else None, check_s=0.0)
         found = [await anext(stream), await anext(stream)]
         watch.trouble = "The database does not answer."
         found.append(await anext(stream))
         watch.trouble = None
+        found.append(await anext(stream))
+        over.append("signed out")
         return [*found, *[event async for event in stream]]
 
     retry, first, trouble, again, end = asyncio.run(read())

@@ -32,7 +32,7 @@ from catalog_connectors.photos import (
 )
 from tests.unit.intake.conftest import Page, Site, encoded, talking
 
-LIMITS = PhotoLimits(max_bytes=1 << 20, timeout_s=2)
+LIMITS = PhotoLimits(max_bytes=1 << 20, timeout_s=30)
 
 
 def refused(url: str, limits: PhotoLimits = LIMITS) -> PhotoRefusedError:

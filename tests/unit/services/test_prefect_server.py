@@ -29,9 +29,9 @@ def test_its_address_is_one_that_this_machine_reaches(host: str, url: str) -> No
 
 def test_a_port_is_sought_where_it_listens() -> None:
     with socket.socket() as other:
-        other.bind(("127.0.0.2", 0))
+        taken = server("127.0.0.1").free_port(None)
+        other.bind(("127.0.0.2", taken))
         other.listen()
-        taken = other.getsockname()[1]
         assert server("127.0.0.1").free_port(taken) == taken
         assert server("127.0.0.2").free_port(taken) != taken
     with pytest.raises(UnavailableError, match="ADLOOM_PREFECT_HOST"):

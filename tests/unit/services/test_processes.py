@@ -32,10 +32,10 @@ PARENT = (
 )
 
 
-# Its first thread ends, so the system calls it a zombie; a second one keeps its port for a second.
+# Its first thread ends, so the system calls it a zombie; a second one keeps its port.
 LEADERLESS = (
     "import ctypes, socket, threading, time; s = socket.socket(); s.bind(('127.0.0.1', 0)); "
-    "s.listen(); threading.Thread(target=time.sleep, args=(1,)).start(); "
+    "s.listen(); threading.Thread(target=time.sleep, args=(60,)).start(); "
     "print(s.getsockname()[1], flush=True); ctypes.CDLL(None).pthread_exit(None)"
 )
 
@@ -80,6 +80,7 @@ def test_a_process_is_alive_while_any_of_its_threads_holds_its_port(tmp_path: Pa
     leader = psutil.Process(process.pid)
     assert wait_until(lambda: leader.status() == psutil.STATUS_ZOMBIE, 10)
     assert is_alive(process)
+    kill(process)
     assert wait_until(lambda: not is_alive(process), 20)
     assert free_port("127.0.0.1", port) == port
 
