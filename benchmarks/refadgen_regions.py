@@ -17,7 +17,7 @@ from training.judging.heldout import SAMPLED_ALIKE, Sampling, Truth, read_truths
 from training.judging.measuring import Judges, measure
 from training.judging.run import check_enough, judges_of, load_pipeline
 
-ALIKE: Final[dict[str, Any]] = {"noise_scale": 0.85, **SAMPLED_ALIKE}
+ALIKE: Final[dict[str, Any]] = {"noise_scale": 0.85, "detail_below": 0.0, **SAMPLED_ALIKE}
 SHOWN: Final = ("identity", "retrieval@1", "scene: surface", "scene: light", "KID-EffLite0")
 CHANGES: Final[dict[str, dict[str, Any]]] = {
     "all alike, noise 0.85": {},
@@ -26,6 +26,7 @@ CHANGES: Final[dict[str, dict[str, Any]]] = {
     "product: guidance 0.2": {"product_guidance": 0.2},
     "scene: η 0.6": {"scene_eta": 0.6},
     "scene: η 1": {"scene_eta": 1.0},
+    "a third of the guidance below 0.5": {"detail_guidance": 1 / 3, "detail_below": 0.5},
 }
 
 

@@ -29,6 +29,8 @@ def export(
     product_noise_scale: Annotated[float | None, OWN] = None,
     product_guidance: Annotated[float | None, OWN] = None,
     scene_eta: Annotated[float | None, OWN] = None,
+    detail_guidance: Annotated[float | None, OWN] = None,
+    detail_below: Annotated[float | None, OWN] = None,
     start: Annotated[Path | None, typer.Option(help="weights that MODEL went on from")] = None,
     share: Annotated[
         float | None, typer.Option(help="with --start: of MODEL, from 0 to 1 (0.5)")
@@ -56,6 +58,8 @@ def export(
         "product_noise_scale": product_noise_scale,
         "product_guidance": product_guidance,
         "scene_eta": scene_eta,
+        "detail_guidance": detail_guidance,
+        "detail_below": detail_below,
     }
     changed = {name: value for name, value in asked.items() if value is not None}
     pipeline = RefAdGenPipeline.from_pretrained(model, **changed)

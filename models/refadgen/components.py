@@ -40,7 +40,8 @@ class RefAdGenComponents(DiffusionPipeline):
 
     reference_size: side of the canonical reference pictures in px; mask_resize: `nearest` (the
     paper) or `area`; guidance_rescale: see `sampling.Guidance`; noise_scale,
-    product_noise_scale (None: the same), product_guidance, scene_eta: see `regions.Regions`;
+    product_noise_scale (None: the same), product_guidance, scene_eta, detail_guidance,
+    detail_below: see `regions.Regions`;
     reference_frame: `canonical` (ours: the product on a square of its own) or `aligned` (the
     paper's: the product on white where it stands on the canvas); unit_scale: how many of the
     smallest steps in size a format's unit takes, 2 for a `mini` of 256 px. Text and image encoder,
@@ -71,6 +72,8 @@ class RefAdGenComponents(DiffusionPipeline):
         product_noise_scale: float | None = None,
         product_guidance: float = 1.0,
         scene_eta: float = 0.0,
+        detail_guidance: float = 1.0,
+        detail_below: float = 0.0,
         unit_scale: int = 1,
         reference_frame: str = "canonical",
         force_zeros_for_empty_prompt: bool = True,
@@ -104,6 +107,8 @@ class RefAdGenComponents(DiffusionPipeline):
             product_noise_scale=product_noise_scale,
             product_guidance=product_guidance,
             scene_eta=scene_eta,
+            detail_guidance=detail_guidance,
+            detail_below=detail_below,
             unit_scale=unit_scale,
             reference_frame=reference_frame,
             force_zeros_for_empty_prompt=force_zeros_for_empty_prompt,
@@ -151,9 +156,16 @@ class RefAdGenComponents(DiffusionPipeline):
         return Regions.of(self.config)
 
     def guidance(self, scale: float) -> Guidance:
-        """Guidance of this scale as the weights want it: rescaled, with the product's share."""
-        rescale = float(self.config["guidance_rescale"])
-        return Guidance(scale, rescale, product_share=self.regions.product_guidance)
+        """Guidance of this scale as the weights want it: rescaled, with the shares of the product
+        and of the details."""
+        regions = self.regions
+        return Guidance(
+            scale,
+            float(self.config["guidance_rescale"]),
+            product_share=regions.product_guidance,
+            detail_share=regions.detail_guidance,
+            detail_below=regions.detail_below * len(self.trained_schedule.alphas),
+        )
 
     @property
     def latent_px(self) -> int:

@@ -31,12 +31,17 @@ class Regions:
     1 + share (s - 1). Guidance that varies over the picture: arXiv 2404.05384.
     scene_eta: η in [0, 1] of DDIM (arXiv 2010.02502, eq. 16) in the scene, 1 is DDPM; the product
     has none. It has no effect on samplers other than DDIM.
+    detail_guidance: share in [0, 1] of the guidance that acts below `detail_below`, a share in
+    [0, 1] of the noise schedule: what is where is decided above it, how it looks below. Guidance
+    that varies over the steps: arXiv 2404.07724, 2404.13040.
     """
 
     noise: float = 1.0
     product_noise: float = 1.0
     product_guidance: float = 1.0
     scene_eta: float = 0.0
+    detail_guidance: float = 1.0
+    detail_below: float = 0.0
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Regions":
@@ -49,6 +54,8 @@ class Regions:
             _number(config, "product_noise_scale") if own else noise,
             _number(config, "product_guidance", may_be_zero=True),
             _number(config, "scene_eta", may_be_zero=True),
+            _number(config, "detail_guidance", may_be_zero=True),
+            _number(config, "detail_below", may_be_zero=True),
         )
 
     def start(self, noise: Tensor, mask: Tensor) -> Tensor:

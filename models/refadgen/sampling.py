@@ -57,6 +57,7 @@ class Guidance:
     elsewhere the conditional one alone.
 
     product_share: of the guidance, on the product (`Regions.product_guidance`).
+    detail_share: of the guidance, at timesteps below detail_below (`Regions.detail_guidance`).
     """
 
     scale: float
@@ -64,11 +65,19 @@ class Guidance:
     above: float = 0.0
     below: float = math.inf
     product_share: float = 1.0
+    detail_share: float = 1.0
+    detail_below: float = 0.0
 
     def between(self, above: float, below: float, timesteps: int) -> "Guidance":
         """With `Shortcuts.guided_above` and `guided_below` of a schedule of so many timesteps."""
         high = math.inf if below >= 1 else below * timesteps
         return replace(self, above=above * timesteps, below=high)
+
+    def at(self, t: Tensor) -> "Guidance":
+        """The guidance of this timestep, of one scale."""
+        if self.detail_share == 1 or float(t) >= self.detail_below:
+            return self
+        return replace(self, scale=1 + self.detail_share * (self.scale - 1))
 
     def acts_at(self, t: Tensor) -> bool:
         if self.scale == 1:
@@ -166,10 +175,11 @@ class GuidedPrediction:
         self._deep: Deep | None = None
 
     def __call__(self, z: Tensor, t: Tensor) -> Tensor:
-        if not self.guidance.acts_at(t):
+        guidance = self.guidance.at(t)
+        if not guidance.acts_at(t):
             return self._predicted(self._alone, z, t)
         unconditional, conditional = self._predicted(self._both, z, t).chunk(2)
-        return self.guidance.combine(unconditional, conditional, self.conditions.mask)
+        return guidance.combine(unconditional, conditional, self.conditions.mask)
 
     @cached_property
     def _alone(self) -> Halves:

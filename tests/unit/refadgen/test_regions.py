@@ -17,6 +17,7 @@ from tests.unit.refadgen.conftest import SIDE, Inputs, small_pipeline
 
 SHAPE = (4, 8, 8)
 ALL: dict[str, float] = {"product_noise_scale": 0.8, "product_guidance": 0.2, "scene_eta": 1.0}
+DETAILS: dict[str, float] = {"detail_guidance": 0.25, "detail_below": 0.5}
 
 
 def left_half() -> Tensor:
@@ -75,6 +76,30 @@ def test_the_product_has_its_share_of_the_guidance() -> None:
     assert torch.allclose(made[..., 4:], Guidance(5.0).combine(a, b)[..., 4:], atol=1e-6)
     all_over = torch.ones(2, 1, 8, 8)
     assert torch.allclose(Guidance(5.0, product_share=0.0).combine(a, b, all_over), b, atol=1e-6)
+
+
+def test_details_have_their_share_of_the_guidance_below_their_part_of_the_schedule() -> None:
+    guidance = Guidance(5.0, rescale=0.5, product_share=0.5, detail_share=0.25, detail_below=500.0)
+    assert guidance.at(torch.tensor(500)) == guidance.at(torch.tensor(999)) == guidance
+    late = guidance.at(torch.tensor(499))
+    assert late.scale == 2.0
+    a, b = (standard_normal(generators_of([s, s + 1]), SHAPE) for s in (1, 3))
+    nowhere, all_over = torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8)
+    scene, product = Guidance(2.0, rescale=0.5), Guidance(1.5, rescale=0.5)
+    assert torch.allclose(late.combine(a, b, nowhere), scene.combine(a, b), atol=1e-6)
+    assert torch.allclose(late.combine(a, b, all_over), product.combine(a, b), atol=1e-6)
+    none = Guidance(5.0, detail_share=0.0, detail_below=500.0).at(torch.tensor(0))
+    assert not none.acts_at(torch.tensor(0))
+
+
+def test_without_guidance_for_details_one_half_alone_is_rendered_there(
+    pipeline: RefAdGenPipeline, inputs: Inputs
+) -> None:
+    """As the shortcut does."""
+    plain = remade(pipeline)
+    made = rendered(remade(pipeline, detail_guidance=0.0, detail_below=0.5), inputs)
+    assert torch.allclose(made, rendered(plain, inputs, Shortcuts(guided_above=0.5)), atol=1e-5)
+    assert not torch.allclose(made, rendered(plain, inputs), atol=1e-3)
 
 
 def test_the_product_takes_no_fresh_noise() -> None:
@@ -141,6 +166,8 @@ def test_other_samplers_take_their_own_steps() -> None:
         ("product_guidance", 1.1),
         ("scene_eta", float("nan")),
         ("scene_eta", None),
+        ("detail_guidance", 1.5),
+        ("detail_below", -0.5),
         ("noise_scale", "much"),
     ],
 )
@@ -155,14 +182,15 @@ def test_the_product_s_noise_is_the_scene_s_where_none_is_given() -> None:
 
 
 def test_regions_are_saved_with_the_weights(tmp_path: Path, pipeline: RefAdGenPipeline) -> None:
-    remade(pipeline, **ALL).save_pretrained(tmp_path / "model")
+    remade(pipeline, **ALL, **DETAILS).save_pretrained(tmp_path / "model")
     assert RefAdGenPipeline.from_pretrained(tmp_path / "model").regions == Regions(
-        1.0, 0.8, 0.2, 1.0
+        1.0, 0.8, 0.2, 1.0, 0.25, 0.5
     )
 
 
 @pytest.mark.parametrize(
-    "asked", [{"product_noise_scale": 0.8}, {"product_guidance": 0.2}, {"scene_eta": 1.0}]
+    "asked",
+    [{"product_noise_scale": 0.8}, {"product_guidance": 0.2}, {"scene_eta": 1.0}, DETAILS],
 )
 def test_each_changes_the_picture_and_none_depends_on_the_batch(
     asked: dict[str, float], pipeline: RefAdGenPipeline, inputs: Inputs

@@ -22,6 +22,8 @@ OWN = {
     "product_noise_scale": 0.8,
     "product_guidance": 0.3,
     "scene_eta": 0.4,
+    "detail_guidance": 0.7,
+    "detail_below": 0.2,
 }
 
 
@@ -42,14 +44,16 @@ def exported(trained: Path, out: Path, *options: str) -> RefAdGenPipeline:
 
 
 def test_a_models_own_regions_are_kept(trained: Path, tmp_path: Path) -> None:
-    assert exported(trained, tmp_path).regions == Regions(0.9, 0.8, 0.3, 0.4)
+    assert exported(trained, tmp_path).regions == Regions(0.9, 0.8, 0.3, 0.4, 0.7, 0.2)
 
 
 def test_regions_are_what_is_asked_for(trained: Path, tmp_path: Path) -> None:
     asked = ["--product-guidance", "0.2", "--scene-eta", "0.6", "--noise-scale", "1"]
+    asked += ["--detail-guidance", "0.25", "--detail-below", "0.5"]
     made = exported(trained, tmp_path, *asked)
-    assert made.regions == Regions(1.0, 0.8, product_guidance=0.2, scene_eta=0.6)
-    assert made.guidance(6.0) == Guidance(6.0, rescale=0.5, product_share=0.2)
+    assert made.regions == Regions(1.0, 0.8, 0.2, 0.6, detail_guidance=0.25, detail_below=0.5)
+    own = Guidance(6.0, rescale=0.5, product_share=0.2, detail_share=0.25, detail_below=500.0)
+    assert made.guidance(6.0) == own
 
 
 def test_regions_that_cannot_be_are_refused(trained: Path, tmp_path: Path) -> None:
