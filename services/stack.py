@@ -9,7 +9,7 @@ from adloom.errors import UnavailableError
 from services import databases, prefect_server, state
 from services.postgres import EmbeddedPostgres
 from services.prefect_server import PrefectServer
-from services.processes import Process, is_alive, stop, stop_all, wait_until
+from services.processes import Process, is_alive, is_running, stop, stop_all, wait_until
 from services.state import State
 from tasks.logs import prefect_environment
 from tasks.settings import Settings
@@ -17,7 +17,7 @@ from tasks.settings import Settings
 DATABASE, PREFECT_DATABASE = "adloom", "prefect"
 _WORKER_GRACE_S = 30.0
 _ORPHAN_GRACE_S = 3.0
-_ANSWER_S = 15.0
+_ANSWER_S = 15.0  # of a server that others started, and that may be busy or starting
 _UP = "run `adloom up`"
 
 
@@ -171,7 +171,7 @@ def _prefect_launched(
     """Our server's process and port, found or started; None when the settings name another."""
     if settings.prefect_api_url is not None:
         return None
-    if recorded.prefect and recorded.prefect_port and is_alive(recorded.prefect):
+    if recorded.prefect and recorded.prefect_port and is_running(recorded.prefect):
         return recorded.prefect, recorded.prefect_port
     server = _prefect(settings)
     port = server.free_port(recorded.prefect_port)

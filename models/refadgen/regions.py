@@ -33,7 +33,7 @@ class Regions:
     has none. It has no effect on samplers other than DDIM.
     detail_guidance: share in [0, 1] of the guidance that acts below `detail_below`, a share in
     [0, 1] of the noise schedule: what is where is decided above it, how it looks below. Guidance
-    that varies over the steps: arXiv 2404.07724, 2404.13040.
+    that is of no use at low noise: arXiv 2404.07724.
     """
 
     noise: float = 1.0

@@ -77,7 +77,7 @@ class Guidance:
         """The guidance of this timestep, of one scale."""
         if self.detail_share == 1 or float(t) >= self.detail_below:
             return self
-        return replace(self, scale=1 + self.detail_share * (self.scale - 1))
+        return replace(self, scale=1 + self.detail_share * (self.scale - 1), detail_share=1.0)
 
     def acts_at(self, t: Tensor) -> bool:
         if self.scale == 1:

@@ -71,9 +71,9 @@ def database(adloom: Installation) -> Iterator[Database]:
     opened.dispose()
 
 
-def apply(adloom: Installation, name: str, scenes: list[str], seconds: float) -> None:
+def apply(adloom: Installation, name: str, scenes: list[str], seconds: float, **more: Any) -> None:
     file = adloom.home / f"{name}.yaml"
-    file.write_text(campaign_yaml(name, scenes, model=f"simulated:{seconds}"))
+    file.write_text(campaign_yaml(name, scenes, model=f"simulated:{seconds}", **more))
     adloom.ok("campaign", "apply", str(file))
 
 
@@ -214,19 +214,20 @@ def handed_over(database: Database, run: int) -> int:
 def test_a_paused_run_begins_no_batch_until_it_is_resumed(
     adloom: Installation, database: Database
 ) -> None:
-    apply(adloom, "paused", [A, B, C], 2.0)
+    apply(adloom, "paused", [A, B, C], 1.0, formats=["1:1", "4:5"])  # more than is handed over
     command = adloom.start("run", "paused", "--wait")
     run = newest(database, "paused")
     comes_true(lambda: tries(database, run))
     adloom.ok("pause", str(run))
     comes_true(lambda: not handed_over(database, run))
     ended = len(tries(database, run))
+    assert ended < 12
     time.sleep(2.5)
     assert len(tries(database, run)) == ended
     assert command.poll() is None
     adloom.ok("resume", str(run))
     assert command.wait(400) == 0
-    assert counts(database, run) == ("complete", 12, 0, 0)
+    assert counts(database, run) == ("complete", 24, 0, 0)
 
 
 def test_a_worker_told_to_stop_finishes_what_it_renders_and_another_does_the_rest(

@@ -356,6 +356,16 @@ def test_a_stream_tells_of_trouble_and_of_its_end(env: Environment) -> None:
         over.append("signed out")
         return [*found, *[event async for event in stream]]
 
+    async def read_at_ease() -> None:
+        stream = events(watch, still_there, lambda: over.append("asked"), check_s=60.0)
+        await anext(stream)
+        await anext(stream)
+        watch.trouble = "The database does not answer."
+        await anext(stream)
+
+    asyncio.run(read_at_ease())
+    assert over == []
+    watch.trouble = None
     retry, first, trouble, again, end = asyncio.run(read())
     assert retry == "retry: 2000\n\n"
     assert first == again == "data: []\n\n"

@@ -150,11 +150,14 @@ def test_the_product_is_kept_and_the_background_drawn_again(
     assert torch.allclose(refine(pipeline, picture, all_product, tiling, HOW), as_it_was, atol=1e-5)
 
 
-def test_a_models_share_of_the_guidance_on_the_product_is_minded(
-    pipeline: RefAdGenPipeline, picture: Tensor, seen: Seen
+@pytest.mark.parametrize(
+    "share", [{"product_guidance": 0.0}, {"detail_guidance": 0.0, "detail_below": 1.0}]
+)
+def test_a_models_share_of_the_guidance_on_the_product_and_on_details_is_minded(
+    share: dict[str, float], pipeline: RefAdGenPipeline, picture: Tensor, seen: Seen
 ) -> None:
     fixed = {"reference_size": SIDE, "mask_resize": "area"}
-    calm = RefAdGenPipeline(**pipeline.components, **fixed, product_guidance=0.0)
+    calm = RefAdGenPipeline(**pipeline.components, **fixed, **share)
     tiling, half = tiling_of(pipeline, LARGE, TILE), replace(seen, mask=seen.mask / 2)
     made, otherwise = (refine(p, picture, half, tiling, HOW) for p in (calm, pipeline))
     inside = np.s_[..., 96:144, 48:80]

@@ -1,10 +1,11 @@
 """What root does so that Postgres, as a system user, reaches its programs and files."""
 
 import os
+import pwd
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,46 @@ def _mode(path: Path) -> int:
 def test_an_ordinary_user_s_postgres_runs_as_that_user(folder: Path) -> None:
     assert postgres_account() is None
     assert reachable_programs(folder, folder / "copy", None) == folder
+
+
+def _useradd(codes: list[int]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Ends with one code after the other."""
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert command[0] == "useradd"
+        if code := codes.pop(0):
+            raise subprocess.CalledProcessError(code, command)
+        return subprocess.CompletedProcess(command, 0)
+
+    return run
+
+
+@pytest.mark.parametrize("codes", [[0], [1, 0], [10, 1, 9]])
+def test_a_user_that_two_processes_make_at_once_is_made(
+    codes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = pwd.getpwuid(0)
+
+    def found(_: str) -> pwd.struct_passwd:
+        if codes:
+            raise KeyError
+        return root
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", found)
+    monkeypatch.setattr(subprocess, "run", _useradd(codes))
+    assert postgres_account() == root
+
+
+def test_a_user_that_cannot_be_made_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: str) -> pwd.struct_passwd:
+        raise KeyError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", missing)
+    monkeypatch.setattr(subprocess, "run", _useradd([6]))
+    with pytest.raises(ConfigurationError, match="cannot be made"):
+        postgres_account()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -12,6 +12,7 @@ from services.ports import free_port
 from services.processes import (
     Process,
     is_alive,
+    is_running,
     kill,
     log_tail,
     start_detached,
@@ -81,6 +82,7 @@ def test_a_process_is_alive_while_any_of_its_threads_holds_its_port(tmp_path: Pa
     assert wait_until(lambda: leader.status() == psutil.STATUS_ZOMBIE, 10)
     assert is_alive(process)
     kill(process)
+    assert not is_running(process)
     assert wait_until(lambda: not is_alive(process), 20)
     assert free_port("127.0.0.1", port) == port
 
