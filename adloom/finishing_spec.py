@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-FINISHING_VERSION = "2"
+FINISHING_VERSION = "3"
 """Raised by hand when the same recipe would give other pixels; what the versions before did is kept
 (`adloom.imaging.finishing.MANNERS`), so that a stored recipe gives the same for ever."""
 

@@ -18,7 +18,7 @@ from adloom.geometry import Box, CoverMap, Size, cover
 from adloom.imaging.arrays import OPAQUE, Mask, Plane, Rgb, as_alpha, check_cutout
 from adloom.imaging.background import THIN, Rim, grained, upscaled, without_product
 from adloom.imaging.enlarging import as_it_is, enlarged
-from adloom.imaging.light import MODELS, WHOLE, Light, Trust, light_of, lit
+from adloom.imaging.light import MODELS, MODELS_CAST, WHOLE, Light, Trust, light_of, lit, tinted
 from adloom.imaging.warp import placed_mask, placed_photo
 
 
@@ -36,16 +36,18 @@ class Finished:
 @dataclass(frozen=True, slots=True)
 class Manner:
     """What a version of finishing does in a way of its own. eats_edge: its edge lies a pixel or
-    more within the mask."""
+    more within the mask; cast: how far the colour of light is trusted, None: it is a shift."""
 
     rim: Rim
     trust: Trust
     eats_edge: bool
+    cast: Trust | None = None
 
 
 MANNERS: Final = {
     "1": Manner(Rim(0.015, 2), WHOLE, eats_edge=True),
     "2": Manner(THIN, MODELS, eats_edge=False),
+    "3": Manner(THIN, MODELS, eats_edge=False, cast=MODELS_CAST),
 }
 """By `FinishingSpec.version`: a recipe that was stored gives the pixels that it gave."""
 
@@ -92,10 +94,10 @@ def finish(
     placed = np.rint(native_alpha * 255).astype(np.uint8)
     scene = without_product(raw, raw_product_mask, placed, manner.rim)
     background = _on_canvas(scene, enlarge, to_canvas, canvas)
-    light = _light(raw, raw_product_mask, colours, native_alpha, spec, manner.trust)
+    light = _light(raw, raw_product_mask, colours, native_alpha, spec, manner)
     colours, alpha = placed_photo(photo, mask, bbox, box, canvas)
     alpha = soft_edge(alpha, spec.edge_px, eats=manner.eats_edge)
-    image = _locked(background, colours, alpha, light, to_canvas)
+    image = _locked(background, colours, alpha, light, to_canvas, spec.chroma_shift_max)
     return Finished(image, alpha, agreement, DetailLock.APPLIED)
 
 
@@ -158,7 +160,7 @@ def _light(
     colours: Rgb,
     native_alpha: Plane,
     spec: FinishingSpec,
-    trust: Trust,
+    manner: Manner,
 ) -> Light:
     """The render's light on the photo's product, within the recipe's bounds."""
     return light_of(
@@ -168,21 +170,32 @@ def _light(
         gain_min=spec.gain_min,
         gain_max=spec.gain_max,
         shift_max=spec.chroma_shift_max,
-        trust=trust,
+        trust=manner.trust,
+        cast=manner.cast,
     )
 
 
-def _locked(background: Rgb, colours: Rgb, alpha: Plane, light: Light, to_canvas: CoverMap) -> Rgb:
+def _locked(
+    background: Rgb,
+    colours: Rgb,
+    alpha: Plane,
+    light: Light,
+    to_canvas: CoverMap,
+    shift_max: float,
+) -> Rgb:
     """The product laid over the background under the native light; works on its box alone."""
     rows, columns = np.nonzero(alpha.any(1))[0], np.nonzero(alpha.any(0))[0]
     if rows.size == 0:
         return background
     area = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    product = lit(
-        colours[area],
-        _magnified(light.gain, to_canvas, area),
-        _magnified(light.shift, to_canvas, area),
+    gain, shift, cast = (
+        None if plane is None else _magnified(plane, to_canvas, area)
+        for plane in (light.gain, light.shift, light.cast)
     )
+    assert gain is not None
+    product = lit(colours[area], gain, shift)
+    if cast is not None:
+        product = tinted(product, cast, shift_max)
     image = background.copy()
     under = background[area].astype(np.float32)
     mixed = under + (product - under) * alpha[area][..., None]

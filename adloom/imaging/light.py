@@ -2,8 +2,10 @@
 
 What the model drew right about the product is its light, which is smooth; what it draws wrong is
 detail. So of the rendered product only the low frequencies are kept: a gain (its low-passed
-luminance over the photo's, as far as it is trusted) and a small shift of colour (in the a, b plane
-of CIE Lab).
+luminance over the photo's, as far as it is trusted) and the light's colour, a factor of each
+channel (von Kries), since what a surface reflects is its own colour times the light's. What this
+moves a pixel in the a, b plane of CIE Lab is bounded. Versions 1 and 2 of finishing add one smooth
+shift in that plane instead, which tints black like white.
 """
 
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ _FLOOR = 8.0  # levels: keeps the ratio of two blacks at 1
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """How much of the gain's logarithm is taken: of its mean over the product (`level`), and of
+    """How much of a factor's logarithm is taken: of its mean over the product (`level`), and of
     what differs from that from place to place (`shape`)."""
 
     level: float = 1.0
@@ -33,13 +35,18 @@ MODELS: Final = Trust(0.7, 0.3)
 """Of a model's light: the slopes of path-traced light on the light that `mini-256` draws, least
 squares through the origin over 64 ads of AdProd-mini (docs/finishing.md)."""
 
+MODELS_CAST: Final = Trust(1.0, 0.2)
+"""Of the colour of a model's light: the same slopes, over 106 ads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Native maps: `gain` (H, W) is a factor, `shift` (H, W, 2) is added to Lab's a and b."""
+    """Native maps: `gain` (H, W) is a factor; of colour there is either a `shift` (H, W, 2), which
+    is added to Lab's a and b, or a `cast` (H, W, 3), a factor of each channel (`tinted`)."""
 
     gain: Plane
-    shift: Plane
+    shift: Plane | None = None
+    cast: Plane | None = None
 
 
 def light_of(
@@ -51,14 +58,16 @@ def light_of(
     gain_max: float,
     shift_max: float,
     trust: Trust = WHOLE,
+    cast: Trust | None = None,
 ) -> Light:
     """The light of `render` relative to `photo`, both native and in place.
 
     `weight` (H, W) in 0..1 says where both show the product; means are taken there alone. `trust`
     draws the gain's mean towards 1, and what varies towards the mean. The gain lies in [gain_min,
-    gain_max] and never blows out what the photo still resolves. The shift, at most `shift_max`
-    long (ΔE at equal luminance), is that under the whole gain: what is not trusted of the light's
-    strength is no colour.
+    gain_max] and never blows out what the photo still resolves. The colour is that under the whole
+    gain: what is not trusted of the light's strength is no colour. It is a shift at most
+    `shift_max` long (ΔE at equal luminance); where `cast` says how far it is trusted it is a cast,
+    and `shift_max` is for `tinted`.
     """
     sigma = max(1.0, _SMOOTH * sqrt(float(weight.sum())))
     rendered, original = _smooth(luma(render), weight, sigma), _smooth(luma(photo), weight, sigma)
@@ -69,27 +78,54 @@ def light_of(
 
     whole: Plane = np.divide(rendered + _FLOOR, original + _FLOOR, dtype=np.float32)
     lit = np.clip(photo * bounded(whole)[..., None], 0, 255).astype(np.float32)
+    gain = bounded(_trusted(whole, weight, trust))
+    if cast is not None:
+        drawn = _smooth(render.astype(np.float32), weight, sigma)
+        channels = cv2.split(_cast(drawn, _smooth(lit, weight, sigma)))
+        merged = cv2.merge([_trusted(np.asarray(c, np.float32), weight, cast) for c in channels])
+        return Light(gain, cast=np.asarray(merged, np.float32))
     shift = _smooth(_ab(render.astype(np.float32)) - _ab(lit), weight, sigma)
-    length = np.linalg.norm(shift, axis=2, keepdims=True)
-    shift *= np.minimum(1, shift_max / np.maximum(length, 1e-6))
-    return Light(bounded(_trusted(whole, weight, trust)), shift)
+    return Light(gain, _at_most(shift, shift_max))
 
 
-def lit(colours: Rgb, gain: Plane, shift: Plane) -> Plane:
+def lit(colours: Rgb, gain: Plane, shift: Plane | None = None) -> Plane:
     """(H, W, 3) 0..255 the colours under a light of the same height and width."""
     brighter = np.clip(colours * gain[..., None], 0, 255).astype(np.float32)
+    return brighter if shift is None else _shifted(brighter, shift)
+
+
+def tinted(colours: Plane, cast: Plane, shift_max: float) -> Plane:
+    """(H, W, 3) 0..255 the colours times a cast of their shape; each pixel keeps its L of Lab, and
+    is moved at most `shift_max` in a and b."""
+    shift = _ab(np.clip(colours * cast, 0, 255).astype(np.float32)) - _ab(colours)
+    return _shifted(colours, _at_most(shift, shift_max))
+
+
+def _cast(drawn: Plane, own: Plane) -> Plane:
+    """(H, W, 3) the factor from one smooth colour to the other that leaves `own` its luminance."""
+    whole: Plane = np.divide(drawn + _FLOOR, own + _FLOOR, dtype=np.float32)
+    lighter: Plane = np.divide(luma(own) + 1e-3, luma(own * whole) + 1e-3, dtype=np.float32)
+    return whole * lighter[..., None]
+
+
+def _shifted(colours: Plane, shift: Plane) -> Plane:
     if not np.any(np.abs(shift) > 0.05):
-        return brighter
-    lab = cv2.cvtColor(brighter / 255, cv2.COLOR_RGB2Lab)
+        return colours
+    lab = cv2.cvtColor(colours / 255, cv2.COLOR_RGB2Lab)
     lab[..., 1:] += shift
-    tinted = np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.float32)
-    return np.clip(tinted, 0, 1) * np.float32(255)
+    made = np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.float32)
+    return np.clip(made, 0, 1) * np.float32(255)
 
 
-def _trusted(gain: Plane, weight: Plane, trust: Trust) -> Plane:
+def _at_most(shift: Plane, length: float) -> Plane:
+    own = np.linalg.norm(shift, axis=2, keepdims=True)
+    return np.asarray(shift * np.minimum(1, length / np.maximum(own, 1e-6)), np.float32)
+
+
+def _trusted(factor: Plane, weight: Plane, trust: Trust) -> Plane:
     if trust == WHOLE:
-        return gain
-    logarithm = np.log(gain)
+        return factor
+    logarithm = np.log(factor)
     level = float((logarithm * weight).sum() / max(float(weight.sum()), 1e-6))
     trusted = np.exp(trust.level * level + trust.shape * (logarithm - level))
     return np.asarray(trusted, np.float32)

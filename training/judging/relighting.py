@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from adloom.errors import MaskError
 from adloom.finishing_spec import FinishingSpec
 from adloom.geometry import Size
+from adloom.imaging.arrays import Plane
 from adloom.imaging.finishing import agreement_of, shown_in_both
-from adloom.imaging.light import light_of
+from adloom.imaging.light import WHOLE, light_of
 from adloom.imaging.warp import placed_mask, placed_photo
 from models.segmentation import MaskExtractor
 from models.segmentation.measures import bounding_box
@@ -20,6 +21,9 @@ Picture = NDArray[np.uint8]
 WIDEST: Final = (0.2, 5.0)
 """Bounds of a gain that is measured, not used; the photo's headroom bounds both sides alike."""
 
+NO_LIGHT: Final = 1e-9
+"""A sum of squares that is rounding: neutral renders have no cast to be trusted."""
+
 LEAST_AGREEMENT: Final = FinishingSpec(1, 1).min_agreement
 
 
@@ -28,24 +32,29 @@ def light_slopes(
 ) -> dict[str, float]:
     """Slopes of the true ads' light on the renders', least squares through the origin: `level` of
     the mean logarithm of a product's gain over its photo, `shape` of what differs from it from
-    place to place (`adloom.imaging.light.Trust`). NaN where no render shows its product."""
-    sums = {"level": np.zeros(2), "shape": np.zeros(2)}
+    place to place (`adloom.imaging.light.Trust`); `cast level` and `cast shape` of its colour. NaN
+    where no render shows its product, or none has a cast."""
+    sums = {name: np.zeros(2) for name in ("level", "shape", "cast level", "cast shape")}
     for raw, truth in zip(raws, truths, strict=True):
         try:
-            drawn, true = _gains(raw, truth, extractor)
+            drawn, true = _lights(raw, truth, extractor)
         except MaskError:
             continue
-        sums["level"] += drawn.mean() * np.array([true.mean(), drawn.mean()])
-        deviation = drawn - drawn.mean()
-        sums["shape"] += (deviation * (true - true.mean())).mean(), (deviation**2).mean()
-    return {name: float(xy / xx) if xx else float("nan") for name, (xy, xx) in sums.items()}
+        for of, columns in (("", np.s_[:, :1]), ("cast ", np.s_[:, 1:])):
+            found, wanted = drawn[columns], true[columns]
+            mean = found.mean(axis=0)
+            sums[f"{of}level"] += (mean * wanted.mean(axis=0)).sum(), (mean**2).sum()
+            deviation = found - mean
+            shared = deviation * (wanted - wanted.mean(axis=0))
+            sums[f"{of}shape"] += shared.mean(axis=0).sum(), (deviation**2).mean(axis=0).sum()
+    return {n: float(xy / xx) if xx > NO_LIGHT else float("nan") for n, (xy, xx) in sums.items()}
 
 
-def _gains(
+def _lights(
     raw: Picture, truth: Truth, extractor: MaskExtractor
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(N,) logarithms of the gain over the photo where the product is seen, in the render and in
-    the true ad. MaskError where the render shows no such product at its place."""
+    """(N, 4) logarithms of the gain over the photo and of the cast where the product is seen, in
+    the render and in the true ad. MaskError where the render shows no such product at its place."""
     outline = outline_of(truth)
     bbox = bounding_box(outline)
     size = Size(raw.shape[1], raw.shape[0])
@@ -55,10 +64,15 @@ def _gains(
         raise MaskError("the render shows no such product at its place")
     colours, alpha = placed_photo(truth.reference, outline, bbox, box, size)
     weight = shown_in_both(own, alpha)
-    low, high = WIDEST
-    lights = (
-        light_of(p, colours, weight, gain_min=low, gain_max=high, shift_max=0.0)
-        for p in (raw, truth.ad)
-    )
-    drawn, true = (np.log(light.gain[weight > 0].astype(np.float64)) for light in lights)
+    drawn, true = (_logarithms(picture, colours, weight) for picture in (raw, truth.ad))
     return drawn, true
+
+
+def _logarithms(picture: Picture, colours: Picture, weight: Plane) -> NDArray[np.float64]:
+    low, high = WIDEST
+    light = light_of(
+        picture, colours, weight, gain_min=low, gain_max=high, shift_max=0.0, cast=WHOLE
+    )
+    assert light.cast is not None
+    planes = np.concatenate([light.gain[..., None], light.cast], axis=2)
+    return np.log(planes[weight > 0].astype(np.float64))

@@ -78,7 +78,9 @@ def test_whatever_the_render_shows_gain_and_colour_shift_stay_within_their_bound
     assert np.percentile(delta_e, 95) <= SPEC.chroma_shift_max + 1.5  # 8 bit rounding
 
 
-@pytest.mark.parametrize(("version", "level"), [("1", 1.0), ("2", MODELS.level)])
+@pytest.mark.parametrize(
+    ("version", "level"), [("1", 1.0), ("2", MODELS.level), ("3", MODELS.level)]
+)
 def test_the_renders_light_is_carried_over_as_far_as_it_is_trusted(
     version: str, level: float
 ) -> None:
@@ -98,7 +100,7 @@ def test_of_a_slope_of_light_only_the_trusted_share_is_seen() -> None:
     raw = np.clip(raw * slope, 0, 255).astype(np.uint8)
     inside, photo = inside_and_photo()
     tilt = {}
-    for version in ("1", "2"):
+    for version in ("1", "2", "3"):
         spec = replace(SPEC, version=version)
         done = finish(raw, own, CUTOUT.photo, CUTOUT.mask, CUTOUT.bbox, BOX, spec)
         gain = luma(done.image) / np.maximum(luma(photo), 1)
@@ -107,7 +109,8 @@ def test_of_a_slope_of_light_only_the_trusted_share_is_seen() -> None:
         left, right = (gain[inside & part].mean() for part in (columns < middle, columns > middle))
         tilt[version] = np.log(right / left)
     assert tilt["1"] > 0.1
-    assert tilt["2"] == pytest.approx(MODELS.shape * tilt["1"], rel=0.35)
+    for version in ("2", "3"):
+        assert tilt[version] == pytest.approx(MODELS.shape * tilt["1"], rel=0.35)
 
 
 def test_a_version_that_is_not_known_here_is_refused() -> None:

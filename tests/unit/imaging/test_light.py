@@ -1,10 +1,11 @@
 """The light of a render over a photo: whole, and as far as a model's is trusted."""
 
+import cv2
 import numpy as np
 import pytest
 
 from adloom.imaging.arrays import Plane, Rgb
-from adloom.imaging.light import MODELS, WHOLE, Light, Trust, light_of
+from adloom.imaging.light import MODELS, MODELS_CAST, WHOLE, Light, Trust, light_of, tinted
 
 SIDE = 64
 EVERYWHERE = np.ones((SIDE, SIDE), np.float32)
@@ -55,3 +56,72 @@ def test_what_is_not_trusted_of_a_lights_strength_is_no_colour() -> None:
 
 def test_bounds_hold_after_the_trust() -> None:
     assert light(under(0.1 * EVERYWHERE), Trust(1.5, 1.0)).gain.min() >= np.float32(0.3)
+
+
+WARM = np.array([1.0, 0.9, 0.6], np.float32)
+CHECKED: Rgb = np.where(np.indices((SIDE, SIDE)).sum(0)[..., None] // 4 % 2, 150, 30).astype(
+    np.uint8
+)
+CHECKED = CHECKED.repeat(3, axis=2)
+
+
+def cast(render: Rgb, trust: Trust = WHOLE, photo: Rgb = PHOTO) -> Plane:
+    bounds = {"gain_min": 0.3, "gain_max": 2.0, "shift_max": 8.0}
+    found = light_of(render, photo, EVERYWHERE, cast=trust, **bounds)
+    assert found.shift is None
+    assert found.cast is not None
+    return found.cast
+
+
+def lab(colours: Plane) -> Plane:
+    return np.asarray(cv2.cvtColor(colours.astype(np.float32) / 255, cv2.COLOR_RGB2Lab))
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_a_cast_is_the_lights_colour_as_far_as_it_is_trusted(level: float) -> None:
+    found = cast(np.rint(PHOTO * WARM).astype(np.uint8), Trust(level, 1.0))
+    ratios = found[..., 0] / found[..., 2], found[..., 1] / found[..., 2]
+    assert ratios[0] == pytest.approx((1 / 0.6) ** level, rel=0.05)  # the floor's share
+    assert ratios[1] == pytest.approx((0.9 / 0.6) ** level, rel=0.05)
+
+
+def test_of_a_cast_that_changes_from_place_to_place_the_shape_is_taken_by_its_share() -> None:
+    bluer = np.linspace(0.6, 1.0, SIDE)[None, :, None] ** np.array([0, 0, 1])
+    render = np.rint(PHOTO * bluer).astype(np.uint8)
+    whole, half = (np.log(cast(render, Trust(1.0, s))) for s in (1.0, 0.5))
+    assert np.ptp(whole[..., 2]) > 0.2
+    assert np.ptp(half[..., 2]) == pytest.approx(np.ptp(whole[..., 2]) / 2, rel=0.01)
+    assert half.mean() == pytest.approx(whole.mean(), abs=0.01)
+
+
+def test_a_render_that_is_the_photo_has_no_cast() -> None:
+    for photo in (PHOTO, CHECKED, np.zeros_like(PHOTO)):
+        assert cast(photo, MODELS_CAST, photo) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_neutral_light_has_no_cast() -> None:
+    """However dark, and on a colour: of black there is only the floor's share."""
+    coloured: Rgb = np.full((SIDE, SIDE, 3), (200, 90, 60), np.uint8)
+    dimmed = np.rint(coloured * 0.6).astype(np.uint8)
+    assert cast(dimmed, WHOLE, coloured) == pytest.approx(1.0, abs=0.06)
+
+
+def test_a_cast_tints_white_and_leaves_black_black() -> None:
+    """What one shift of a and b for all does not."""
+    found = cast(np.rint(CHECKED * WARM).astype(np.uint8), WHOLE, CHECKED)
+    photo = np.where(CHECKED > 100, 230, 2).astype(np.float32)
+    moved = np.linalg.norm((lab(tinted(photo, found, 30.0)) - lab(photo))[..., 1:], axis=2)
+    assert moved[CHECKED[..., 0] > 100].min() > 15
+    assert moved[CHECKED[..., 0] < 100].max() < 1
+
+
+@pytest.mark.parametrize("shift_max", [0.0, 4.0, 8.0])
+def test_no_pixel_is_moved_further_than_it_may_and_each_keeps_its_lightness(
+    shift_max: float,
+) -> None:
+    colours = np.random.default_rng(3).uniform(30, 200, (SIDE, SIDE, 3)).astype(np.float32)
+    strong = np.exp(np.random.default_rng(4).normal(0, 0.3, (SIDE, SIDE, 3))).astype(np.float32)
+    moved = lab(tinted(colours, strong, shift_max)) - lab(colours)
+    # What leaves sRGB is clipped, and OpenCV's Lab comes of a table.
+    assert np.percentile(np.linalg.norm(moved[..., 1:], axis=2), 98) <= shift_max + 0.4
+    assert np.percentile(np.abs(moved[..., 0]), 98) < 0.4

@@ -1,5 +1,6 @@
 """How far a render's light is to be trusted, where the truth is known."""
 
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
@@ -54,5 +55,23 @@ def test_renders_without_the_product_say_nothing() -> None:
     bare = np.full((SIDE, SIDE, 3), 225, np.uint8)
     bare[:20, :20] = 60
     found = light_slopes([bare], [truth(1.0)], MaskExtractor.load())
-    assert isnan(found["level"])
-    assert isnan(found["shape"])
+    assert all(isnan(slope) for slope in found.values())
+    assert set(found) == {"level", "shape", "cast level", "cast shape"}
+
+
+def tinged(picture: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
+    """A warm light, warmer to the right, on the box."""
+    made = picture.astype(float)
+    right = 0.15 + 0.1 * np.linspace(-1, 1, 48)
+    for channel, share in ((0, 0.5), (2, -1.0)):
+        made[(*PLACE, channel)] *= np.exp(strength * share * right)[None]
+    return np.rint(made).astype(np.uint8)
+
+
+@pytest.mark.parametrize("drawn", [1.0, 2.0])
+def test_a_cast_drawn_twice_as_strong_is_to_be_halved(drawn: float) -> None:
+    there = truth(0.0)
+    there = replace(there, ad=tinged(there.ad, 1.0))
+    found = light_slopes([tinged(shown(0.0), drawn)], [there], MaskExtractor.load())
+    assert found["cast level"] == pytest.approx(1 / drawn, abs=0.1)
+    assert found["cast shape"] == pytest.approx(1 / drawn, abs=0.15)
