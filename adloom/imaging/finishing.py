@@ -6,6 +6,7 @@ Upscale the render to the canvas; lay the photo's own product over it, in the re
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import nan
 from typing import Final
 
@@ -36,18 +37,18 @@ class Finished:
 @dataclass(frozen=True, slots=True)
 class Manner:
     """What a version of finishing does in a way of its own. eats_edge: its edge lies a pixel or
-    more within the mask; cast: how far the colour of light is trusted, None: it is a shift."""
+    more within the mask; cast_trust: how far the light's cast is, None: its colour is a shift."""
 
     rim: Rim
     trust: Trust
     eats_edge: bool
-    cast: Trust | None = None
+    cast_trust: Trust | None = None
 
 
 MANNERS: Final = {
     "1": Manner(Rim(0.015, 2), WHOLE, eats_edge=True),
     "2": Manner(THIN, MODELS, eats_edge=False),
-    "3": Manner(THIN, MODELS, eats_edge=False, cast=MODELS_CAST),
+    "3": Manner(THIN, MODELS, eats_edge=False, cast_trust=MODELS_CAST),
 }
 """By `FinishingSpec.version`: a recipe that was stored gives the pixels that it gave."""
 
@@ -171,7 +172,7 @@ def _light(
         gain_max=spec.gain_max,
         shift_max=spec.chroma_shift_max,
         trust=manner.trust,
-        cast=manner.cast,
+        cast_trust=manner.cast_trust,
     )
 
 
@@ -188,14 +189,10 @@ def _locked(
     if rows.size == 0:
         return background
     area = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    gain, shift, cast = (
-        None if plane is None else _magnified(plane, to_canvas, area)
-        for plane in (light.gain, light.shift, light.cast)
-    )
-    assert gain is not None
-    product = lit(colours[area], gain, shift)
-    if cast is not None:
-        product = tinted(product, cast, shift_max)
+    at = partial(_magnified, to_canvas=to_canvas, area=area)
+    product = lit(colours[area], at(light.gain), None if light.shift is None else at(light.shift))
+    if light.cast is not None:
+        product = tinted(product, at(light.cast), shift_max)
     image = background.copy()
     under = background[area].astype(np.float32)
     mixed = under + (product - under) * alpha[area][..., None]

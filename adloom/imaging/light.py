@@ -36,13 +36,13 @@ MODELS: Final = Trust(0.7, 0.3)
 squares through the origin over 64 ads of AdProd-mini (docs/finishing.md)."""
 
 MODELS_CAST: Final = Trust(1.0, 0.2)
-"""Of the colour of a model's light: the same slopes, over 106 ads."""
+"""Of the colour of a model's light: the same slopes (docs/finishing.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
     """Native maps: `gain` (H, W) is a factor; of colour there is either a `shift` (H, W, 2), which
-    is added to Lab's a and b, or a `cast` (H, W, 3), a factor of each channel (`tinted`)."""
+    is added to Lab's a and b, or a `cast` (H, W, 3), a factor of each channel (see `tinted`)."""
 
     gain: Plane
     shift: Plane | None = None
@@ -58,16 +58,17 @@ def light_of(
     gain_max: float,
     shift_max: float,
     trust: Trust = WHOLE,
-    cast: Trust | None = None,
+    cast_trust: Trust | None = None,
 ) -> Light:
     """The light of `render` relative to `photo`, both native and in place.
 
     `weight` (H, W) in 0..1 says where both show the product; means are taken there alone. `trust`
     draws the gain's mean towards 1, and what varies towards the mean. The gain lies in [gain_min,
-    gain_max] and never blows out what the photo still resolves. The colour is that under the whole
-    gain: what is not trusted of the light's strength is no colour. It is a shift at most
-    `shift_max` long (ΔE at equal luminance); where `cast` says how far it is trusted it is a cast,
-    and `shift_max` is for `tinted`.
+    gain_max] and never blows out what the photo still resolves.
+
+    What is not trusted of the light's strength is no colour: the shift, at most `shift_max` long
+    (ΔE at equal luminance), is that under the whole gain. Where `cast_trust` is given there is a
+    cast in its place, that between colours of one luminance, and `shift_max` is for `tinted`.
     """
     sigma = max(1.0, _SMOOTH * sqrt(float(weight.sum())))
     rendered, original = _smooth(luma(render), weight, sigma), _smooth(luma(photo), weight, sigma)
@@ -79,11 +80,11 @@ def light_of(
     whole: Plane = np.divide(rendered + _FLOOR, original + _FLOOR, dtype=np.float32)
     lit = np.clip(photo * bounded(whole)[..., None], 0, 255).astype(np.float32)
     gain = bounded(_trusted(whole, weight, trust))
-    if cast is not None:
-        drawn = _smooth(render.astype(np.float32), weight, sigma)
-        channels = cv2.split(_cast(drawn, _smooth(lit, weight, sigma)))
-        merged = cv2.merge([_trusted(np.asarray(c, np.float32), weight, cast) for c in channels])
-        return Light(gain, cast=np.asarray(merged, np.float32))
+    if cast_trust is not None:
+        colours = (picture.astype(np.float32) for picture in (render, photo))
+        found = _cast(*(_smooth(picture, weight, sigma) for picture in colours))
+        channels = [_trusted(found[..., k], weight, cast_trust) for k in range(3)]
+        return Light(gain, cast=np.stack(channels, axis=2))
     shift = _smooth(_ab(render.astype(np.float32)) - _ab(lit), weight, sigma)
     return Light(gain, _at_most(shift, shift_max))
 
@@ -91,30 +92,37 @@ def light_of(
 def lit(colours: Rgb, gain: Plane, shift: Plane | None = None) -> Plane:
     """(H, W, 3) 0..255 the colours under a light of the same height and width."""
     brighter = np.clip(colours * gain[..., None], 0, 255).astype(np.float32)
-    return brighter if shift is None else _shifted(brighter, shift)
+    return brighter if shift is None else _shifted(brighter, _lab(brighter), shift)
 
 
 def tinted(colours: Plane, cast: Plane, shift_max: float) -> Plane:
-    """(H, W, 3) 0..255 the colours times a cast of their shape; each pixel keeps its L of Lab, and
-    is moved at most `shift_max` in a and b."""
-    shift = _ab(np.clip(colours * cast, 0, 255).astype(np.float32)) - _ab(colours)
-    return _shifted(colours, _at_most(shift, shift_max))
+    """(H, W, 3) 0..255 the colours times a cast of their shape, at their own luminance; each pixel
+    is moved at most `shift_max` in a and b of Lab and keeps its L, as far as sRGB has such colours.
+    """
+    lab = _lab(colours)
+    shift = _lab(np.clip(_in_luminance(colours * cast, colours), 0, 255))[..., 1:] - lab[..., 1:]
+    return _shifted(colours, lab, _at_most(shift, shift_max))
 
 
 def _cast(drawn: Plane, own: Plane) -> Plane:
-    """(H, W, 3) the factor from one smooth colour to the other that leaves `own` its luminance."""
-    whole: Plane = np.divide(drawn + _FLOOR, own + _FLOOR, dtype=np.float32)
-    lighter: Plane = np.divide(luma(own) + 1e-3, luma(own * whole) + 1e-3, dtype=np.float32)
-    return whole * lighter[..., None]
+    """(H, W, 3) the factors from the photo's smooth colours (`own`, levels), in the luminance of
+    the render's, to the render's (`drawn`)."""
+    return np.divide(drawn + _FLOOR, _in_luminance(own, drawn) + _FLOOR, dtype=np.float32)
 
 
-def _shifted(colours: Plane, shift: Plane) -> Plane:
+def _in_luminance(colours: Plane, other: Plane) -> Plane:
+    """The colours, each in the other's luminance."""
+    factor: Plane = np.divide(luma(other) + 1e-3, luma(colours) + 1e-3, dtype=np.float32)
+    return colours * factor[..., None]
+
+
+def _shifted(colours: Plane, lab: Plane, shift: Plane) -> Plane:
+    """Colours moved by a shift of a and b; `lab`: they in Lab, which is changed in place."""
     if not np.any(np.abs(shift) > 0.05):
         return colours
-    lab = cv2.cvtColor(colours / 255, cv2.COLOR_RGB2Lab)
     lab[..., 1:] += shift
-    made = np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.float32)
-    return np.clip(made, 0, 1) * np.float32(255)
+    moved = np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.float32)
+    return np.clip(moved, 0, 1) * np.float32(255)
 
 
 def _at_most(shift: Plane, length: float) -> Plane:
@@ -154,5 +162,9 @@ def _headroom(photo: Rgb, weight: Plane, sigma: float) -> Plane:
     return np.maximum(1, 252 / np.maximum(np.maximum(smooth, nearby), 1)).astype(np.float32)
 
 
+def _lab(rgb: Plane) -> Plane:
+    return np.asarray(cv2.cvtColor(rgb / 255, cv2.COLOR_RGB2Lab), np.float32)
+
+
 def _ab(rgb: Plane) -> Plane:
-    return np.asarray(cv2.cvtColor(rgb / 255, cv2.COLOR_RGB2Lab), np.float32)[..., 1:]
+    return _lab(rgb)[..., 1:]

@@ -22,7 +22,7 @@ WIDEST: Final = (0.2, 5.0)
 """Bounds of a gain that is measured, not used; the photo's headroom bounds both sides alike."""
 
 NO_LIGHT: Final = 1e-9
-"""A sum of squares that is rounding: neutral renders have no cast to be trusted."""
+"""A sum of squares up to which it is rounding: grey products in neutral light have no cast."""
 
 LEAST_AGREEMENT: Final = FinishingSpec(1, 1).min_agreement
 
@@ -71,7 +71,7 @@ def _lights(
 def _logarithms(picture: Picture, colours: Picture, weight: Plane) -> NDArray[np.float64]:
     low, high = WIDEST
     light = light_of(
-        picture, colours, weight, gain_min=low, gain_max=high, shift_max=0.0, cast=WHOLE
+        picture, colours, weight, gain_min=low, gain_max=high, shift_max=0.0, cast_trust=WHOLE
     )
     assert light.cast is not None
     planes = np.concatenate([light.gain[..., None], light.cast], axis=2)

@@ -54,6 +54,8 @@ def test_what_this_version_finishes_keeps_its_hash() -> None:
     """Another value would finish every stored render again."""
     now = "f58d650624c0d5d0e53846134c51f0703e65c6e9a34b6dd7d71c7a23309aba4b"
     assert FinishingSpec(1080, 1080).finish_hash == now
+    version_2 = "907dab25343bdd5d8e12221b3beb3d0558ffbc1c55f765d02677574d86a8ef3a"
+    assert FinishingSpec(1080, 1080, version="2").finish_hash == version_2
     other = FinishingSpec(1080, 1350, detail_lock=False, encoding=ImageFormat.JPEG, quality=85)
     assert "upscaling" not in other.to_json()
     assert FINISHING_VERSION in MANNERS

@@ -12,8 +12,8 @@ from adloom.finishing_spec import DetailLock, FinishingSpec
 from adloom.geometry import FORMATS, Box, Size, cover
 from adloom.imaging.arrays import Rgb, luma
 from adloom.imaging.background import Rim, upscaled, without_product
-from adloom.imaging.finishing import Finished, agreement_of, finish, soft_edge
-from adloom.imaging.light import MODELS
+from adloom.imaging.finishing import MANNERS, Finished, agreement_of, finish, soft_edge
+from adloom.imaging.light import MODELS, MODELS_CAST, WHOLE
 from adloom.imaging.warp import placed_photo
 from tests.unit.imaging.pictures import box_of, drawn_cutout, rendered
 
@@ -111,6 +111,47 @@ def test_of_a_slope_of_light_only_the_trusted_share_is_seen() -> None:
     assert tilt["1"] > 0.1
     for version in ("2", "3"):
         assert tilt[version] == pytest.approx(MODELS.shape * tilt["1"], rel=0.35)
+
+
+def warmed(photo: Rgb, spec: FinishingSpec, light: np.ndarray) -> np.ndarray:
+    """Lab of the canvas of a box-shaped product in a light (h, w, 3) over its photo."""
+    mask = np.zeros(photo.shape[:2], np.uint8)
+    mask[12:52, 12:52] = 255
+    raw = np.rint(np.clip(photo * light, 0, 255)).astype(np.uint8)
+    box = Box(12, 12, 40, 40)
+    image = finish(raw, mask, photo, mask, box, box, spec).image
+    return lab(image.reshape(-1, 3)).reshape(image.shape)
+
+
+def test_coloured_light_tints_black_less_than_white() -> None:
+    """Before version 3 both were moved as far."""
+    photo = np.full((64, 64, 3), 200, np.uint8)
+    photo[32:] = 6
+    moved = {}
+    for version in ("2", "3"):
+        spec = FinishingSpec(64, 64, version=version, chroma_shift_max=30.0)
+        light = np.broadcast_to([1, 0.9, 0.7], photo.shape)
+        found = warmed(photo, spec, light) - warmed(photo, replace(spec, chroma_shift_max=0), light)
+        moved[version] = [
+            np.abs(found[rows, 20:44, 2]).mean() for rows in (np.s_[18:28], np.s_[38:46])
+        ]
+    assert moved["3"][0] > 10
+    assert moved["3"][1] < 0.6 * moved["2"][1]
+
+
+def test_of_a_cast_that_changes_over_the_product_only_the_trusted_share_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photo = np.full((64, 64, 3), 120, np.uint8)
+    bluer = np.exp(np.linspace(-0.8, 0.8, 64))[None, :, None] ** np.array([0, 0, 1])
+    spec = FinishingSpec(64, 64, version="3", chroma_shift_max=60.0)
+    tilt = []
+    for trust in (MODELS_CAST, WHOLE):
+        monkeypatch.setitem(MANNERS, "3", replace(MANNERS["3"], cast_trust=trust))
+        b = warmed(photo, spec, bluer)[18:46, :, 2].mean(axis=0)
+        tilt.append(b[20] - b[44])
+    assert tilt[1] > 5
+    assert tilt[0] == pytest.approx(MODELS_CAST.shape * tilt[1], rel=0.35)
 
 
 def test_a_version_that_is_not_known_here_is_refused() -> None:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from adloom.imaging.arrays import Plane, Rgb
+from adloom.imaging.arrays import Plane, Rgb, luma
 from adloom.imaging.light import MODELS, MODELS_CAST, WHOLE, Light, Trust, light_of, tinted
 
 SIDE = 64
@@ -67,7 +67,7 @@ CHECKED = CHECKED.repeat(3, axis=2)
 
 def cast(render: Rgb, trust: Trust = WHOLE, photo: Rgb = PHOTO) -> Plane:
     bounds = {"gain_min": 0.3, "gain_max": 2.0, "shift_max": 8.0}
-    found = light_of(render, photo, EVERYWHERE, cast=trust, **bounds)
+    found = light_of(render, photo, EVERYWHERE, cast_trust=trust, **bounds)
     assert found.shift is None
     assert found.cast is not None
     return found.cast
@@ -96,14 +96,29 @@ def test_of_a_cast_that_changes_from_place_to_place_the_shape_is_taken_by_its_sh
 
 def test_a_render_that_is_the_photo_has_no_cast() -> None:
     for photo in (PHOTO, CHECKED, np.zeros_like(PHOTO)):
-        assert cast(photo, MODELS_CAST, photo) == pytest.approx(1.0, abs=1e-5)
+        assert cast(photo, MODELS_CAST, photo) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_a_neutral_light_has_no_cast() -> None:
-    """However dark, and on a colour: of black there is only the floor's share."""
+@pytest.mark.parametrize("strength", [0.6, 0.25, 0.0])
+def test_a_neutral_light_has_no_cast(strength: float) -> None:
+    """However dark, darker than any gain may be, and on a colour."""
     coloured: Rgb = np.full((SIDE, SIDE, 3), (200, 90, 60), np.uint8)
-    dimmed = np.rint(coloured * 0.6).astype(np.uint8)
-    assert cast(dimmed, WHOLE, coloured) == pytest.approx(1.0, abs=0.06)
+    dimmed = np.rint(coloured * strength).astype(np.uint8)
+    found = cast(dimmed, WHOLE, coloured)
+    moved = lab(tinted(coloured.astype(np.float32), found, 30.0)) - lab(coloured)
+    assert np.linalg.norm(moved, axis=2).max() < 1.5  # of 8 bits, few are left of the darkest
+
+
+def test_a_cast_is_between_colours_of_one_luminance() -> None:
+    found = cast(np.rint(PHOTO * WARM).astype(np.uint8))
+    assert luma(PHOTO * found) == pytest.approx(luma(PHOTO), rel=0.01)
+
+
+def test_a_saturated_colour_stays_one_under_a_cast() -> None:
+    """Its strength is not changed by the channel that it is mostly of."""
+    red = np.full((SIDE, SIDE, 3), (200, 20, 20), np.float32)
+    warm = np.broadcast_to(np.array([1.06, 1.01, 0.85], np.float32), red.shape)
+    assert tinted(red, warm, 8.0)[0, 0] == pytest.approx((201, 18, 15), abs=3)
 
 
 def test_a_cast_tints_white_and_leaves_black_black() -> None:

@@ -59,6 +59,11 @@ def test_renders_without_the_product_say_nothing() -> None:
     assert set(found) == {"level", "shape", "cast level", "cast shape"}
 
 
+def test_a_neutral_light_has_no_cast_to_be_trusted() -> None:
+    found = light_slopes([shown(1.0)], [truth(1.0)], MaskExtractor.load())
+    assert isnan(found["cast level"])
+
+
 def tinged(picture: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
     """A warm light, warmer to the right, on the box."""
     made = picture.astype(float)
