@@ -37,7 +37,7 @@ class Finished:
 @dataclass(frozen=True, slots=True)
 class Manner:
     """What a version of finishing does in a way of its own. eats_edge: its edge lies a pixel or
-    more within the mask; cast_trust: how far the light's cast is, None: its colour is a shift."""
+    more within the mask; cast_trust: how far the light's cast is trusted, where it is no shift."""
 
     rim: Rim
     trust: Trust

@@ -4,8 +4,8 @@ What the model drew right about the product is its light, which is smooth; what 
 detail. So of the rendered product only the low frequencies are kept: a gain (its low-passed
 luminance over the photo's, as far as it is trusted) and the light's colour, a factor of each
 channel (von Kries), since what a surface reflects is its own colour times the light's. What this
-moves a pixel in the a, b plane of CIE Lab is bounded. Versions 1 and 2 of finishing add one smooth
-shift in that plane instead, which tints black like white.
+moves a pixel in the a, b plane of CIE Lab is bounded. Versions 1 and 2 of finishing, and the gates'
+views (`views`), add one smooth shift in that plane instead, which tints black like white.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ MODELS: Final = Trust(0.7, 0.3)
 squares through the origin over 64 ads of AdProd-mini (docs/finishing.md)."""
 
 MODELS_CAST: Final = Trust(1.0, 0.2)
-"""Of the colour of a model's light: the same slopes (docs/finishing.md)."""
+"""Of the colour of a model's light: by such slopes over other renders (docs/finishing.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,13 @@ def light_of(
         return np.asarray(np.minimum(np.clip(gain, gain_min, gain_max), headroom), np.float32)
 
     whole: Plane = np.divide(rendered + _FLOOR, original + _FLOOR, dtype=np.float32)
-    lit = np.clip(photo * bounded(whole)[..., None], 0, 255).astype(np.float32)
     gain = bounded(_trusted(whole, weight, trust))
     if cast_trust is not None:
         colours = (picture.astype(np.float32) for picture in (render, photo))
         found = _cast(*(_smooth(picture, weight, sigma) for picture in colours))
         channels = [_trusted(found[..., k], weight, cast_trust) for k in range(3)]
         return Light(gain, cast=np.stack(channels, axis=2))
+    lit = np.clip(photo * bounded(whole)[..., None], 0, 255).astype(np.float32)
     shift = _smooth(_ab(render.astype(np.float32)) - _ab(lit), weight, sigma)
     return Light(gain, _at_most(shift, shift_max))
 
@@ -100,19 +100,23 @@ def tinted(colours: Plane, cast: Plane, shift_max: float) -> Plane:
     is moved at most `shift_max` in a and b of Lab and keeps its L, as far as sRGB has such colours.
     """
     lab = _lab(colours)
-    shift = _lab(np.clip(_in_luminance(colours * cast, colours), 0, 255))[..., 1:] - lab[..., 1:]
+    shift = (
+        _lab(np.clip(_in_luminance(colours * cast, luma(colours)), 0, 255))[..., 1:] - lab[..., 1:]
+    )
     return _shifted(colours, lab, _at_most(shift, shift_max))
 
 
 def _cast(drawn: Plane, own: Plane) -> Plane:
-    """(H, W, 3) the factors from the photo's smooth colours (`own`, levels), in the luminance of
-    the render's, to the render's (`drawn`)."""
-    return np.divide(drawn + _FLOOR, _in_luminance(own, drawn) + _FLOOR, dtype=np.float32)
+    """(H, W, 3) the factors from the photo's smooth colours (`own`, levels) to the render's
+    (`drawn`), both in the luminance of the darker, where the floor counts for as much."""
+    least = np.minimum(luma(drawn), luma(own))
+    own, drawn = _in_luminance(own, least), _in_luminance(drawn, least)
+    return np.divide(drawn + _FLOOR, own + _FLOOR, dtype=np.float32)
 
 
-def _in_luminance(colours: Plane, other: Plane) -> Plane:
-    """The colours, each in the other's luminance."""
-    factor: Plane = np.divide(luma(other) + 1e-3, luma(colours) + 1e-3, dtype=np.float32)
+def _in_luminance(colours: Plane, luminance: Plane) -> Plane:
+    """The colours, each in the luminance (H, W) at its place."""
+    factor: Plane = np.divide(luminance + 1e-3, luma(colours) + 1e-3, dtype=np.float32)
     return colours * factor[..., None]
 
 

@@ -109,6 +109,13 @@ def test_a_neutral_light_has_no_cast(strength: float) -> None:
     assert np.linalg.norm(moved, axis=2).max() < 1.5  # of 8 bits, few are left of the darkest
 
 
+def test_black_that_a_render_lifts_says_nothing_of_colour() -> None:
+    """A level more of red in black is noise, however bright the render is."""
+    black: Rgb = np.full((SIDE, SIDE, 3), (5, 3, 3), np.uint8)
+    grey: Rgb = np.full((SIDE, SIDE, 3), 60, np.uint8)
+    assert cast(grey, WHOLE, black) == pytest.approx(1.0, abs=0.15)
+
+
 def test_a_cast_is_between_colours_of_one_luminance() -> None:
     found = cast(np.rint(PHOTO * WARM).astype(np.uint8))
     assert luma(PHOTO * found) == pytest.approx(luma(PHOTO), rel=0.01)
