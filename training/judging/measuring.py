@@ -46,7 +46,8 @@ def measure(
 def kernel_measure(
     judges: Judges, truths: Sequence[Truth], renders: Sequence[Sequence[Picture]]
 ) -> Interval:
-    """KID of all renders against the true ads."""
+    """KID of all renders against the true ads. Renders of one sample are alike: the more seeds, the
+    higher it is, and figures of as many seeds alone can be compared."""
     true = FEATURE_SCALE * judges.lite0.features([t.ad for t in truths])
     made = FEATURE_SCALE * judges.lite0.features([p for one in renders for p in one])
     return kernel_interval(made, true)
