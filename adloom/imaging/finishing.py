@@ -91,14 +91,12 @@ def finish(
         lock = DetailLock.REFUSED if spec.detail_lock else DetailLock.OFF
         return Finished(image, alpha, agreement, lock)
 
-    colours, native_alpha = placed_photo(photo, mask, bbox, native_box, native)
-    placed = np.rint(native_alpha * 255).astype(np.uint8)
-    scene = without_product(raw, raw_product_mask, placed, manner.rim)
+    native_photo = placed_photo(photo, mask, bbox, native_box, native)
+    scene, light = _parted(raw, raw_product_mask, *native_photo, spec, manner)
     background = _on_canvas(scene, enlarge, to_canvas, canvas)
-    light = _light(raw, raw_product_mask, colours, native_alpha, spec, manner)
     colours, alpha = placed_photo(photo, mask, bbox, box, canvas)
     alpha = soft_edge(alpha, spec.edge_px, eats=manner.eats_edge)
-    image = _locked(background, colours, alpha, light, to_canvas, spec.chroma_shift_max)
+    image = _locked(background, colours, alpha, light, to_canvas)
     return Finished(image, alpha, agreement, DetailLock.APPLIED)
 
 
@@ -155,35 +153,26 @@ def shown_in_both(own_mask: Mask, native_alpha: Plane) -> Plane:
     return (inside if enough else both).astype(np.float32)
 
 
-def _light(
-    raw: Rgb,
-    own_mask: Mask,
-    colours: Rgb,
-    native_alpha: Plane,
-    spec: FinishingSpec,
-    manner: Manner,
-) -> Light:
-    """The render's light on the photo's product, within the recipe's bounds."""
-    return light_of(
+def _parted(
+    raw: Rgb, own_mask: Mask, colours: Rgb, alpha: Plane, spec: FinishingSpec, manner: Manner
+) -> tuple[Rgb, Light]:
+    """The render without its product, and its light on the photo's, within the recipe's bounds;
+    `colours`, `alpha`: the photo's product, native and in place."""
+    placed = np.rint(alpha * 255).astype(np.uint8)
+    light = light_of(
         raw,
         colours,
-        shown_in_both(own_mask, native_alpha),
+        shown_in_both(own_mask, alpha),
         gain_min=spec.gain_min,
         gain_max=spec.gain_max,
         shift_max=spec.chroma_shift_max,
         trust=manner.trust,
         cast_trust=manner.cast_trust,
     )
+    return without_product(raw, own_mask, placed, manner.rim), light
 
 
-def _locked(
-    background: Rgb,
-    colours: Rgb,
-    alpha: Plane,
-    light: Light,
-    to_canvas: CoverMap,
-    shift_max: float,
-) -> Rgb:
+def _locked(background: Rgb, colours: Rgb, alpha: Plane, light: Light, to_canvas: CoverMap) -> Rgb:
     """The product laid over the background under the native light; works on its box alone."""
     rows, columns = np.nonzero(alpha.any(1))[0], np.nonzero(alpha.any(0))[0]
     if rows.size == 0:
@@ -192,7 +181,7 @@ def _locked(
     at = partial(_magnified, to_canvas=to_canvas, area=area)
     product = lit(colours[area], at(light.gain), None if light.shift is None else at(light.shift))
     if light.cast is not None:
-        product = tinted(product, at(light.cast), shift_max)
+        product = tinted(product, at(light.cast), light.shift_max)
     image = background.copy()
     under = background[area].astype(np.float32)
     mixed = under + (product - under) * alpha[area][..., None]

@@ -42,11 +42,13 @@ MODELS_CAST: Final = Trust(1.0, 0.2)
 @dataclass(frozen=True, slots=True)
 class Light:
     """Native maps: `gain` (H, W) is a factor; of colour there is either a `shift` (H, W, 2), which
-    is added to Lab's a and b, or a `cast` (H, W, 3), a factor of each channel (see `tinted`)."""
+    is added to Lab's a and b, or a `cast` (H, W, 3), a factor of each channel, which moves no pixel
+    by more than `shift_max` there (see `tinted`)."""
 
     gain: Plane
     shift: Plane | None = None
     cast: Plane | None = None
+    shift_max: float = 0.0
 
 
 def light_of(
@@ -68,7 +70,7 @@ def light_of(
 
     What is not trusted of the light's strength is no colour: the shift, at most `shift_max` long
     (ΔE at equal luminance), is that under the whole gain. Where `cast_trust` is given there is a
-    cast in its place, that between colours of one luminance, and `shift_max` is for `tinted`.
+    cast in its place, that between colours of one luminance, which `shift_max` bounds.
     """
     sigma = max(1.0, _SMOOTH * sqrt(float(weight.sum())))
     rendered, original = _smooth(luma(render), weight, sigma), _smooth(luma(photo), weight, sigma)
@@ -83,7 +85,7 @@ def light_of(
         colours = (picture.astype(np.float32) for picture in (render, photo))
         found = _cast(*(_smooth(picture, weight, sigma) for picture in colours))
         channels = [_trusted(found[..., k], weight, cast_trust) for k in range(3)]
-        return Light(gain, cast=np.stack(channels, axis=2))
+        return Light(gain, cast=np.stack(channels, axis=2), shift_max=shift_max)
     lit = np.clip(photo * bounded(whole)[..., None], 0, 255).astype(np.float32)
     shift = _smooth(_ab(render.astype(np.float32)) - _ab(lit), weight, sigma)
     return Light(gain, _at_most(shift, shift_max))
@@ -100,9 +102,8 @@ def tinted(colours: Plane, cast: Plane, shift_max: float) -> Plane:
     is moved at most `shift_max` in a and b of Lab and keeps its L, as far as sRGB has such colours.
     """
     lab = _lab(colours)
-    shift = (
-        _lab(np.clip(_in_luminance(colours * cast, luma(colours)), 0, 255))[..., 1:] - lab[..., 1:]
-    )
+    under = np.clip(_in_luminance(colours * cast, luma(colours)), 0, 255)
+    shift = _ab(under) - lab[..., 1:]
     return _shifted(colours, lab, _at_most(shift, shift_max))
 
 
@@ -121,11 +122,11 @@ def _in_luminance(colours: Plane, luminance: Plane) -> Plane:
 
 
 def _shifted(colours: Plane, lab: Plane, shift: Plane) -> Plane:
-    """Colours moved by a shift of a and b; `lab`: they in Lab, which is changed in place."""
+    """Colours moved by a shift of a and b; `lab`: they in Lab."""
     if not np.any(np.abs(shift) > 0.05):
         return colours
-    lab[..., 1:] += shift
-    moved = np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.float32)
+    shifted = np.concatenate([lab[..., :1], lab[..., 1:] + shift], axis=2)
+    moved = np.asarray(cv2.cvtColor(shifted, cv2.COLOR_Lab2RGB), np.float32)
     return np.clip(moved, 0, 1) * np.float32(255)
 
 

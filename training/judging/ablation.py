@@ -14,10 +14,16 @@ from models.refadgen.pipeline import RefAdGenPipeline
 from training.adprod_mini.dataset import read_rows
 from training.checkpoints import WEIGHTS, read_checkpoint
 from training.judging.heldout import Sampling, Truth, read_truths, render_all
-from training.judging.measuring import Judges, kernel_measure, per_sample
+from training.judging.measuring import KID, Judges, per_sample, whole_features
 from training.judging.report import write_report
 from training.judging.run import judges_of, load_pipeline
-from training.judging.statistics import Interval, mean_interval, paired_differences
+from training.judging.statistics import (
+    Interval,
+    kernel_difference,
+    kernel_interval,
+    mean_interval,
+    paired_differences,
+)
 from training.latents import Bucket, encode_shard, load_buckets, save_buckets
 from training.parallel import run_together
 from training.recipe import Training, read_recipe
@@ -59,10 +65,14 @@ def run_ablation(asked: Ablation) -> str:
         kind: {name: mean_interval(v) for name, v in found.items()}
         for kind, (found, _) in values.items()
     }
-    for kind, (_, pictures) in values.items():
-        columns[kind]["KID-EffLite0"] = kernel_measure(judges, truths, pictures)
+    whole = {kind: whole_features(judges, pictures) for kind, (_, pictures) in values.items()}
+    (true,) = whole_features(judges, [[t.ad for t in truths]])
+    for kind in KINDS:
+        columns[kind][KID] = kernel_interval(whole[kind], true)
     for kind in (NO_MASK, NO_AUGMENTATION):
-        columns[f"full - {kind}"] = paired_differences(values[FULL][0], values[kind][0])
+        against = paired_differences(values[FULL][0], values[kind][0])
+        against[KID] = kernel_difference(whole[FULL], whole[kind], true)
+        columns[f"full - {kind}"] = against
     facts = {"samples": len(truths), "runs": asked.seeds, "steps": asked.steps}
     return write_report(asked.out, columns, facts)
 

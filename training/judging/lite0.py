@@ -50,7 +50,7 @@ class Lite0:
 
 def _square(picture: Picture) -> Tensor:
     """(1, 3, VIEW_PX, VIEW_PX) 0..255."""
-    given = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float()
+    given = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float()
     if given.shape[-2:] == (VIEW_PX, VIEW_PX):
         return given
     return F.interpolate(given, (VIEW_PX, VIEW_PX), mode="bilinear", antialias=True)

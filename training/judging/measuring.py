@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.segmentation import MaskExtractor
+from training.judging.detail import scene_detail
 from training.judging.frechet import Features, frechet_interval
 from training.judging.heldout import Truth
 from training.judging.hub import Measure
@@ -15,6 +17,7 @@ from training.judging.scene_classifier import SceneClassifier
 from training.judging.statistics import Interval, kernel_interval, mean_interval
 
 Picture = NDArray[np.uint8]
+KID: Final = "KID-EffLite0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +39,19 @@ def measure(
     of_seeds = [per_sample(judges, truths, made) for made in renders]
     names = of_seeds[0].keys()
     found = {name: mean_interval([values[name] for values in of_seeds]) for name in names}
-    found["KID-EffLite0"] = kernel_measure(judges, truths, renders)
+    (true_features,) = whole_features(judges, [[t.ad for t in truths]])
+    found[KID] = kernel_interval(whole_features(judges, renders), true_features)
     if judges.inception is not None:
         true = judges.inception([t.ad for t in truths])
         found["FID"] = frechet_interval([judges.inception(one) for one in renders], true)
     return found
 
 
-def kernel_measure(
-    judges: Judges, truths: Sequence[Truth], renders: Sequence[Sequence[Picture]]
-) -> Interval:
-    """KID of all renders against the true ads. Renders of one sample are alike: the more seeds, the
-    higher it is, and figures of as many seeds alone can be compared."""
-    true = FEATURE_SCALE * judges.lite0.features([t.ad for t in truths])
-    made = FEATURE_SCALE * judges.lite0.features([p for one in renders for p in one])
-    return kernel_interval(made, true)
+def whole_features(
+    judges: Judges, renders: Sequence[Sequence[Picture]]
+) -> list[NDArray[np.float64]]:
+    """What KID compares of whole pictures (seeds, samples): (N, D) of each seed."""
+    return [FEATURE_SCALE * judges.lite0.features(one) for one in renders]
 
 
 def per_sample(
@@ -74,6 +75,9 @@ def per_sample(
     for what, classifier in judges.scenes.items():
         asked = [t.shown[what] for t in truths]
         found[f"scene: {what}"] = classifier.top1(lite0, made, masks, asked)
+    found["scene: detail"] = [
+        scene_detail(p, t.ad, t.mask) for p, t in zip(made, truths, strict=True)
+    ]
     for name, scored in judges.hub.items():
         found[name] = scored(made, truths)
     return found

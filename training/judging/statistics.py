@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
 RESAMPLES: Final = 1000
+HALVES: Final = 200
 LEVEL: Final = 0.95
 
 
@@ -47,9 +49,7 @@ def paired_differences(
     }
 
 
-def interval_of(
-    statistic: Callable[[NDArray[np.int64]], float], count: int, seed: int = 0
-) -> Interval:
+def interval_of(statistic: Callable[[Rows], float], count: int, seed: int = 0) -> Interval:
     """Of any statistic of `count` samples, which it is given by their numbers."""
     rng = np.random.default_rng(seed)
     drawn = [statistic(rng.integers(count, size=count)) for _ in range(RESAMPLES)]
@@ -68,18 +68,45 @@ def kernel_distance(first: Array, second: Array) -> float:
     return float(1000 * (within - 2 * cross.mean()))
 
 
-def kernel_interval(first: Array, second: Array, seed: int = 0, subsets: int = 200) -> Interval:
-    """KID with the spread over random halves (without repeats, which would bias it)."""
+def kernel_interval(made: Sequence[Array], true: Array, seed: int = 0) -> Interval:
+    """The mean KID of every seed's pictures (N, D) against the true ones (M, D), with its spread
+    over random halves. Not of all seeds together: renders of one sample are alike, so it would be
+    the higher the more seeds there are."""
+
+    def distance(rows: Rows, true_rows: Rows) -> float:
+        return _mean_distance(made, true, rows, true_rows)
+
+    return _interval_of_halves(distance, len(made[0]), len(true), seed)
+
+
+def kernel_difference(
+    first: Sequence[Array], second: Sequence[Array], true: Array, seed: int = 0
+) -> Interval:
+    """`kernel_interval`'s of first - second, of the same N samples in each."""
+
+    def difference(rows: Rows, true_rows: Rows) -> float:
+        a, b = (_mean_distance(made, true, rows, true_rows) for made in (first, second))
+        return a - b
+
+    return _interval_of_halves(difference, len(first[0]), len(true), seed)
+
+
+def _mean_distance(made: Sequence[Array], true: Array, rows: Rows, true_rows: Rows) -> float:
+    return float(np.mean([kernel_distance(one[rows], true[true_rows]) for one in made]))
+
+
+def _interval_of_halves(
+    statistic: Callable[[Rows, Rows], float], count: int, true_count: int, seed: int
+) -> Interval:
+    """Of a statistic of N and M samples, by their numbers: without repeats, which would bias a
+    kernel distance."""
     rng = np.random.default_rng(seed)
-    half_a, half_b = max(2, len(first) // 2), max(2, len(second) // 2)
+    half, true_half = max(2, count // 2), max(2, true_count // 2)
     drawn = [
-        kernel_distance(
-            first[rng.permutation(len(first))[:half_a]],
-            second[rng.permutation(len(second))[:half_b]],
-        )
-        for _ in range(subsets)
+        statistic(rng.permutation(count)[:half], rng.permutation(true_count)[:true_half])
+        for _ in range(HALVES)
     ]
-    whole = kernel_distance(first, second)
+    whole = statistic(np.arange(count), np.arange(true_count))
     # Halves vary by about sqrt(2) more than the whole.
     low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - np.nanmean(drawn)
     return Interval(whole, float(whole + low / 2**0.5), float(whole + high / 2**0.5))

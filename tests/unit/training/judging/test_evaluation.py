@@ -45,6 +45,8 @@ def test_a_model_is_judged_beside_ceiling_and_floor(tmp_path: Path) -> None:
     assert measures["true ad"]["identity"]["value"] == pytest.approx(1.0, abs=1e-4)
     assert measures["true ad"]["matched-patch"]["value"] == pytest.approx(0, abs=1e-5)
     assert measures["true ad"]["scene: surface"]["value"] == 1.0
+    assert measures["true ad"]["scene: detail"]["value"] == 0
+    assert measures["round trip"]["scene: detail"]["value"] != 0
     assert measures["model"]["identity"]["value"] < 0.95
     photo, filled = (measures[n]["matched-patch"]["value"] for n in ("pasted photo", "mean colour"))
     assert 0 < photo != filled
@@ -75,6 +77,9 @@ def test_ablations_share_start_and_steps_and_go_on_where_they_stopped(tmp_path: 
     head = written.splitlines()[0]
     for name in ("full", "no mask", "no dual augmentation", "full - no mask"):
         assert name in head
+    measures = json.loads((tmp_path / "out" / "evaluation.json").read_text())["measures"]
+    kid = {name: column["KID-EffLite0"]["value"] for name, column in measures.items()}
+    assert kid["full - no mask"] == pytest.approx(kid["full"] - kid["no mask"], nan_ok=True)
     runs = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("*/state.safetensors")}
     assert len(runs) == 6
     assert run_ablation(asked) == written

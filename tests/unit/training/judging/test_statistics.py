@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from training.judging.statistics import kernel_distance, kernel_interval, mean_interval
+from training.judging.statistics import (
+    kernel_difference,
+    kernel_distance,
+    kernel_interval,
+    mean_interval,
+)
 
 
 def test_an_interval_holds_the_true_mean_about_as_often_as_it_says() -> None:
@@ -31,6 +36,30 @@ def test_the_kernel_distance_is_about_zero_for_one_distribution_and_grows_with_a
     first, second = rng.normal(size=(2, 120, 16))
     near, far, farther = (kernel_distance(first, second + s) for s in (0.0, 0.5, 1.0))
     assert abs(near) < 0.1 * far < 0.1 * farther
-    spread = kernel_interval(first, second)
+    spread = kernel_interval([first], second)
     assert spread.low < 0 < spread.high
-    assert kernel_interval(first, second + 0.5).low > 0
+    assert kernel_interval([first], second + 0.5).low > 0
+
+
+def test_the_kernel_distance_of_seeds_is_their_mean_and_not_that_of_all_pictures_together() -> None:
+    rng = np.random.default_rng(3)
+    samples, true = rng.normal(size=(2, 60, 16))
+    seeds = [samples + 0.01 * rng.normal(size=samples.shape) for _ in range(3)]
+    of_one = [kernel_distance(one, true) for one in seeds]
+    found = kernel_interval(seeds, true)
+    assert found.value == pytest.approx(np.mean(of_one))
+    together = kernel_distance(np.concatenate(seeds), true)
+    assert together - found.value > 10 * np.std(of_one)  # alike, so nearer to each other
+
+
+def test_a_difference_of_kernel_distances_is_told_where_the_same_samples_differ() -> None:
+    rng = np.random.default_rng(4)
+    samples, true = rng.normal(size=(2, 80, 16))
+    near = [samples + 0.05 * rng.normal(size=samples.shape) for _ in range(2)]
+    far = [one + 0.4 for one in near]
+    apart = kernel_difference(near, far, true)
+    first, second = (kernel_interval(s, true).value for s in (near, far))
+    assert apart.value == pytest.approx(first - second)
+    assert apart.high < 0
+    same = kernel_difference(near, near[::-1], true)
+    assert same.low <= 0 <= same.high
