@@ -21,12 +21,19 @@ FLOOR: Final = 0.25
 """Levels: what two plain walls differ by is no detail."""
 
 
-def scene_detail(picture: Picture, true: Picture, mask: Picture) -> float:
-    """log2 of the fine contrast (rms of luminance about its blur) outside the mask over the true
-    ad's, pictures (H, W, 3), mask (H, W): 0 is as much, -1 half of it. NaN where the product leaves
-    no scene."""
+def scene_detail(picture: Picture, true: Picture, products: Picture) -> float:
+    """log2 of the fine contrast of the picture's scene over the true ad's: 0 is as much, -1 half of
+    it. NaN where the products leave no scene.
+
+    Fine contrast is the RMS contrast of what a blur of FINE_PX takes away, plus FLOOR levels: it is
+    of the picture's own px, so figures of one native size alone can be compared. Pictures
+    (H, W, 3); products (H, W): above 0 where either shows a product. ValueError where the sizes
+    differ.
+    """
+    if picture.shape != true.shape or products.shape != true.shape[:2]:
+        raise ValueError(f"{picture.shape}, {true.shape} and {products.shape} are of several sizes")
     side = 2 * RIM_PX + 1
-    hidden = cv2.dilate((mask > 0).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    hidden = cv2.dilate((products > 0).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
     if hidden.all():
         return float("nan")
     own, asked = (_fine(p)[~hidden] for p in (picture, true))

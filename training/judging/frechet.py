@@ -58,7 +58,7 @@ def inception_features(device: str = "cpu") -> Features:
     def features(pictures: Sequence[Picture]) -> Array:
         made = []
         for picture in pictures:
-            given = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+            given = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
             made.append(network(given.float().to(device) / 255)[0].flatten().cpu().numpy())
         return np.stack(made).astype(np.float64)
 

@@ -153,7 +153,7 @@ def _mp_lpips(source: str, device: str) -> Measure:
 
 def _signed(picture: Picture, device: str) -> torch.Tensor:
     """(1, 3, H, W) in [-1, 1]."""
-    given = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+    given = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
     return given.float().to(device) / 127.5 - 1
 
 

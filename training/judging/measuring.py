@@ -50,7 +50,8 @@ def measure(
 def whole_features(
     judges: Judges, renders: Sequence[Sequence[Picture]]
 ) -> list[NDArray[np.float64]]:
-    """What KID compares of whole pictures (seeds, samples): (N, D) of each seed."""
+    """What KID compares of whole pictures (seeds, samples): EfficientNet-Lite0's features (N, D) of
+    each seed, of length FEATURE_SCALE."""
     return [FEATURE_SCALE * judges.lite0.features(one) for one in renders]
 
 
@@ -62,21 +63,20 @@ def per_sample(
     pairs = [views_of(p, t.ad, t.mask) for p, t in zip(made, truths, strict=True)]
     shown, original = (lite0.features([pair[k] for pair in pairs]) for k in (0, 1))
     alike = shown @ original.T
+    outlines = [judges.extractor.extract(p).mask for p in made]
     found = {
         "identity": np.diag(alike).tolist(),
         "retrieval@1": (alike.argmax(1) == np.arange(len(alike))).astype(float).tolist(),
         "matched-patch": [lite0.patch_distance(*pair) for pair in pairs],
-        "mask IoU": [
-            share_of_overlap(judges.extractor.extract(p).mask, t.mask)
-            for p, t in zip(made, truths, strict=True)
-        ],
+        "mask IoU": [share_of_overlap(o, t.mask) for o, t in zip(outlines, truths, strict=True)],
     }
     masks = [t.mask for t in truths]
     for what, classifier in judges.scenes.items():
         asked = [t.shown[what] for t in truths]
         found[f"scene: {what}"] = classifier.top1(lite0, made, masks, asked)
     found["scene: detail"] = [
-        scene_detail(p, t.ad, t.mask) for p, t in zip(made, truths, strict=True)
+        scene_detail(p, t.ad, np.maximum(o, t.mask))
+        for p, o, t in zip(made, outlines, truths, strict=True)
     ]
     for name, scored in judges.hub.items():
         found[name] = scored(made, truths)

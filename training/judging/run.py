@@ -35,7 +35,7 @@ TOLD = ("surface", "light")
 SCENE_SAMPLES = 4000
 SHEET_ROWS = 12
 LEAST_SAMPLES = 2
-OF_PLACE = {"identity", "retrieval@1", "matched-patch", "mask IoU", "lpips"}
+OF_PLACE = {"identity", "retrieval@1", "matched-patch", "mask IoU", "scene: detail", "lpips"}
 """Measures that look where the product is to stand."""
 
 

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 RESAMPLES: Final = 1000
-HALVES: Final = 200
+HALVES: Final = 400
+LEAST: Final = 4
 LEVEL: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate and its bootstrap interval of 95 %."""
+    """An estimate and its interval of 95 %: the bootstrap's, of a kernel distance half-sampling's;
+    NaN where samples are too few."""
 
     value: float
     low: float
@@ -58,58 +60,64 @@ def interval_of(statistic: Callable[[Rows], float], count: int, seed: int = 0) -
 
 
 def kernel_distance(first: Array, second: Array) -> float:
-    """KID (Binkowski et al. 2018): unbiased squared MMD of features (N, D) and (M, D) under the
-    kernel (x y / D + 1)^3, times 1000. Unbiased, so it may be below zero."""
-    if min(len(first), len(second)) < 2:
+    """KID (Binkowski et al. 2018): unbiased squared MMD of features (N, D) of N renders and N true
+    ads under the kernel (x y / D + 1)^3, times 1000. Of equal sets it is 0, of two draws of one
+    distribution above or below it.
+
+    Row i of both is of one product and caption. Such pairs are left out of the cross term (Gretton
+    et al. 2012, lemma 6, m = n): they are alike, which would bias it downwards. ValueError where
+    the numbers of rows differ; NaN of fewer than two.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"features {first.shape} and {second.shape} are not of the same samples")
+    count = len(first)
+    if count < 2:
         return float("nan")
-    a, b, cross = (_kernel(x, y) for x, y in ((first, first), (second, second), (first, second)))
-    n, m = len(first), len(second)
-    within = (a.sum() - np.trace(a)) / (n * (n - 1)) + (b.sum() - np.trace(b)) / (m * (m - 1))
-    return float(1000 * (within - 2 * cross.mean()))
+    within = _kernel(first, first) + _kernel(second, second)
+    pairs = within - 2 * _kernel(first, second)
+    return float(1000 * (pairs.sum() - np.trace(pairs)) / (count * (count - 1)))
 
 
 def kernel_interval(made: Sequence[Array], true: Array, seed: int = 0) -> Interval:
-    """The mean KID of every seed's pictures (N, D) against the true ones (M, D), with its spread
-    over random halves. Not of all seeds together: renders of one sample are alike, so it would be
-    the higher the more seeds there are."""
+    """The mean KID of every seed's pictures, (N, D) each, against the true ones (N, D), with an
+    interval over samples (`_interval_of_halves`). Not of all seeds together: renders of one sample
+    are alike, so it would be the higher the more seeds there are. ValueError as
+    `kernel_distance`."""
 
-    def distance(rows: Rows, true_rows: Rows) -> float:
-        return _mean_distance(made, true, rows, true_rows)
+    def distance(rows: Rows) -> float:
+        return _mean_distance(made, true, rows)
 
-    return _interval_of_halves(distance, len(made[0]), len(true), seed)
+    return _interval_of_halves(distance, len(true), seed)
 
 
 def kernel_difference(
     first: Sequence[Array], second: Sequence[Array], true: Array, seed: int = 0
 ) -> Interval:
-    """`kernel_interval`'s of first - second, of the same N samples in each."""
+    """`kernel_interval`'s of first - second, (N, D) of each seed, of the same N samples in both."""
 
-    def difference(rows: Rows, true_rows: Rows) -> float:
-        a, b = (_mean_distance(made, true, rows, true_rows) for made in (first, second))
-        return a - b
+    def difference(rows: Rows) -> float:
+        return _mean_distance(first, true, rows) - _mean_distance(second, true, rows)
 
-    return _interval_of_halves(difference, len(first[0]), len(true), seed)
-
-
-def _mean_distance(made: Sequence[Array], true: Array, rows: Rows, true_rows: Rows) -> float:
-    return float(np.mean([kernel_distance(one[rows], true[true_rows]) for one in made]))
+    return _interval_of_halves(difference, len(true), seed)
 
 
-def _interval_of_halves(
-    statistic: Callable[[Rows, Rows], float], count: int, true_count: int, seed: int
-) -> Interval:
-    """Of a statistic of N and M samples, by their numbers: without repeats, which would bias a
-    kernel distance."""
+def _mean_distance(made: Sequence[Array], true: Array, rows: Rows) -> float:
+    if any(len(one) != len(true) for one in made):
+        raise ValueError(f"not every seed has the {len(true)} samples of the true ads")
+    return float(np.mean([kernel_distance(one[rows], true[rows]) for one in made]))
+
+
+def _interval_of_halves(statistic: Callable[[Rows], float], count: int, seed: int) -> Interval:
+    """Of a statistic of `count` samples, by their numbers: half-sampling (Efron 1982, ch. 8).
+    Halves without repeats, which would bias a kernel distance, vary as it does itself: by twice its
+    variance, times the share that is left out. NaN for bounds of fewer than LEAST samples."""
+    whole = statistic(np.arange(count))
+    if count < LEAST:
+        return Interval(whole, float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
-    half, true_half = max(2, count // 2), max(2, true_count // 2)
-    drawn = [
-        statistic(rng.permutation(count)[:half], rng.permutation(true_count)[:true_half])
-        for _ in range(HALVES)
-    ]
-    whole = statistic(np.arange(count), np.arange(true_count))
-    # Halves vary by about sqrt(2) more than the whole.
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - np.nanmean(drawn)
-    return Interval(whole, float(whole + low / 2**0.5), float(whole + high / 2**0.5))
+    drawn = [statistic(rng.permutation(count)[: count // 2]) for _ in range(HALVES)]
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - np.mean(drawn)
+    return Interval(whole, float(whole + low), float(whole + high))
 
 
 def _kernel(x: Array, y: Array) -> Array:

@@ -40,3 +40,8 @@ def test_of_plain_walls_nothing_is_said_and_without_a_scene_there_is_no_figure()
     plain = np.full((96, 96, 3), 200, np.uint8)
     assert scene_detail(plain, plain - 20, MASK) == pytest.approx(0, abs=1e-3)
     assert np.isnan(scene_detail(plain, plain, np.full((96, 96), 255, np.uint8)))
+
+
+def test_pictures_of_several_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="several sizes"):
+        scene_detail(noise(5), noise(5)[:50], MASK)

@@ -36,9 +36,32 @@ def test_the_kernel_distance_is_about_zero_for_one_distribution_and_grows_with_a
     first, second = rng.normal(size=(2, 120, 16))
     near, far, farther = (kernel_distance(first, second + s) for s in (0.0, 0.5, 1.0))
     assert abs(near) < 0.1 * far < 0.1 * farther
-    spread = kernel_interval([first], second)
-    assert spread.low < 0 < spread.high
-    assert kernel_interval([first], second + 0.5).low > 0
+    assert kernel_distance(first, first) == pytest.approx(0, abs=1e-9)
+
+
+def pairs(shift: float, seed: int, count: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Renders and true ads of one product and caption each, which are alike."""
+    rng = np.random.default_rng(seed)
+    shared, own, asked = rng.normal(size=(3, count, 8))
+    return 0.8 * shared + 0.6 * own + shift, 0.8 * shared + 0.6 * asked
+
+
+def test_pairs_that_are_alike_do_not_make_the_kernel_distance_smaller() -> None:
+    found = [kernel_distance(*pairs(0, seed)) for seed in range(60)]
+    error = np.std(found) / 60**0.5
+    assert abs(np.mean(found)) < 4 * error
+    counted = [1000 * 2 * np.mean(np.diag((a @ b.T / 8 + 1) ** 3)) / 64
+               for a, b in (pairs(0, seed) for seed in range(60))]  # fmt: skip
+    assert np.mean(counted) > 8 * error  # what they would have made of it
+
+
+def test_the_interval_of_a_kernel_distance_holds_it_about_as_often_as_it_says() -> None:
+    truth = np.mean([kernel_distance(*pairs(0.4, 1000 + seed)) for seed in range(200)])
+    held = [
+        (i := kernel_interval([made], true)).low <= truth <= i.high
+        for made, true in (pairs(0.4, seed) for seed in range(60))
+    ]
+    assert 0.86 <= np.mean(held) <= 1.0
 
 
 def test_the_kernel_distance_of_seeds_is_their_mean_and_not_that_of_all_pictures_together() -> None:
@@ -48,18 +71,29 @@ def test_the_kernel_distance_of_seeds_is_their_mean_and_not_that_of_all_pictures
     of_one = [kernel_distance(one, true) for one in seeds]
     found = kernel_interval(seeds, true)
     assert found.value == pytest.approx(np.mean(of_one))
-    together = kernel_distance(np.concatenate(seeds), true)
-    assert together - found.value > 10 * np.std(of_one)  # alike, so nearer to each other
+    together = kernel_distance(np.concatenate(seeds), np.concatenate([true] * 3))
+    assert abs(together - found.value) > 10 * np.std(of_one)  # alike, so nearer to each other
 
 
-def test_a_difference_of_kernel_distances_is_told_where_the_same_samples_differ() -> None:
+def test_a_difference_of_kernel_distances_is_told_better_by_the_same_samples() -> None:
     rng = np.random.default_rng(4)
-    samples, true = rng.normal(size=(2, 80, 16))
-    near = [samples + 0.05 * rng.normal(size=samples.shape) for _ in range(2)]
-    far = [one + 0.4 for one in near]
+    made, true = pairs(0.4, 5)
+    near, far = ([made + s + 0.1 * rng.normal(size=made.shape) for _ in range(2)] for s in (0, 0.1))
     apart = kernel_difference(near, far, true)
-    first, second = (kernel_interval(s, true).value for s in (near, far))
-    assert apart.value == pytest.approx(first - second)
+    first, second = (kernel_interval(s, true) for s in (near, far))
+    assert apart.value == pytest.approx(first.value - second.value)
     assert apart.high < 0
-    same = kernel_difference(near, near[::-1], true)
+    assert second.low < first.high  # two intervals would not have told
+    again = [one + 0.1 * rng.normal(size=one.shape) for one in near]
+    same = kernel_difference(near, again, true)
     assert same.low <= 0 <= same.high
+
+
+def test_too_few_samples_have_no_bounds_and_others_than_the_true_ads_are_refused() -> None:
+    made, true = pairs(0, 6, count=3)
+    assert np.isnan([kernel_interval([made], true).low, kernel_interval([made], true).high]).all()
+    assert np.isnan(kernel_interval([made[:1]], true[:1]).value)
+    with pytest.raises(ValueError, match="samples"):
+        kernel_interval([made, made[:2]], true)
+    with pytest.raises(ValueError, match="same samples"):
+        kernel_distance(made, true[:2])
