@@ -9,7 +9,7 @@ views (`views`), add one smooth shift in that plane instead, which tints black l
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 from typing import Final
 
 import cv2
@@ -43,12 +43,12 @@ MODELS_CAST: Final = Trust(1.0, 0.2)
 class Light:
     """Native maps: `gain` (H, W) is a factor; of colour there is either a `shift` (H, W, 2), which
     is added to Lab's a and b, or a `cast` (H, W, 3), a factor of each channel, which moves no pixel
-    by more than `shift_max` there (see `tinted`)."""
+    by more than `shift_max` in that plane (see `tinted`)."""
 
     gain: Plane
     shift: Plane | None = None
     cast: Plane | None = None
-    shift_max: float = 0.0
+    shift_max: float = inf
 
 
 def light_of(

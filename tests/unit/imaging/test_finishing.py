@@ -260,38 +260,3 @@ def test_upscaling_keeps_flat_colour_and_shows_no_pixel_grid() -> None:
 
 def lab(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor((rgb.astype(np.float32) / 255)[None], cv2.COLOR_RGB2Lab)[0]
-
-
-PINNED = {
-    "1": [[117.0, 40.1, 68.7], [92.7, 54.9, 71.8], [113.3, 39.0, 66.2], [120.7, 41.1, 71.1]],
-    "2": [[123.2, 42.3, 73.1], [117.7, 46.7, 64.8], [121.9, 42.1, 72.2], [124.5, 42.5, 73.9]],
-    "3": [[122.3, 40.5, 73.9], [118.2, 44.6, 65.5], [121.2, 40.1, 73.2], [123.4, 41.0, 74.7]],
-}
-"""Of a warm light from one side: mean colour inside the product, of its outer edge, of its left and
-of its right half, as versions 1 to 3 were released."""
-
-
-def test_every_version_of_finishing_is_pinned() -> None:
-    assert PINNED.keys() == MANNERS.keys()
-
-
-@pytest.mark.parametrize("version", PINNED)
-def test_a_stored_recipe_gives_the_pixels_that_it_gave(version: str) -> None:
-    assert means_of(version) == pytest.approx(np.array(PINNED[version]), abs=0.25)
-
-
-def means_of(version: str) -> np.ndarray:
-    raw, own = rendered(CUTOUT, BOX, NATIVE, light=(1.15, 0.95, 0.7))
-    raw = np.rint(raw * np.linspace(0.6, 1, NATIVE.width)[None, :, None]).astype(np.uint8)
-    spec = replace(SPEC, version=version)
-    done = finish(raw, own, CUTOUT.photo, CUTOUT.mask, CUTOUT.bbox, BOX, spec)
-    canvas = Size(spec.canvas_width, spec.canvas_height)
-    box = cover(NATIVE, canvas).to_canvas(BOX)
-    _, alpha = placed_photo(CUTOUT.photo, CUTOUT.mask, CUTOUT.bbox, box, canvas)
-    solid = (alpha > 0.99).astype(np.uint8)
-    inside = cv2.erode(solid, np.ones((13, 13))).astype(bool)
-    edge = (cv2.dilate(solid, np.ones((3, 3))) - cv2.erode(solid, np.ones((5, 5)))).astype(bool)
-    middle = int(box.x + box.width / 2)
-    left, right = inside.copy(), inside.copy()
-    left[:, middle:], right[:, :middle] = False, False
-    return np.stack([done.image[where].mean(0) for where in (inside, edge, left, right)])
