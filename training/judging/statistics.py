@@ -1,4 +1,4 @@
-"""Means with bootstrap intervals, and the kernel distance of two sets of features."""
+"""Means with intervals, and the kernel distance of two sets of features."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def interval_of(statistic: Callable[[Rows], float], count: int, seed: int = 0) -
 
 def kernel_distance(first: Array, second: Array) -> float:
     """KID (Binkowski et al. 2018): unbiased squared MMD of features (N, D) of N renders and N true
-    ads under the kernel (x y / D + 1)^3, times 1000. Of equal sets it is 0, of two draws of one
+    ads under the kernel (x y / D + 1)^3, times 1000. Of equal rows it is 0, of two draws of one
     distribution above or below it.
 
     Row i of both is of one product and caption. Such pairs are left out of the cross term (Gretton
@@ -110,7 +110,8 @@ def _mean_distance(made: Sequence[Array], true: Array, rows: Rows) -> float:
 def _interval_of_halves(statistic: Callable[[Rows], float], count: int, seed: int) -> Interval:
     """Of a statistic of `count` samples, by their numbers: half-sampling (Efron 1982, ch. 8).
     Halves without repeats, which would bias a kernel distance, vary as it does itself: by twice its
-    variance, times the share that is left out. NaN for bounds of fewer than LEAST samples."""
+    variance, times the share that is left out. Near a distance of 0 they vary more, and the
+    interval is too wide. NaN for bounds of fewer than LEAST samples."""
     whole = statistic(np.arange(count))
     if count < LEAST:
         return Interval(whole, float("nan"), float("nan"))
