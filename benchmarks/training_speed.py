@@ -1,13 +1,14 @@
-"""How fast a CPU trains: attention's ways, taking turns at batches of one shape.
+"""How fast a CPU trains: attention's ways and precisions, taking turns at one shape's batches.
 
     python -m benchmarks.training_speed                       # mini at 128 px
     python -m benchmarks.training_speed --size 256 --batch 16 # mini-256's shapes
 
 plain: matrix products (`models.refadgen.attention.attend`); math: torch's own plain way, which
 computes in float32 and looks for rows without any key; fused: torch's fused kernel, for widths of
-one size (values are filled up with zeros). Samples are drawn; a step is forward, backward and the
-optimizer, with mini's recipe. Off: how far the first step's gradient is from float32's, as a share
-of it.
+one size (values are filled up with zeros). All three compute in bfloat16 where the processor has it
+(`training.precision`); float32 and bfloat16: plain, with the precision set. Samples are drawn; a
+step is forward, backward and the optimizer, with mini's recipe. Off: how far the first step's
+gradient is from float32's, as a share of it.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.refadgen import attention
 from models.refadgen.pipeline import RefAdGenPipeline
+from training import precision
 from training.latents import draw_batch, encode_shard
 from training.objective import Objective
 from training.recipe import Training, read_recipe
@@ -37,12 +39,14 @@ from training.shards import draw_and_write, drawing_pool, read_shards
 from training.train import Trainer
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
-WAYS = ("plain", "math", "fused")
+PRECISIONS = ("float32", "bfloat16")
+WAYS = ("plain", "math", "fused", *PRECISIONS)
 
 
 @contextmanager
 def computed(way: str) -> Iterator[None]:
-    """The AFMs' attention one way, in the forward and in the backward pass."""
+    """The AFMs' attention one way, in the forward and in the backward pass, or all in a
+    precision."""
     with ExitStack() as stack:
         if way == "math":
             stack.enter_context(patch.object(attention, "attend", _by_torch))
@@ -52,6 +56,8 @@ def computed(way: str) -> Iterator[None]:
             stack.enter_context(
                 patch.object(Objective, "attention", lambda _: sdpa_kernel(allowed))
             )
+        if way in PRECISIONS:
+            stack.enter_context(patch.object(precision, "has_bfloat16", lambda: way == "bfloat16"))
         yield
 
 
@@ -115,7 +121,7 @@ def main() -> None:
     print(f"{options.size} px, batch {options.batch}, {torch.get_num_threads()} threads")
     for way, times in taken.items():
         rate, ratio = options.batch / min(times), min(times) / min(taken["plain"])
-        print(f"{way:6} {rate:6.1f} samples/s (median {options.batch / median(times):.1f})"
+        print(f"{way:8} {rate:6.1f} samples/s (median {options.batch / median(times):.1f})"
               f"  {ratio:.2f} x plain's time  off {off[way]:.3f}")  # fmt: skip
     print(json.dumps({"benchmark": "training_speed", "size": options.size, "seconds": taken}))
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.refadgen.autoencoder import PATCH, MiniAutoencoder
+from training.precision import in_bfloat16
 from training.schedule import warmup_cosine
 from training.shards import Shard, read_shards
 from training.threads import ThreadChooser
@@ -142,7 +143,7 @@ def _step(
     optimizer: torch.optim.Optimizer,
     cfg: AutoencoderTraining,
 ) -> float:
-    with torch.autocast("cpu", torch.bfloat16):
+    with in_bfloat16("cpu"):
         z = model.encode_raw(batch).float()
         spread = z.detach().std((0, 2, 3), keepdim=True)
         z = z + cfg.latent_noise * spread * torch.randn_like(z)
@@ -158,7 +159,7 @@ def _step(
 @torch.no_grad()
 def _probe_psnr(model: MiniAutoencoder, probe: Tensor) -> float:
     part = probe[:64]
-    with torch.autocast("cpu", torch.bfloat16):
+    with in_bfloat16("cpu"):
         made = model.decode_raw(model.encode_raw(part))
     return float(psnr_db(F.hardtanh(made.float()), part))
 

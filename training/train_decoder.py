@@ -22,6 +22,7 @@ from training.conditions import fusion_of
 from training.latents import Batch, Bucket, draw_rows, load_buckets, take_rows
 from training.objective import normal
 from training.parallel import ALONE, Workers
+from training.precision import in_bfloat16
 from training.schedule import warmup_cosine
 from training.shards import Shard, read_shards
 from training.train_autoencoder import psnr_db, reconstruction_loss, to_signed
@@ -108,7 +109,7 @@ def decoder_step(
     device = pipeline.device
     pictures, batch = drawn_pairs[0].to(device), drawn_pairs[1].to(device)
     latents = resampled(pipeline, batch, cfg, rng)
-    with torch.autocast(device.type, torch.bfloat16):
+    with in_bfloat16(device):
         scaled = latents / pipeline.vae.config.scaling_factor
         made = pipeline.vae.decode(scaled).sample.float()
     psnr = psnr_db(made.detach(), pictures)
@@ -162,7 +163,7 @@ def resampled(
     noise = normal(batch.ads.shape, rng, device)
     at = torch.full((count,), steps[0], device=device)
     z = pipeline.scheduler.add_noise(batch.ads, noise, at)
-    with torch.autocast(device.type, torch.bfloat16):
+    with in_bfloat16(device):
         text = pipeline.text_encoder(batch.ids).last_hidden_state
         fusion = fusion_of(pipeline, batch, pipeline.encoder_pixels(batch.pixels))
         for now, then in pairwise(steps):
