@@ -23,6 +23,7 @@ from training.adprod_mini.commands import adprod_mini, show_samples
 from training.export import export
 from training.judging.commands import ablate, evaluate, joins, showcase
 from training.latents import encode_shard, joined, save_buckets
+from training.own_renders import write_own_renders
 from training.parallel import run_together
 from training.recipe import read_recipe
 from training.sample_commands import Folder, adprod, pack_samples, shards, unpack_samples
@@ -160,6 +161,23 @@ def encode(
             for mirrored in ((False, True) if mirror else (False,))
         )
     save_buckets(out / BUCKETS, buckets)
+
+
+@app.command("own-renders")
+def own_renders(
+    model: Folder,
+    encoded: Folder,
+    out: Folder,
+    count: Annotated[
+        int, typer.Option(min=1, help="about so many samples, drawn at random")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    steps: Annotated[int, typer.Option(help="of sampling", min=2)] = 20,
+    workers: Annotated[int, typer.Option(min=1, help="processes of one thread")] = 2,
+) -> None:
+    """Write some of the ENCODED samples to OUT, each with what MODEL renders of its conditions: for
+    recipes with `ddo_beta`, such as told-apart."""
+    write_own_renders(model, encoded / BUCKETS, out / BUCKETS, count, seed, steps, workers)
 
 
 @app.command("train")

@@ -1,8 +1,9 @@
 """Training samples as the networks see them: encoded once, then held in memory."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,10 @@ class Bucket:
     """N samples of one native size. ads (N, C, h, w) and products (N, C, s, s) are latents (aligned
     products (N, C, h, w)),
     masks (N, 1, h, w) in [0, 1], pixels (N, 3, p, p) uint8 the product pictures at the image
-    encoder's size, frames (N, 3), ids (N, L)."""
+    encoder's size, frames (N, 3), ids (N, L).
+
+    renders (N, C, h, w) or None: latents that a model made of the same conditions
+    (`own_renders`)."""
 
     native: tuple[int, int]
     ads: Tensor
@@ -33,18 +37,28 @@ class Bucket:
     pixels: Tensor
     frames: Tensor
     ids: Tensor
+    renders: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
+    def arrays(self) -> dict[str, Tensor]:
+        """What it has a row of for each sample, by name."""
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "native"}
+        return {name: array for name, array in found.items() if array is not None}
+
+    @property
     def nbytes(self) -> int:
-        return sum(getattr(self, f.name).nbytes for f in fields(self) if f.name != "native")
+        return sum(array.nbytes for array in self.arrays.values())
 
     def to(self, device: torch.device) -> "Bucket":
         """The same on a device: where all samples fit a GPU's memory, drawing copies nothing."""
-        arrays = (f.name for f in fields(self) if f.name != "native")
-        return Bucket(self.native, **{name: getattr(self, name).to(device) for name in arrays})
+        return Bucket(self.native, **{name: a.to(device) for name, a in self.arrays.items()})
+
+    def select(self, rows: Tensor) -> "Bucket":
+        """Some samples, by their indices or by a boolean for each."""
+        return Bucket(self.native, **{name: a[rows] for name, a in self.arrays.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +71,12 @@ class Batch:
     pixels: Tensor
     frames: Tensor
     ids: Tensor
+    renders: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
-        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
+        arrays: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{n: a.to(device) for n, a in arrays.items() if a is not None})
 
 
 def unit_pictures(pictures: NDArray[np.uint8], device: torch.device | None = None) -> Tensor:
@@ -143,16 +159,22 @@ def joined(buckets: Iterable[Bucket]) -> list[Bucket]:
                 f"references of {len(shapes)} sizes, latents of {shapes}, with ads of {native}",
                 hint="encode samples of one size and one reference frame",
             )
-    arrays = [f.name for f in fields(Bucket) if f.name != "native"]
-    return [
-        Bucket(native, **{name: torch.cat([getattr(p, name) for p in parts]) for name in arrays})
-        for native, parts in of.items()
-    ]
+    return [_one_after_another(native, parts) for native, parts in of.items()]
+
+
+def _one_after_another(native: tuple[int, int], parts: Sequence[Bucket]) -> Bucket:
+    names = {frozenset(p.arrays) for p in parts}
+    if len(names) > 1:
+        raise ModelError(
+            f"samples of {native} with own renders and some without",
+            hint="join samples of one kind; `python -m training own-renders` makes them for any",
+        )
+    of = {name: torch.cat([p.arrays[name] for p in parts]) for name in parts[0].arrays}
+    return Bucket(native, **of)
 
 
 def save_buckets(path: Path, buckets: list[Bucket]) -> None:
-    fields = ("native", *(f for f in Bucket.__slots__ if f != "native"))
-    torch.save([{f: getattr(b, f) for f in fields} for b in buckets], path)
+    torch.save([{"native": b.native, **b.arrays} for b in buckets], path)
 
 
 def load_buckets(path: Path) -> list[Bucket]:
@@ -190,4 +212,5 @@ def take_rows(bucket: Bucket, rows: Tensor) -> Batch:
         pixels=bucket.pixels[rows].float() / 255,
         frames=bucket.frames[rows],
         ids=bucket.ids[rows],
+        renders=None if bucket.renders is None else bucket.renders[rows].float(),
     )

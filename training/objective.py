@@ -14,6 +14,7 @@ from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.tokens import token_ids
 from training.conditions import fusion_of
 from training.latents import Batch
+from training.precision import in_bfloat16
 from training.recipe import Training
 
 
@@ -54,7 +55,7 @@ class Objective:
     def prepared(self, batch: Batch, rng: np.random.Generator) -> Prepared:
         """What is random of a batch's loss, drawn."""
         ids, pixels = self.dropped(batch, rng)
-        noised = self._noised(batch.ads, rng)
+        noised = self._with_noise(batch.ads, *self._drawn(batch.ads.shape, rng))
         shown = replace(batch, ids=ids, pixels=pixels)
         return Prepared(shown, noised, self._snr_weights(noised.t))
 
@@ -83,23 +84,27 @@ class Objective:
         pixels = self.pipeline.encoder_pixels(batch.pixels)
         return ids, pixels * ~image[:, None, None, None]
 
-    def _noised(self, latents: Tensor, rng: np.random.Generator) -> Noised:
-        scheduler = self.pipeline.scheduler
-        noise = normal(latents.shape, rng, self.device)
-        t = stratified_timesteps(len(latents), scheduler.config.num_train_timesteps, rng)
+    def _drawn(self, shape: Sequence[int], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Noise of latents' shape (B, C, h, w), and timesteps (B,)."""
+        noise = normal(shape, rng, self.device)
+        steps = self.pipeline.scheduler.config.num_train_timesteps
+        t = stratified_timesteps(shape[0], steps, rng)
         if self.cfg.noise_offset:
-            shape = (*latents.shape[:2], 1, 1)
-            noise = noise + self.cfg.noise_offset * normal(shape, rng, self.device)
-        t = t.to(self.device)
+            of_channels = normal((*shape[:2], 1, 1), rng, self.device)
+            noise = noise + self.cfg.noise_offset * of_channels
+        return noise, t.to(self.device)
+
+    def _with_noise(self, latents: Tensor, noise: Tensor, t: Tensor) -> Noised:
+        scheduler = self.pipeline.scheduler
         noisy = scheduler.add_noise(latents, noise, t)
         if scheduler.config.prediction_type == "epsilon":
             return Noised(noisy, noise, t)
         return Noised(noisy, scheduler.get_velocity(latents, noise, t), t)
 
     def _predicted(self, given: Prepared) -> Tensor:
-        pipeline, kind = self.pipeline, self.device.type
+        pipeline = self.pipeline
         batch, noised = given.batch, given.noised
-        with torch.autocast(kind, torch.bfloat16, enabled=self.cfg.bf16), self.attention():
+        with in_bfloat16(self.device, self.cfg.bf16), self.attention():
             text = pipeline.text_encoder(batch.ids).last_hidden_state
             fusion = fusion_of(pipeline, batch, batch.pixels)
             shown = batch.masks if self.cfg.mask_input else torch.zeros_like(batch.masks)

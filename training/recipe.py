@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -10,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from adloom.errors import SpecError
 
-Trainable = Literal["whole", "paper", "generation"]
+Trainable = Literal["whole", "paper", "generation", "unet"]
 RECIPES: Final = Path(__file__).parent / "recipes"
 """What the project trains by, a YAML file each."""
 
@@ -20,15 +21,22 @@ class Training:
     """How to train. batch: of each worker. Rates of dropped conditions: image alone, text alone,
     both. A run ends after `steps` (or `epochs` over the samples, where given) or `max_minutes`,
     whichever comes first; the learning rate follows the nearer end. None is no limit in minutes:
-    then each step is the same in every run, resumed or not, to the last bit.
+    then each step is the same in every run on processors of one kind, resumed or not, to the last
+    bit.
 
     trainable: `whole` is every network but the autoencoder, `paper` what RefAdGen trains when it
-    starts from Stable Diffusion, `generation` the Generation U-Net and the text encoder
-    (`training.trainable`).
+    starts from Stable Diffusion, `generation` the Generation U-Net and the text encoder, `unet` the
+    Generation U-Net alone (`training.trainable`).
     mask_input: whether the U-Net is shown the mask (the ablation is not).
     mask_weight: the error counts 1 + this on the product. channel_weighting: power of the latent
     channels' spread in the loss, 0 weighs them alike, 2 as their pixels do. noise_offset: deviation
     of what is added to a channel's noise as a whole. min_snr_gamma: arXiv 2303.09556, None is off.
+    ddo_beta: above 0, true ads are told from own renders (`training.telling_apart`, arXiv
+    2503.01103) and mask_weight and min_snr_gamma do not count: how soon the loss is content with a
+    gain, which is a share of the error; ddo_alpha: what renders count beside ads; ddo_above: they
+    are told apart from this share of the noise schedule on, in [0, 1); ddo_keep: weight of what is
+    held to the start.
+    bf16: computed in bfloat16, on processors and GPUs that have it (`training.precision`).
     stretch_minutes: one start of the program ends after so long with a checkpoint, for machines
     that are lent by the hour; it changes nothing of what is learned.
     ema_decay: 0 keeps no average. save_steps, save_minutes: between checkpoints, whichever comes
@@ -56,6 +64,10 @@ class Training:
     channel_weighting: float = 1.0
     noise_offset: float = 0.0
     min_snr_gamma: float | None = None
+    ddo_beta: float = 0.0
+    ddo_alpha: float = 1.0
+    ddo_above: float = 0.0
+    ddo_keep: float = 0.0
     ema_decay: float = 0.999
     seed: int = 0
     max_minutes: float | None = 60.0
@@ -97,7 +109,22 @@ def read_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Training
         raise SpecError(
             "cuda_graphs with gradient_checkpointing", where=str(path), hint="turn one of them off"
         )
+    _check_telling_apart(recipe, path)
     return recipe
+
+
+def _check_telling_apart(recipe: Training, path: Path) -> None:
+    for name in ("ddo_beta", "ddo_alpha", "ddo_above", "ddo_keep"):
+        value = getattr(recipe, name)
+        if not 0 <= value < (1 if name == "ddo_above" else inf):
+            allowed = "in [0, 1)" if name == "ddo_above" else "0 or a positive number"
+            raise SpecError(f"{name}: {value}", where=str(path), hint=f"{name} is {allowed}")
+    if recipe.ddo_beta > 0 and recipe.trainable != "unet":
+        raise SpecError(
+            f"ddo_beta with trainable: {recipe.trainable}",
+            where=str(path),
+            hint="trainable: unet; all that it is given stays as it was at the start",
+        )
 
 
 def _given(changes: Mapping[str, Any]) -> dict[str, Any]:

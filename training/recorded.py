@@ -79,16 +79,18 @@ class RecordedLoss:
 
 
 def tensors_of(value: Any) -> Iterator[Tensor]:
-    """Every tensor of a dataclass of tensors and such dataclasses, in the order of its fields."""
+    """Every tensor of a dataclass of tensors, None and such dataclasses, in the order of its
+    fields."""
     for field in fields(value):
         held = getattr(value, field.name)
         if is_dataclass(held):
             yield from tensors_of(held)
-        else:
+        elif held is not None:
             yield held
 
 
 def _copied(value: Any) -> Any:
     """The same in memory of its own."""
-    held = {f.name: getattr(value, f.name) for f in fields(value)}
-    return type(value)(**{n: _copied(v) if is_dataclass(v) else v.clone() for n, v in held.items()})
+    if value is None or isinstance(value, Tensor):
+        return value if value is None else value.clone()
+    return type(value)(**{f.name: _copied(getattr(value, f.name)) for f in fields(value)})

@@ -20,14 +20,15 @@ from training.checkpoints import WEIGHTS, read_checkpoint, restore, write_checkp
 from training.ema import MovingAverage
 from training.latents import Batch, Bucket, draw_batch, load_buckets
 from training.lean_norms import make_lean
-from training.objective import Objective
 from training.parallel import ALONE, Workers, accelerator_of
+from training.precision import is_emulated
 from training.recipe import Training
 from training.recorded import RecordedLoss
 from training.run_log import RunLog
 from training.schedule import rate_factor
 from training.shards import Shard, read_shards
 from training.sheets import write_sheet
+from training.telling_apart import check_renders, objective_of
 from training.threads import ThreadChooser
 from training.trainable import choose_trainable
 
@@ -66,10 +67,10 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             self.parameters, cfg.lr, cfg.betas, weight_decay=cfg.weight_decay, fused=True
         )
-        self.objective = Objective(pipeline, cfg)
         if cfg.lean_norms:
             for network in pipeline.networks.values():
                 make_lean(network)
+        self.objective = objective_of(pipeline, cfg)
         recorded = cfg.cuda_graphs and self.objective.device.type == "cuda"
         self.recorded = RecordedLoss(self.objective.error, self.parameters) if recorded else None
         self.log = RunLog(folder, accelerator)
@@ -217,7 +218,12 @@ def train_worker(
     accelerator, workers = accelerator_of(workers, out if tensorboard else None)
     pipeline = RefAdGenPipeline.from_pretrained(model)
     shards = read_shards(validation) if validation is not None else []
-    trainer = Trainer(pipeline, load_buckets(encoded), cfg, out, workers, accelerator, shards)
+    if cfg.bf16 and workers.leads and is_emulated(pipeline.device):
+        print("this processor has no bfloat16: computed in float32", flush=True)
+    buckets = load_buckets(encoded)
+    if cfg.ddo_beta > 0:
+        check_renders(buckets, encoded)
+    trainer = Trainer(pipeline, buckets, cfg, out, workers, accelerator, shards)
     if resume:
         trainer.resume()
     trainer.run()

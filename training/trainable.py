@@ -11,6 +11,7 @@ NETWORKS: Final[dict[Trainable, tuple[str, ...]]] = {
     "whole": ("unet", "reference_unet", "text_encoder", "image_encoder", "resampler"),
     "paper": ("unet", "reference_unet", "resampler"),
     "generation": ("unet", "text_encoder"),
+    "unet": ("unet",),
 }
 OF_THE_UNET: Final = ("conv_in.", ".processor.")
 """What the paper trains of the Generation U-Net: its widened input, and the AFMs' projections."""
@@ -22,8 +23,8 @@ def choose_trainable(pipeline: RefAdGenPipeline, which: Trainable) -> dict[str, 
     `paper`: conv_in and the AFMs of the Generation U-Net, the whole Reference U-Net and the
     Resampler. `whole`: every network but the autoencoder. `generation`: the Generation U-Net,
     with it the AFMs' projections, and the text encoder; the networks that encode the reference
-    stay as they are and cost no backward pass. What follows the Reference U-Net's last
-    self-attention is read by nothing and never trained.
+    stay as they are and cost no backward pass. `unet`: the Generation U-Net alone. What follows
+    the Reference U-Net's last self-attention is read by nothing and never trained.
     """
     for network in pipeline.networks.values():
         network.requires_grad_(False)

@@ -24,7 +24,7 @@ from training.judging.statistics import (
     mean_interval,
     paired_differences,
 )
-from training.latents import Bucket, encode_shard, load_buckets, save_buckets
+from training.latents import encode_shard, load_buckets, save_buckets
 from training.parallel import run_together
 from training.recipe import Training, read_recipe
 from training.shards import read_shards
@@ -88,17 +88,12 @@ def _encode(asked: Ablation) -> None:
         bucket = encode_shard(pipeline, shard)
         rows = read_rows(asked.samples, shard.native)
         buckets.append(bucket)
-        unturned.append(_rows_of(bucket, torch.tensor([r["view"] == 0 for r in rows])))
+        unturned.append(bucket.select(torch.tensor([r["view"] == 0 for r in rows])))
     for path, found in ((every, buckets), (plain, unturned)):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
         save_buckets(temporary, found)
         temporary.replace(path)
-
-
-def _rows_of(bucket: Bucket, chosen: torch.Tensor) -> Bucket:
-    tensors = {name: getattr(bucket, name)[chosen] for name in Bucket.__slots__ if name != "native"}
-    return Bucket(bucket.native, **tensors)
 
 
 def _train(asked: Ablation, kind: str, seed: int) -> None:
