@@ -22,13 +22,14 @@ from training import evaluation
 from training.adprod_mini.commands import adprod_mini, show_samples
 from training.export import export
 from training.judging.commands import ablate, evaluate, joins, showcase
-from training.latents import encode_shard, joined, save_buckets
+from training.latents import encode_shard, joined, load_buckets, save_buckets
 from training.own_renders import write_own_renders
 from training.parallel import run_together
 from training.recipe import read_recipe
 from training.sample_commands import Folder, adprod, pack_samples, shards, unpack_samples
 from training.shards import read_shards, words_of
 from training.sheets import write_rows, write_sheet
+from training.telling_apart import check_renders
 from training.toy import train_toy
 from training.train import check_unused, train_worker
 from training.train_autoencoder import AutoencoderTraining, train
@@ -221,6 +222,8 @@ def train_model(
         cfg = replace(cfg, max_minutes=None)
     if not resume:
         check_unused(out)
+    if cfg.ddo_beta > 0:
+        check_renders(load_buckets(encoded / BUCKETS), encoded / BUCKETS)
     run_together(
         workers,
         partial(train_worker, model, encoded / BUCKETS, out, cfg, resume, validation, tensorboard),

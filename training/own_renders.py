@@ -21,7 +21,6 @@ from training.latents import Batch, Bucket, load_buckets, save_buckets, take_row
 from training.parallel import Workers, run_together
 
 BATCH: Final = 8
-SEED_STRIDE: Final = 1_000_003
 
 
 def write_own_renders(
@@ -40,13 +39,21 @@ def write_own_renders(
     known = sum(len(b) for b in buckets)
     if not 0 < count <= known:
         raise ModelError(f"{count} of {known} samples", where=str(encoded), hint="ask for fewer")
-    chosen = [_chosen(b, count / known, seed) for b in buckets]
+    drawn = [_chosen(b, count / known, seed) for b in buckets]
+    chosen = [bucket for bucket in drawn if len(bucket)]
+    if not chosen:
+        raise ModelError(
+            "every product is too small to render",
+            where=str(encoded),
+            hint="encode samples whose products fill half of a latent cell at least",
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
         parts = Path(folder)
         run_together(workers, partial(_render_share, model, chosen, parts, seed, steps))
         made = [torch.load(_part(parts, rank), weights_only=True) for rank in range(workers)]
         whole = [_with_renders(b, [m[i] for m in made]) for i, b in enumerate(chosen)]
+        _check_finite(whole, model)
         save_buckets(parts / out.name, whole)
         (parts / out.name).replace(out)
 
@@ -58,6 +65,16 @@ def _chosen(bucket: Bucket, share: float, seed: int) -> Bucket:
     return bucket.select(torch.from_numpy(rows))
 
 
+def _check_finite(buckets: list[Bucket], model: Path) -> None:
+    for bucket in buckets:
+        if bucket.renders is not None and not bucket.renders.isfinite().all():
+            raise ModelError(
+                f"renders of {bucket.native} are not finite",
+                where=str(model),
+                hint="take another model",
+            )
+
+
 def _part(folder: Path, rank: int) -> Path:
     return folder / f"{rank}.part"
 
@@ -65,6 +82,12 @@ def _part(folder: Path, rank: int) -> Path:
 def _with_renders(bucket: Bucket, made: list[dict[int, Tensor]]) -> Bucket:
     by_row = {row: latent for part in made for row, latent in part.items()}
     return replace(bucket, renders=torch.stack([by_row[row] for row in range(len(bucket))]))
+
+
+def _seed_of(seed: int, bucket: int, row: int) -> int:
+    """In [0, 2^63), whatever the seed."""
+    drawn = np.random.SeedSequence([seed, bucket, row]).generate_state(1, np.uint64)
+    return int(drawn[0] >> np.uint64(1))
 
 
 def _render_share(
@@ -82,15 +105,9 @@ def _render_share(
         latents: dict[int, Tensor] = {}
         for start in range(0, len(own), BATCH):
             rows = own[start : start + BATCH]
-            seeds = [(seed * SEED_STRIDE + i) * SEED_STRIDE + row for row in rows]
+            seeds = [_seed_of(seed, i, row) for row in rows]
             batch = take_rows(bucket, torch.tensor(rows)).to(pipeline.device)
             rendered = unguided(pipeline, batch, seeds, steps).half().cpu()
-            if not rendered.isfinite().all():
-                raise ModelError(
-                    f"renders of {bucket.native} are not finite",
-                    where=str(model),
-                    hint="train it on, or take another model",
-                )
             latents |= zip(rows, rendered, strict=True)
             done = sum(map(len, made)) + len(latents)
             if workers.rank == 0:

@@ -59,7 +59,8 @@ class TellingApart(Objective):
         super().__init__(pipeline, cfg)
         self.start = deepcopy(pipeline.unet).requires_grad_(False).eval()
         self.start.disable_gradient_checkpointing()
-        self.above = round(cfg.ddo_above * pipeline.scheduler.config.num_train_timesteps)
+        steps = pipeline.scheduler.config.num_train_timesteps
+        self.above = min(round(cfg.ddo_above * steps), steps - 1)
 
     def prepared(self, batch: Batch, rng: np.random.Generator) -> Prepared:
         """Of B pairs: conditions of B, noisy latents of 2 B, the true ads first. ModelError where

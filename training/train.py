@@ -28,7 +28,7 @@ from training.run_log import RunLog
 from training.schedule import rate_factor
 from training.shards import Shard, read_shards
 from training.sheets import write_sheet
-from training.telling_apart import check_renders, objective_of
+from training.telling_apart import objective_of
 from training.threads import ThreadChooser
 from training.trainable import choose_trainable
 
@@ -218,12 +218,9 @@ def train_worker(
     accelerator, workers = accelerator_of(workers, out if tensorboard else None)
     pipeline = RefAdGenPipeline.from_pretrained(model)
     shards = read_shards(validation) if validation is not None else []
-    if cfg.bf16 and workers.leads and is_emulated(pipeline.device):
+    if cfg.bf16 and workers.leads and is_emulated(accelerator.device):
         print("this processor has no bfloat16: computed in float32", flush=True)
-    buckets = load_buckets(encoded)
-    if cfg.ddo_beta > 0:
-        check_renders(buckets, encoded)
-    trainer = Trainer(pipeline, buckets, cfg, out, workers, accelerator, shards)
+    trainer = Trainer(pipeline, load_buckets(encoded), cfg, out, workers, accelerator, shards)
     if resume:
         trainer.resume()
     trainer.run()

@@ -1,28 +1,24 @@
 """A model told from what it renders itself: renders of its samples, and the loss that uses them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from math import log
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from adloom.errors import ModelError, SpecError
 from models.refadgen.pipeline import RefAdGenPipeline
 from tests.unit.refadgen.conftest import small_pipeline
-from tests.unit.training.conftest import drawn_shard
+from training.__main__ import app
 from training.latents import (
     Bucket,
-    encode_shard,
     joined,
-    load_buckets,
     save_buckets,
     take_rows,
 )
-from training.own_renders import unguided, write_own_renders
 from training.recipe import Training, read_recipe
 from training.telling_apart import TellingApart, check_renders
 from training.train import Trainer
@@ -75,9 +71,15 @@ def test_in_bfloat16_with_lean_norms_the_start_rounds_as_today_does(
     cfg = replace(TOLD, bf16=True, lean_norms=True, gradient_checkpointing=True)
     objective = Trainer(pipeline, paired, cfg, tmp_path).objective
     assert isinstance(objective, TellingApart)
+    assert _checkpoints(pipeline.unet)
+    assert not _checkpoints(objective.start)
     given = objective.prepared(take_rows(paired[0], torch.arange(8)), np.random.default_rng(0))
     gains = objective.gains(given)
     assert all(float(g.detach().abs().max()) == 0 for g in (gains.ads, gains.renders, gains.moved))
+
+
+def _checkpoints(network: torch.nn.Module) -> bool:
+    return any(getattr(m, "gradient_checkpointing", False) for m in network.modules())
 
 
 def test_a_product_that_fills_its_picture_has_no_scene_to_be_told_by(
@@ -174,6 +176,28 @@ def test_samples_without_renders_are_refused(
     assert torch.equal(joined([other, other])[0].arrays["renders"], torch.cat([one.ads, one.ads]))
 
 
+def test_what_is_told_apart_in_the_last_step_alone_has_that_timestep(
+    pipeline: RefAdGenPipeline, paired: list[Bucket]
+) -> None:
+    objective = TellingApart(pipeline, replace(TOLD, ddo_above=0.9999))
+    given = objective.prepared(take_rows(paired[0], torch.arange(12)), np.random.default_rng(0))
+    last = pipeline.scheduler.config.num_train_timesteps - 1
+    assert (given.noised.t[:12] == last).sum() == 9
+    assert int(given.noised.t.max()) == last
+
+
+def test_the_command_refuses_samples_without_renders_before_any_worker_starts(
+    buckets: list[Bucket], tmp_path: Path
+) -> None:
+    (tmp_path / "encoded").mkdir()
+    save_buckets(tmp_path / "encoded" / "buckets.pt", buckets)
+    asked = ["train", "no-model", str(tmp_path / "encoded"), str(tmp_path / "out")]
+    refused = CliRunner().invoke(app, [*asked, "--recipe", "told-apart", "--workers", "2"])
+    assert isinstance(refused.exception, ModelError)
+    assert "no renders" in str(refused.exception)
+    assert str(tmp_path / "encoded") in str(refused.exception)
+
+
 @pytest.mark.parametrize(
     "asked",
     ["ddo_above: 1.0", "ddo_beta: -1.0", "ddo_keep: -0.1", "ddo_alpha: .nan", "ddo_beta: .inf"],
@@ -211,64 +235,3 @@ def test_a_recipe_that_trains_what_is_compared_with_is_refused(tmp_path: Path) -
     recipe.write_text("ddo_beta: 30.0\ntrainable: generation\n")
     with pytest.raises(SpecError, match="trainable: generation"):
         read_recipe(str(recipe))
-
-
-def test_own_renders_are_the_same_from_any_number_of_workers_and_fit_their_samples(
-    pipeline: RefAdGenPipeline, buckets: list[Bucket], tmp_path: Path
-) -> None:
-    pipeline.save_pretrained(tmp_path / "model")
-    save_buckets(tmp_path / "all.pt", buckets)
-    made = []
-    for workers in (1, 2):
-        out = tmp_path / f"of{workers}" / "buckets.pt"
-        write_own_renders(tmp_path / "model", tmp_path / "all.pt", out, 10, 5, 3, workers)
-        assert [p.name for p in out.parent.iterdir()] == ["buckets.pt"]
-        with pytest.raises(ModelError, match="lie there already"):
-            write_own_renders(tmp_path / "model", tmp_path / "all.pt", out, 10, 5, 3, workers)
-        made.append(load_buckets(out))
-    assert [len(b) for b in made[0]] == [5, 5]
-    for one, two, whole in zip(*made, buckets, strict=True):
-        assert one.renders is not None
-        assert two.renders is not None
-        assert one.renders.shape == one.ads.shape
-        assert torch.allclose(one.renders.float(), two.renders.float(), atol=2e-2)
-        assert torch.equal(one.ads, two.ads)
-        assert all((row == whole.ads).flatten(1).all(1).any() for row in one.ads)
-        assert len({float(r.float().sum()) for r in one.renders}) == len(one)
-
-
-def test_own_renders_are_unguided_with_all_noise_and_leave_the_pipeline_as_it_was(
-    pipeline: RefAdGenPipeline, buckets: list[Bucket]
-) -> None:
-    batch = take_rows(buckets[0], torch.arange(2))
-    made = unguided(pipeline, batch, [1, 2], steps=3)
-    scales = {"product_noise_scale": 0.5, "noise_scale": 0.7}
-    pipeline.register_to_config(**scales)
-    assert torch.equal(made, unguided(pipeline, batch, [1, 2], steps=3))
-    assert {name: pipeline.config[name] for name in scales} == scales
-    pipeline.unet.predict = _asked_once_a_step(pipeline.unet.predict)  # pyright: ignore
-    unguided(pipeline, batch, [1, 2], steps=3)
-
-
-def _asked_once_a_step(predict: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """With guidance it would be asked of two halves."""
-
-    def asked(noisy: torch.Tensor, *others: Any, **named: Any) -> torch.Tensor:
-        assert len(noisy) == 2
-        return predict(noisy, *others, **named)
-
-    return asked
-
-
-def test_aligned_models_render_their_samples(buckets: list[Bucket]) -> None:
-    pipeline = small_pipeline(position_frequencies=0, reference_frame="aligned")
-    aligned = [encode_shard(pipeline, drawn_shard(b.native, 2)) for b in buckets]
-    for bucket in aligned:
-        made = unguided(pipeline, take_rows(bucket, torch.arange(2)), [1, 2], steps=3)
-        assert made.shape == bucket.ads.shape
-
-
-def test_more_renders_than_samples_are_refused(buckets: list[Bucket], tmp_path: Path) -> None:
-    save_buckets(tmp_path / "all.pt", buckets)
-    with pytest.raises(ModelError, match="25 of 24"):
-        write_own_renders(tmp_path, tmp_path / "all.pt", tmp_path / "o" / "b.pt", 25, 0, 3, 1)
