@@ -110,7 +110,7 @@ def _render_share(
             rendered = unguided(pipeline, batch, seeds, steps).half().cpu()
             latents |= zip(rows, rendered, strict=True)
             done = sum(map(len, made)) + len(latents)
-            if workers.rank == 0:
+            if workers.leads:
                 rate = workers.count * done / (monotonic() - began)
                 print(f"{done}/{asked} renders of worker 0, {rate:.2f}/s by all", flush=True)
         made.append(latents)

@@ -23,9 +23,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from adloom.errors import ModelError
-from models.refadgen.attention import Fusion
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.refadgen.unet import GenerationUNet
+from training.conditions import fusion_by
 from training.latents import Batch, Bucket
 from training.objective import Objective, Prepared
 from training.precision import in_bfloat16
@@ -136,10 +136,13 @@ class TellingApart(Objective):
         self, unet: GenerationUNet, given: Prepared, text: Tensor, hidden: dict[str, Tensor]
     ) -> Tensor:
         batch, noised = given.batch, given.noised
-        size = int(batch.ads.shape[-2]), int(batch.ads.shape[-1])
-        keys, values = unet.project_references(hidden)
-        positions = unet.frame_positions(batch.frames, size, self.pipeline.latent_px)
-        fusion = Fusion(_each_twice(keys), _each_twice(values), _each_twice(positions), scale=1.0)
+        once = fusion_by(unet, batch, hidden, self.pipeline.latent_px)
+        fusion = replace(
+            once,
+            keys=_each_twice(once.keys),
+            values=_each_twice(once.values),
+            positions=_each_twice(once.positions),
+        )
         masks = _twice(batch.masks)
         shown = masks if self.cfg.mask_input else torch.zeros_like(masks)
         return unet.predict(noised.noisy, shown, noised.t, _twice(text), fusion)

@@ -1,4 +1,4 @@
-"""A model told from what it renders itself: renders of its samples, and the loss that uses them."""
+"""A model that learns to tell true ads from what it renders itself: the loss, and its recipe."""
 
 from dataclasses import replace
 from math import log
