@@ -17,7 +17,7 @@ demo: $(READY)          ## the shipped products, rendered, judged, exported; pri
 	$(BIN)/python -m demo
 
 test: $(READY)          ## all tests; starts and stops the servers they need
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25
 
 chaos: $(READY)         ## a run whose servers and workers are killed KILLS times; ends with a table
 	$(BIN)/python -m tests.chaos --kills=$(or $(KILLS),20)

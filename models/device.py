@@ -10,6 +10,7 @@ import torch
 from adloom.errors import DeviceError, OutOfMemoryError, first_line
 
 KEPT_BYTES = 2**30  # what a process may keep of freed memory
+KEPT_IN_TRAINING = 2**31 - 1  # a step's activations; mallopt takes no more
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # mallopt(3)
 
 
@@ -52,13 +53,13 @@ def device_errors(
         ) from error
 
 
-def keep_freed_memory() -> bool:
-    """Lets this process keep up to 1 GiB of what it frees, for as long as it lives; False where the
-    C library is not glibc.
+def keep_freed_memory(at_most: int = KEPT_BYTES) -> bool:
+    """Lets this process keep up to `at_most` bytes of what it frees, for as long as it lives; False
+    where the C library is not glibc.
 
     glibc hands large blocks back to the kernel at once. A render on a CPU takes and frees tens of
     megabytes in every layer and step, so that each first touch of a page is a fault: a fifth of the
-    processor's time at `mini`'s shapes and batch 8.
+    processor's time at `mini`'s shapes and batch 8. A training step frees a gigabyte or two.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -67,7 +68,7 @@ def keep_freed_memory() -> bool:
         return False
     largest_threshold = 2**25  # glibc refuses more; larger blocks are still mapped one by one
     wanted = (
-        (_M_TRIM_THRESHOLD, KEPT_BYTES),
+        (_M_TRIM_THRESHOLD, at_most),
         (_M_TOP_PAD, 2**26),
         (_M_MMAP_THRESHOLD, largest_threshold),
     )

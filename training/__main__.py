@@ -13,6 +13,7 @@ import typer
 
 from adloom.errors import AdloomError
 from adloom.render_spec import Sampler
+from models.device import KEPT_IN_TRAINING, keep_freed_memory
 from models.refadgen.autoencoder import MiniAutoencoder
 from models.refadgen.mini import build_mini
 from models.refadgen.pipeline import RefAdGenPipeline
@@ -52,6 +53,11 @@ app.command()(ablate)
 app.command()(joins)
 app.command()(showcase)
 app.command()(export)
+
+
+@app.callback()
+def keep_memory() -> None:
+    keep_freed_memory(KEPT_IN_TRAINING)
 
 
 @app.command("gpu-mini")

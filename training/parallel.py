@@ -20,6 +20,7 @@ from accelerate.utils import is_tensorboard_available
 from torch import Tensor, nn
 
 from adloom.errors import ModelError
+from models.device import KEPT_IN_TRAINING, keep_freed_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def _join(rank: int, count: int, meeting: Path, work: Callable[[Workers], None])
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     torch.set_num_threads(1)
+    keep_freed_memory(KEPT_IN_TRAINING)
     dist.init_process_group("gloo", init_method=meeting.as_uri(), rank=rank, world_size=count)
     # accelerate looks here before it asks the process group.
     local = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}

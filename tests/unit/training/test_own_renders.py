@@ -13,7 +13,7 @@ from models.refadgen.pipeline import RefAdGenPipeline
 from tests.unit.refadgen.conftest import small_pipeline
 from tests.unit.training.conftest import drawn_shard
 from training.latents import Bucket, encode_shard, load_buckets, save_buckets, take_rows
-from training.own_renders import unguided, write_own_renders
+from training.own_renders import _seed_of, unguided, write_own_renders
 
 
 def test_own_renders_are_the_same_from_any_number_of_workers_and_fit_their_samples(
@@ -38,6 +38,23 @@ def test_own_renders_are_the_same_from_any_number_of_workers_and_fit_their_sampl
         assert torch.equal(one.ads, two.ads)
         assert all((row == whole.ads).flatten(1).all(1).any() for row in one.ads)
         assert len({float(r.float().sum()) for r in one.renders}) == len(one)
+
+
+def test_each_sample_has_the_render_of_its_own_conditions_and_seed(
+    pipeline: RefAdGenPipeline, buckets: list[Bucket], tmp_path: Path
+) -> None:
+    pipeline.save_pretrained(tmp_path / "model")
+    save_buckets(tmp_path / "all.pt", buckets)
+    out = tmp_path / "out" / "buckets.pt"
+    write_own_renders(tmp_path / "model", tmp_path / "all.pt", out, 6, 5, 3, 2)
+    for number, bucket in enumerate(load_buckets(out)):
+        assert bucket.renders is not None
+        for row in range(len(bucket)):
+            batch = take_rows(bucket, torch.tensor([row]))
+            alone = unguided(pipeline, batch, [_seed_of(5, number, row)], 3)[0]
+            distances = [float((alone - r).abs().max()) for r in bucket.renders.float()]
+            assert distances[row] < 2e-2
+            assert min(d for other, d in enumerate(distances) if other != row) > 0.1
 
 
 def test_own_renders_are_unguided_with_all_noise_and_leave_the_pipeline_as_it_was(

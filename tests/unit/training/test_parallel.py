@@ -1,5 +1,7 @@
 """Several workers train one model: the same steps, the mean of their gradients."""
 
+import resource
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -47,9 +49,29 @@ def _train_and_end(folder: Path, workers: Workers) -> None:
     train_worker(model, encoded, folder / "run", cfg, False, None, False, workers)
 
 
+def _touch_again(folder: Path, workers: Workers) -> None:
+    def touch() -> None:
+        blocks = [torch.ones(2**22) for _ in range(10)]  # 160 MiB
+        del blocks
+
+    for _ in range(3):
+        touch()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    touch()
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    (folder / str(workers.rank)).write_text(str(faults))
+
+
 def _fail(workers: Workers) -> None:
     if workers.rank == 1:
         raise ValueError("a worker's own trouble")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mallopt is glibc's")
+def test_workers_keep_what_they_free(tmp_path: Path) -> None:
+    run_together(2, partial(_touch_again, tmp_path))
+    pages = 10 * 2**24 // resource.getpagesize()
+    assert all(int((tmp_path / rank).read_text()) < pages / 100 for rank in "01")
 
 
 def test_gradients_become_their_mean_and_rank_0_decides(tmp_path: Path) -> None:
