@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import resource
 import tempfile
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -25,21 +26,46 @@ from models.device import KEPT_IN_TRAINING, keep_freed_memory
 from training.recipe import read_recipe
 
 WAYS = ("returned", "kept")
-STOP = "stop"
 
 
 def serve(asked: Connection, way: str, size: int, batch: int) -> None:
-    """Answers each message with a step's (seconds, page faults), until STOP."""
+    """Answers each message with a step's (seconds, page faults), until nobody asks any more."""
     diffusers_logging.set_verbosity_error()
     torch.set_num_threads(1)
-    if way == "kept" and not keep_freed_memory(KEPT_IN_TRAINING):
-        raise SystemExit("this C library has no setting for it")
-    with tempfile.TemporaryDirectory() as folder:
+    if way == "kept":
+        keep_freed_memory(KEPT_IN_TRAINING)
+    with tempfile.TemporaryDirectory() as folder, suppress(EOFError):
         trainer = trainer_of(size, read_recipe("mini", {"batch": batch}), Path(folder))
-        while asked.recv() != STOP:
+        while asked.recv():
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
             seconds = seconds_of(lambda: trainer.take_step(0.5))
             asked.send((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before))
+
+
+def measured(
+    size: int, batch: int, rounds: int
+) -> tuple[dict[str, list[float]], dict[str, list[int]]]:
+    """Each way's seconds and page faults of each step, after two that fill what is kept."""
+    context = multiprocessing.get_context("spawn")
+    asking: dict[str, Connection] = {}
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    faults: dict[str, list[int]] = {way: [] for way in WAYS}
+    try:
+        for way in WAYS:
+            asking[way], answering = context.Pipe()
+            context.Process(target=serve, args=(answering, way, size, batch)).start()
+            answering.close()
+        for turn in range(rounds + 2):
+            for way, asked in asking.items():
+                asked.send(True)
+                taken, faulted = asked.recv()
+                if turn > 1:
+                    seconds[way].append(taken)
+                    faults[way].append(faulted)
+    finally:
+        for asked in asking.values():
+            asked.close()
+    return seconds, faults
 
 
 def main() -> None:
@@ -50,24 +76,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=8)
     options = parser.parse_args()
-    context = multiprocessing.get_context("spawn")
-    asking: dict[str, Connection] = {}
-    for way in WAYS:
-        asking[way], answering = context.Pipe()
-        given = (answering, way, options.size, options.batch)
-        context.Process(target=serve, args=given).start()
-        answering.close()
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
-    faults: dict[str, list[int]] = {way: [] for way in WAYS}
-    for turn in range(options.rounds + 2):
-        for way, asked in asking.items():
-            asked.send("step")
-            taken, faulted = asked.recv()
-            if turn > 1:  # the first ones fill what is kept
-                seconds[way].append(taken)
-                faults[way].append(faulted)
-    for asked in asking.values():
-        asked.send(STOP)
+    if not keep_freed_memory():
+        parser.exit(2, "this C library has no setting for it: glibc has\n")
+    seconds, faults = measured(options.size, options.batch, max(options.rounds, 1))
     print(f"{options.size} px, batch {options.batch}, 1 thread")
     for way in WAYS:
         best = min(seconds[way])

@@ -10,7 +10,7 @@ import torch
 from adloom.errors import DeviceError, OutOfMemoryError, first_line
 
 KEPT_BYTES = 2**30  # what a process may keep of freed memory
-KEPT_IN_TRAINING = 2**31 - 1  # a step's activations; mallopt takes no more
+KEPT_IN_TRAINING = 2**31 - 1  # the largest bound that mallopt takes
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # mallopt(3)
 
 
@@ -54,12 +54,12 @@ def device_errors(
 
 
 def keep_freed_memory(at_most: int = KEPT_BYTES) -> bool:
-    """Lets this process keep up to `at_most` bytes of what it frees, for as long as it lives; False
-    where the C library is not glibc.
+    """Lets this process keep up to `at_most` bytes at its heap's end of what it frees, for as long
+    as it lives; False where the C library is not glibc.
 
     glibc hands large blocks back to the kernel at once. A render on a CPU takes and frees tens of
     megabytes in every layer and step, so that each first touch of a page is a fault: a fifth of the
-    processor's time at `mini`'s shapes and batch 8. A training step frees a gigabyte or two.
+    processor's time at `mini`'s shapes and batch 8.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -55,11 +55,6 @@ app.command()(showcase)
 app.command()(export)
 
 
-@app.callback()
-def keep_memory() -> None:
-    keep_freed_memory(KEPT_IN_TRAINING)
-
-
 @app.command("gpu-mini")
 def gpu_mini_command(
     start: Annotated[Path, typer.Argument(help="weights to go on from; of 256 px: these alone")],
@@ -291,6 +286,7 @@ def judge_photos(
 
 
 if __name__ == "__main__":
+    keep_freed_memory(KEPT_IN_TRAINING)
     try:
         app()
     except AdloomError as error:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from adloom.errors import ModelError
-from models.device import keep_freed_memory
 from models.refadgen.pipeline import RefAdGenPipeline
 from models.segmentation import MaskExtractor
 from training.judging.asked import LeftOut, named
@@ -117,9 +116,7 @@ def _of_peer(
 
 
 def load_pipeline(model: Path) -> RefAdGenPipeline:
-    """On a GPU where there is one, without progress bars. The process keeps freed memory from then
-    on (`models.device`)."""
-    keep_freed_memory()
+    """On a GPU where there is one, without progress bars."""
     pipeline = RefAdGenPipeline.from_pretrained(model)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device())
