@@ -8,7 +8,6 @@ gradients as a CUDA graph (`training.recorded`); lean: recorded, norms that keep
 (`training.lean_norms`). Off: how far one batch's gradient is from launched's, as a share of it.
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 import torch
 from diffusers.utils import logging as diffusers_logging
 
-from benchmarks.training_speed import gradient, trainer_of
+from benchmarks.training_speed import gradient, parser_of, trainer_of
 from training.recipe import read_recipe
 from training.train import Trainer
 
@@ -36,12 +35,7 @@ def seconds_of(trainer: Trainer, steps: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--size", type=int, choices=(128, 256), default=256)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser = parser_of(__doc__, size=256, batch=256, rounds=4)
     parser.add_argument("--steps", type=int, default=5, help="of each way in each round")
     options = parser.parse_args()
     if not torch.cuda.is_available():

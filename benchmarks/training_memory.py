@@ -8,7 +8,6 @@ as the C library does by itself; kept: as `python -m training` does (`models.dev
 page faults a step, each a page that the kernel clears.
 """
 
-import argparse
 import json
 import multiprocessing
 import resource
@@ -21,7 +20,7 @@ from statistics import median
 import torch
 from diffusers.utils import logging as diffusers_logging
 
-from benchmarks.training_speed import seconds_of, trainer_of
+from benchmarks.training_speed import parser_of, seconds_of, trainer_of
 from models.device import KEPT_IN_TRAINING, keep_freed_memory
 from training.recipe import read_recipe
 
@@ -69,12 +68,7 @@ def measured(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--size", type=int, choices=(128, 256), default=128)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser = parser_of(__doc__)
     options = parser.parse_args()
     if not keep_freed_memory():
         parser.exit(2, "this C library has no setting for it: glibc has\n")

@@ -92,14 +92,21 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def main() -> None:
+def parser_of(
+    doc: str | None, size: int = 128, batch: int = 32, rounds: int = 8
+) -> argparse.ArgumentParser:
+    """What benchmarks of training are asked for, with these defaults."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", type=int, choices=(128, 256), default=128)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=8)
-    options = parser.parse_args()
+    parser.add_argument("--size", type=int, choices=(128, 256), default=size)
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    return parser
+
+
+def main() -> None:
+    options = parser_of(__doc__).parse_args()
     diffusers_logging.set_verbosity_error()
     recipe = read_recipe("mini", {"batch": options.batch})
     taken: dict[str, list[float]] = {way: [] for way in WAYS}
